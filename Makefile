@@ -1,0 +1,43 @@
+# Every chore is one word; CI calls the same words.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.installed
+
+.PHONY: help setup check lint types imports unit test demo bench lock clean
+
+help: ## what there is to do
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
+
+setup: $(READY) ## create the virtual environment from the lock file
+
+$(READY): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked dependencies into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+check: lint types imports unit ## the inner loop: format, lint, types, layout, unit tests
+
+lint: setup
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+
+types: setup
+	@$(BIN)/mypy --no-error-summary
+
+imports: setup
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+unit: setup
+	@$(BIN)/pytest -q -m "not nats and not kube" tests
+
+test: check ## everything, on a real nats-server, real Git and a real Kubernetes control plane
+	@$(BIN)/pytest -q -m "nats or kube" tests
+
+lock: ## pin every dependency with hashes
+	@uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 \
+	  --all-extras --group dev pyproject.toml -o requirements.lock
+
+clean: ## remove what the chores made
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""The agent: one daemon per cluster that verifies, applies, prunes and reports."""

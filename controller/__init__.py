@@ -1,0 +1,1 @@
+"""The hub: from Git commits to signed desired states, and from reports to the next decision."""

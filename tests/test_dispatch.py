@@ -1,0 +1,25 @@
+"""The `flotilla` dispatcher: what it answers by itself, and that it loads nothing before it must."""
+
+import subprocess
+import sys
+
+import pytest
+
+from protocol import dispatch
+
+
+def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dispatch.main(["no-such-command"]) == dispatch.USAGE_ERROR
+    assert "no-such-command" in capsys.readouterr().err
+
+
+def test_no_words_print_the_overview(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dispatch.main([]) == 0
+    assert "flotilla COMMAND" in capsys.readouterr().out
+
+
+def test_the_dispatcher_itself_loads_only_the_standard_library() -> None:
+    code = "import sys, protocol.dispatch; print([m for m in ('msgspec','aiohttp','nats','typer') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
