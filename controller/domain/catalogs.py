@@ -1,0 +1,86 @@
+"""A catalog: all that one commit of one source says, rendered and named by digests.
+
+It is stored as a blob, named by the event that accepted the commit. A bundle that could not be read or rendered keeps
+the entry it had before, with the error beside it: one bad file never empties a bundle.
+"""
+
+import msgspec
+
+from protocol import ids, selectors
+from protocol.canonical import NO_DIGEST, Digest
+from protocol.codec import Codec
+
+
+class Revision(msgspec.Struct, frozen=True, rename="camel"):
+    """What a source's ref resolved to."""
+
+    ref: str
+    """The branch or tag by its short name, for example `main`."""
+    commit: str
+    """40 hexadecimal digits."""
+    tree: str
+
+    def __str__(self) -> str:
+        return f"{self.ref}@sha1:{self.commit}"
+
+
+class BundleError(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Why something of a commit cannot be used; the text a person reads."""
+
+    path: str
+    """File or directory, relative to the repository's root."""
+    reason: str
+    line: int = 0
+    """1-based; 0 where no line is to blame."""
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{place}: {self.reason}"
+
+
+class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One bundle of a commit."""
+
+    bundle: ids.BundleId
+    path: str
+    tree: str
+    """OID of the bundle's Git tree when it was last rendered without an error; empty: never."""
+    index: Digest = NO_DIGEST
+    """The rendered content, the last good one; empty where there never was one."""
+    objects: int = 0
+    name: str = ""
+    """`name` of flotilla.yaml, for people."""
+    labels: dict[str, str] = {}
+    targets: tuple[selectors.Target, ...] | None = None
+    """Narrows the source's targets; None: as the source says."""
+    errors: tuple[BundleError, ...] = ()
+    """Not empty: this commit's content is not used, the last good content stays."""
+    warnings: tuple[BundleError, ...] = ()
+
+
+class Catalog(msgspec.Struct, frozen=True, rename="camel", tag="Catalog"):
+    """One resolved commit of one source, its bundles in the order of their ids."""
+
+    source: ids.SourceName
+    revision: Revision
+    renderer: str
+    """Name and version of what rendered it (I2)."""
+    entries: tuple[Entry, ...]
+
+
+CATALOG: Codec[Catalog] = Codec(Catalog)
+
+
+def is_complete(catalog: Catalog) -> bool:
+    """Did every bundle resolve? Only then may something that is not there count as taken away."""
+    return all(not entry.errors for entry in catalog.entries)
+
+
+def errors(catalog: Catalog) -> tuple[BundleError, ...]:
+    """All errors of a commit, in the order of its bundles."""
+    return tuple(error for entry in catalog.entries for error in entry.errors)
+
+
+def carried(entry: Entry, *, because: tuple[BundleError, ...]) -> Entry:
+    """The last good entry of a bundle that this commit has, but spoiled."""
+    return msgspec.structs.replace(entry, errors=because)

@@ -1,0 +1,110 @@
+"""The Merkle tree of a desired state: cluster root → bundle index → manifest.
+
+Each level names the one below by digest, so that equal content is stored, sent and compared once, whatever the number
+of clusters that share it.
+"""
+
+import enum
+from typing import Any
+
+import msgspec
+
+from protocol import canonical, ids
+from protocol.canonical import Digest
+
+MANIFEST_TAG = "manifest"
+INDEX_TAG = "index"
+ROOT_TAG = "root"
+CATALOG_TAG = "catalog"
+DELETIONS_TAG = "deletions"
+
+MANIFEST_BYTES_MAX = 1024 * 1024
+"""An object over 1 MiB does not fit etcd's default request limit (1.5 MiB with everything around it)."""
+
+
+class Adopt(enum.StrEnum):
+    """When an object that existed before us may become ours."""
+
+    NEVER = "never"
+    IF_NO_DIFF = "ifNoDiff"
+    ALWAYS = "always"
+
+
+class Prune(enum.StrEnum):
+    """What happens to an object of the bundle that leaves Git."""
+
+    NEVER = "never"
+    OWNED = "owned"
+    """Delete what we created; release what we adopted."""
+    ALL = "all"
+    """Delete what we adopted, too."""
+
+
+class BundleOptions(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What a bundle asks of the agent."""
+
+    namespace: str = ""
+    """Forced on every object; cluster-scoped objects are refused then. Empty: not forced."""
+    default_namespace: str = ""
+    """Fills the namespace of a namespaced object that names none. Empty: `default`, as kubectl does."""
+    adopt: Adopt = Adopt.IF_NO_DIFF
+    prune: Prune = Prune.OWNED
+
+
+class IndexEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """One object of a bundle."""
+
+    object: ids.ObjectId
+    manifest: Digest
+    file: str = ""
+    """Where it stands, relative to the repository's root, for people."""
+
+
+class BundleIndex(msgspec.Struct, frozen=True, rename="camel", tag="BundleIndex"):
+    """A bundle's content: its objects in the order of their ids."""
+
+    bundle: ids.BundleId
+    options: BundleOptions
+    objects: tuple[IndexEntry, ...]
+
+
+class RootEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """A bundle that a cluster should have."""
+
+    bundle: ids.BundleId
+    index: Digest
+
+
+class Kept(msgspec.Struct, frozen=True, rename="camel"):
+    """An object that left Git but must not be judged yet: neither desired nor a debt."""
+
+    object: ids.ObjectId
+    bundle: ids.BundleId
+    reason: str
+
+
+class ClusterRoot(msgspec.Struct, frozen=True, rename="camel", tag="ClusterRoot"):
+    """All a cluster should have, in the order of bundle ids, and what it keeps while the hub cannot be sure."""
+
+    bundles: tuple[RootEntry, ...]
+    kept: tuple[Kept, ...] = ()
+
+
+def manifest_bytes(manifest: dict[str, Any]) -> bytes:
+    """The canonical bytes of one manifest: what is hashed, stored and sent."""
+    return canonical.encode(manifest)
+
+
+def manifest_digest(plain: bytes) -> Digest:
+    return canonical.digest(MANIFEST_TAG, plain)
+
+
+def index_digest(plain: bytes) -> Digest:
+    return canonical.digest(INDEX_TAG, plain)
+
+
+def root_digest(plain: bytes) -> Digest:
+    return canonical.digest(ROOT_TAG, plain)
+
+
+EMPTY_ROOT = ClusterRoot(bundles=())

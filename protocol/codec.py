@@ -1,0 +1,62 @@
+"""Bytes to typed messages and back, with the upcasters that keep old bytes readable.
+
+A wire type changes only by new optional fields. Anything else is a new tag and an upcaster from the old one: a function
+over the raw object, which must return a later tag. Unknown fields are ignored; an unknown tag is a DecodeError, which
+the reader reports and survives.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from protocol import canonical
+
+T = TypeVar("T")
+Raw = dict[str, Any]
+Upcaster = Callable[[Raw], Raw]
+
+TAG = "type"
+UPCASTS_MAX = 64
+"""Longest chain from an old tag to a present one: a longer one is a loop."""
+
+
+class DecodeError(ValueError):
+    """Bytes that are no message of the expected kind."""
+
+
+class Codec(Generic[T]):
+    """Encodes and decodes one tagged type or a union of them."""
+
+    def __init__(self, kind: Any, upcasters: Mapping[str, Upcaster] | None = None) -> None:
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
+        self._kind = kind
+        self._upcasters = dict(upcasters or {})
+
+    def encode(self, message: T) -> bytes:
+        """Canonical JSON."""
+        return canonical.encode(message)
+
+    def decode(self, data: bytes) -> T:
+        """Read a message of any known age; raise DecodeError with the reason if it is none."""
+        try:
+            if not self._upcasters:
+                return self._decoder.decode(data)
+            raw = msgspec.json.decode(data)
+            return msgspec.convert(self._upcast(raw), self._kind)  # type: ignore[no-any-return]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise DecodeError(f"message: {error}") from error
+
+    def _upcast(self, raw: Any) -> Any:
+        for _ in range(UPCASTS_MAX):
+            if not isinstance(raw, dict) or raw.get(TAG) not in self._upcasters:
+                return raw
+            raw = self._upcasters[raw[TAG]](raw)
+        raise DecodeError(f"message: more than {UPCASTS_MAX} upcasts, last tag {raw.get(TAG)!r}")
+
+
+def tag_of(message: msgspec.Struct) -> str:
+    """The tag that a message carries on the wire."""
+    tag = message.__struct_config__.tag
+    assert isinstance(tag, str), f"{type(message).__name__} is not a tagged wire type"
+    return tag

@@ -1,0 +1,12 @@
+"""The codecs of what passes between hub and agents, and of what both read from blobs."""
+
+from protocol import bundles, desired, reports
+from protocol.codec import Codec
+
+STATE: Codec[desired.DesiredState] = Codec(desired.DesiredState)
+SIGNED: Codec[desired.SignedDesired] = Codec(desired.SignedDesired)
+DELETIONS: Codec[desired.Deletions] = Codec(desired.Deletions)
+ROOT: Codec[bundles.ClusterRoot] = Codec(bundles.ClusterRoot)
+INDEX: Codec[bundles.BundleIndex] = Codec(bundles.BundleIndex)
+REPORT: Codec[reports.Report] = Codec(reports.Report)
+BEAT: Codec[reports.Beat] = Codec(reports.Beat)

@@ -1,0 +1,203 @@
+"""What an agent says to the hub: stored reports, and the heartbeat that is not stored.
+
+A report tells how things *are*, so that a later one replaces an earlier one and a repeated one changes nothing. The hub
+orders them by (cluster, boot, number) in the body, never by arrival.
+"""
+
+import datetime
+import enum
+
+import msgspec
+
+from protocol import desired, ids, status
+from protocol.canonical import Digest
+
+FAILURES_MAX = 20
+"""Object failures named in one bundle's status; the rest are counted. A person reads the first few."""
+
+MESSAGE_CHARS_MAX = 512
+"""Longest message of an API server that is passed on."""
+
+ITEMS_MAX = 1000
+"""Confirmations, adoptions or orphans in one report; more are split."""
+
+
+class Origin(msgspec.Struct, frozen=True, rename="camel"):
+    """Who says it, in which order, resting on what."""
+
+    cluster: ids.ClusterId
+    boot: int
+    """Nanoseconds since 1970 when the agent started: later starts order higher."""
+    number: int
+    """1, 2, 3… within a boot."""
+    at: datetime.datetime
+    epoch: int
+    generation: int
+    """The newest verified generation, not necessarily the one applied."""
+    log_head: desired.LogHead
+
+
+class ObjectFailure(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One object and why it is not as it should be."""
+
+    object: ids.ObjectId
+    reason: str
+    """One word in CamelCase, as in a Kubernetes condition (`Conflict`, `Forbidden`, `ImagePullBackOff`)."""
+    message: str = ""
+
+
+class BundleStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How one bundle stands in one cluster."""
+
+    bundle: ids.BundleId
+    index: Digest
+    """The content this speaks of."""
+    sync: status.Sync
+    health: status.Health
+    objects: int
+    changed: int = 0
+    """Objects that the last apply created or configured."""
+    failed: int = 0
+    failures: tuple[ObjectFailure, ...] = ()
+    """Failed applies first, then what keeps the bundle from being healthy; at most FAILURES_MAX."""
+
+
+class Hello(msgspec.Struct, frozen=True, rename="camel", tag="Hello"):
+    """An agent started, or came back: who it is and where it stands."""
+
+    origin: Origin
+    cluster_uid: str
+    agent_version: str
+    kubernetes_version: str
+    root: Digest
+    inventory: int
+    """Objects in the inventory."""
+
+
+class Applied(msgspec.Struct, frozen=True, rename="camel", tag="Applied"):
+    """A generation was worked through; `bundles` holds those it touched (after a restart: all)."""
+
+    origin: Origin
+    root: Digest
+    bundles: tuple[BundleStatus, ...]
+    inventory: int
+
+
+class Failed(msgspec.Struct, frozen=True, rename="camel", tag="Failed"):
+    """Bundles of the newest generation that could not be applied whole; the agent goes on trying."""
+
+    origin: Origin
+    root: Digest
+    bundles: tuple[BundleStatus, ...]
+
+
+class Ready(msgspec.Struct, frozen=True, rename="camel", tag="Ready"):
+    """The health of these bundles changed."""
+
+    origin: Origin
+    root: Digest
+    bundles: tuple[BundleStatus, ...]
+
+
+class Adopted(msgspec.Struct, frozen=True, rename="camel", tag="Adopted"):
+    """Objects that existed before us are ours now."""
+
+    origin: Origin
+    objects: tuple[ids.ObjectId, ...]
+
+
+class Orphan(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """In the inventory, neither desired nor named for deletion."""
+
+    object: ids.ObjectId
+    bundle: ids.BundleId
+    reason: str = ""
+
+
+class Orphaned(msgspec.Struct, frozen=True, rename="camel", tag="Orphaned"):
+    """All orphans of the cluster; an empty list says there are none any more."""
+
+    origin: Origin
+    orphans: tuple[Orphan, ...]
+    total: int
+    """May exceed the list, which holds at most ITEMS_MAX."""
+
+
+class Outcome(enum.StrEnum):
+    """How a debt ended in the cluster."""
+
+    GONE = "gone"
+    """A 404 for that very object, or another UID after our delete."""
+    RELEASED = "released"
+    """Not ours: not in the inventory, foreign UID, adopted, or annotated to be kept."""
+
+
+class Confirmation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One debt is settled. It names the debt: a late one must not settle a newer debt for the same object."""
+
+    debt: ids.DebtId
+    object: ids.ObjectId
+    outcome: Outcome
+    reason: str = ""
+
+
+class Undeleted(msgspec.Struct, frozen=True, rename="camel"):
+    """A named deletion that the agent refused or could not do; it stays in the inventory."""
+
+    debt: ids.DebtId
+    object: ids.ObjectId
+    reason: str
+    message: str
+
+
+class Deleted(msgspec.Struct, frozen=True, rename="camel", tag="Deleted"):
+    """Deletions that were carried out or refused."""
+
+    origin: Origin
+    confirmations: tuple[Confirmation, ...]
+    undeleted: tuple[Undeleted, ...] = ()
+
+
+class Refusal(enum.StrEnum):
+    """Why an agent did not accept a desired state."""
+
+    FORGED = "forged"
+    FOREIGN = "foreign"
+    STALE = "stale"
+    FORK = "fork"
+    UNREADABLE = "unreadable"
+
+
+class Refused(msgspec.Struct, frozen=True, rename="camel", tag="Refused"):
+    """A desired state was not accepted; the last good one stays. A person must know."""
+
+    origin: Origin
+    refusal: Refusal
+    message: str
+    seen_epoch: int
+    seen_generation: int
+    count: int
+    """Refusals of this kind since the agent started."""
+
+
+Report = Hello | Applied | Failed | Ready | Adopted | Orphaned | Deleted | Refused
+
+KINDS: dict[type[Report], str] = {
+    Hello: "hello",
+    Applied: "applied",
+    Failed: "failed",
+    Ready: "ready",
+    Adopted: "adopted",
+    Orphaned: "orphaned",
+    Deleted: "deleted",
+    Refused: "refused",
+}
+"""The last token of each report's subject."""
+
+
+class Beat(msgspec.Struct, frozen=True, rename="camel", tag="Beat"):
+    """I am here, and this is what I hold."""
+
+    origin: Origin
+    root: Digest
+    """Of the newest generation that was applied."""
