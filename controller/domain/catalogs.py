@@ -9,33 +9,7 @@ import msgspec
 from protocol import ids, selectors
 from protocol.canonical import NO_DIGEST, Digest
 from protocol.codec import Codec
-
-
-class Revision(msgspec.Struct, frozen=True, rename="camel"):
-    """What a source's ref resolved to."""
-
-    ref: str
-    """The branch or tag by its short name, for example `main`."""
-    commit: str
-    """40 hexadecimal digits."""
-    tree: str
-
-    def __str__(self) -> str:
-        return f"{self.ref}@sha1:{self.commit}"
-
-
-class BundleError(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Why something of a commit cannot be used; the text a person reads."""
-
-    path: str
-    """File or directory, relative to the repository's root."""
-    reason: str
-    line: int = 0
-    """1-based; 0 where no line is to blame."""
-
-    def __str__(self) -> str:
-        place = f"{self.path}:{self.line}" if self.line else self.path
-        return f"{place}: {self.reason}"
+from protocol.events.sources import Problem, Revision
 
 
 class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -53,9 +27,9 @@ class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     labels: dict[str, str] = {}
     targets: tuple[selectors.Target, ...] | None = None
     """Narrows the source's targets; None: as the source says."""
-    errors: tuple[BundleError, ...] = ()
+    errors: tuple[Problem, ...] = ()
     """Not empty: this commit's content is not used, the last good content stays."""
-    warnings: tuple[BundleError, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 class Catalog(msgspec.Struct, frozen=True, rename="camel", tag="Catalog"):
@@ -76,11 +50,11 @@ def is_complete(catalog: Catalog) -> bool:
     return all(not entry.errors for entry in catalog.entries)
 
 
-def errors(catalog: Catalog) -> tuple[BundleError, ...]:
+def errors(catalog: Catalog) -> tuple[Problem, ...]:
     """All errors of a commit, in the order of its bundles."""
     return tuple(error for entry in catalog.entries for error in entry.errors)
 
 
-def carried(entry: Entry, *, because: tuple[BundleError, ...]) -> Entry:
+def carried(entry: Entry, *, because: tuple[Problem, ...]) -> Entry:
     """The last good entry of a bundle that this commit has, but spoiled."""
     return msgspec.structs.replace(entry, errors=because)

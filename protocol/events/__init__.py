@@ -1,0 +1,1 @@
+"""The facts of the log, in the past tense, by aggregate."""

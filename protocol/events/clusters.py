@@ -1,0 +1,86 @@
+"""A cluster's life as the hub sees it (aggregate `cluster`)."""
+
+import msgspec
+
+from protocol import desired, ids, reports, specs
+
+
+class ClusterAdded(msgspec.Struct, frozen=True, rename="camel", tag="ClusterAdded"):
+    cluster: ids.ClusterId
+    name: str
+    labels: dict[str, str]
+    managed_by: specs.ManagedBy
+
+
+class ClusterLabelled(msgspec.Struct, frozen=True, rename="camel", tag="ClusterLabelled"):
+    """All its labels from now on."""
+
+    cluster: ids.ClusterId
+    labels: dict[str, str]
+
+
+class ClusterIdentified(msgspec.Struct, frozen=True, rename="camel", tag="ClusterIdentified"):
+    """Its agent said hello for the first time: the name is bound to this cluster's UID."""
+
+    cluster: ids.ClusterId
+    uid: str
+    reports_sequence: int
+
+
+class ClusterUidRefused(msgspec.Struct, frozen=True, rename="camel", tag="ClusterUidRefused"):
+    """Somebody with the cluster's credentials speaks for another cluster."""
+
+    cluster: ids.ClusterId
+    uid: str
+    reports_sequence: int
+
+
+class DesiredRefused(msgspec.Struct, frozen=True, rename="camel", tag="DesiredRefused"):
+    """Its agent did not accept a desired state: forged, foreign, stale or a fork."""
+
+    cluster: ids.ClusterId
+    refusal: reports.Refusal
+    message: str
+    epoch: int
+    generation: int
+    reports_sequence: int
+
+
+class ClusterAhead(msgspec.Struct, frozen=True, rename="camel", tag="ClusterAhead"):
+    """It holds what this hub never gave: this hub's data is older than the fleet. Nothing is published any more."""
+
+    cluster: ids.ClusterId
+    epoch: int
+    generation: int
+    log_head: desired.LogHead
+    reason: str
+
+
+class ClusterSuspended(msgspec.Struct, frozen=True, rename="camel", tag="ClusterSuspended"):
+    """Given nothing new; what it has stays."""
+
+    cluster: ids.ClusterId
+    reason: str
+
+
+class ClusterResumed(msgspec.Struct, frozen=True, rename="camel", tag="ClusterResumed"):
+    cluster: ids.ClusterId
+
+
+class ClusterRemoved(msgspec.Struct, frozen=True, rename="camel", tag="ClusterRemoved"):
+    """Its credentials end; its workloads stay, unowned."""
+
+    cluster: ids.ClusterId
+
+
+Event = (
+    ClusterAdded
+    | ClusterLabelled
+    | ClusterIdentified
+    | ClusterUidRefused
+    | DesiredRefused
+    | ClusterAhead
+    | ClusterSuspended
+    | ClusterResumed
+    | ClusterRemoved
+)
