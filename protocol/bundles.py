@@ -75,12 +75,15 @@ class RootEntry(msgspec.Struct, frozen=True, rename="camel"):
     index: Digest
 
 
-class Kept(msgspec.Struct, frozen=True, rename="camel"):
+class Kept(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """An object that left Git but must not be judged yet: neither desired nor a debt."""
 
     object: ids.ObjectId
     bundle: ids.BundleId
     reason: str
+    identity: ids.ObjectId | None = None
+    """The object with the namespace in effect, where it differs from what is written."""
+    prune: Prune = Prune.OWNED
 
 
 class ClusterRoot(msgspec.Struct, frozen=True, rename="camel", tag="ClusterRoot"):

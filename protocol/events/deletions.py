@@ -24,9 +24,11 @@ class Member(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class DeletionsPlanned(msgspec.Struct, frozen=True, rename="camel", tag="DeletionsPlanned"):
-    """What would be taken away, known before the first cluster is touched. With the same set id: the set changed."""
+    """What would be taken away, known before the first cluster is touched. With the same set id: the set grew."""
 
     set: ids.DeletionSetId
+    topic: str
+    """What takes it away, for example a rollout's id: sets of one topic follow each other."""
     source: ids.SourceName
     revision: str
     members: tuple[Member, ...]
@@ -40,6 +42,9 @@ class OpenedDebt(msgspec.Struct, frozen=True, rename="camel"):
     debt: ids.DebtId
     cluster: ids.ClusterId
     object: ids.ObjectId
+    """As written in the manifest."""
+    identity: ids.ObjectId
+    """With the namespace in effect: what is compared when something claims the object again."""
     bundle: ids.BundleId
     prune: bundles.Prune
     generation: int

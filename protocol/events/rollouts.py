@@ -29,7 +29,11 @@ class RolloutStarted(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     rollout: ids.RolloutId
     revision: str
     catalog: Digest
+    base: Digest
+    """The catalog that was completed last; the rollout judges only the bundles that differ from it."""
     policy: specs.RolloutPolicy
+    stages: tuple[str, ...] = ()
+    """Their names in order; StagePlanned names their clusters."""
     supersedes: ids.RolloutId = ids.RolloutId("")
 
 
@@ -42,12 +46,20 @@ class StagePlanned(msgspec.Struct, frozen=True, rename="camel", tag="StagePlanne
 
 
 class StageStarted(msgspec.Struct, frozen=True, rename="camel", tag="StageStarted"):
-    """The stage's turn has come. Clusters that are offline now are deferred: no slot, no failure, given nothing."""
+    """The stage's turn has come."""
 
     source: ids.SourceName
     rollout: ids.RolloutId
     stage: str
-    deferred: tuple[ids.ClusterId, ...]
+
+
+class ClustersDeferred(msgspec.Struct, frozen=True, rename="camel", tag="ClustersDeferred"):
+    """These clusters were offline when their turn came: no slot, no failure, given nothing."""
+
+    source: ids.SourceName
+    rollout: ids.RolloutId
+    stage: str
+    clusters: tuple[ids.ClusterId, ...]
     reports_sequence: int
 
 
@@ -69,14 +81,16 @@ class ClusterFailure(msgspec.Struct, frozen=True, rename="camel"):
     reason: str
 
 
-class ClustersSettled(msgspec.Struct, frozen=True, rename="camel", tag="ClustersSettled"):
+class ClustersSettled(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, tag="ClustersSettled"):
     """These clusters gave their slots back: healthy with the revision, or failed."""
 
     source: ids.SourceName
     rollout: ids.RolloutId
-    succeeded: tuple[ids.ClusterId, ...]
-    failed: tuple[ClusterFailure, ...]
     reports_sequence: int
+    succeeded: tuple[ids.ClusterId, ...] = ()
+    failed: tuple[ClusterFailure, ...] = ()
+    withdrawn: tuple[ids.ClusterId, ...] = ()
+    """Removed or suspended meanwhile: neither."""
 
 
 class StageCompleted(msgspec.Struct, frozen=True, rename="camel", tag="StageCompleted"):
@@ -130,6 +144,7 @@ Event = (
     RolloutStarted
     | StagePlanned
     | StageStarted
+    | ClustersDeferred
     | ClustersAdmitted
     | ClustersSettled
     | StageCompleted

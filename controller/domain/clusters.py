@@ -1,0 +1,144 @@
+"""A cluster: who it is, its labels, and whether it takes part.
+
+A cluster's name is bound to the UID of its `kube-system` namespace by its agent's first hello, and never again: who
+comes with the same credentials and another UID is refused. What vanishes from the configuration is suspended; only a
+command removes it.
+"""
+
+import msgspec
+
+from controller.domain import rejections
+from protocol import ids, reports, specs
+from protocol.events import clusters as events
+
+
+class Cluster(msgspec.Struct, frozen=True, rename="camel"):
+    """What the log says of one cluster."""
+
+    id: ids.ClusterId
+    name: str
+    labels: dict[str, str]
+    managed_by: specs.ManagedBy
+    uid: str = ""
+    """Empty until its agent said hello: nothing is published for it until then."""
+    suspended: str = ""
+    """Why; empty: it is not."""
+    removed: bool = False
+    refused: int = 0
+    """Desired states that its agent did not accept."""
+
+
+Clusters = dict[ids.ClusterId, Cluster]
+
+
+def active(cluster: Cluster) -> bool:
+    """May it be given something new?"""
+    return bool(cluster.uid) and not cluster.suspended and not cluster.removed
+
+
+def by_name(all_clusters: Clusters, name: str) -> Cluster:
+    """The cluster with this name or id that is not removed; NotFound if there is none."""
+    for cluster in all_clusters.values():
+        if name in (cluster.name, cluster.id) and not cluster.removed:
+            return cluster
+    raise rejections.NotFound(f"cluster {name!r}: there is no such cluster")
+
+
+def add(all_clusters: Clusters, cluster: Cluster) -> tuple[events.Event, ...]:
+    """Decide to add a cluster; adding the very same again changes nothing."""
+    ids.dns_label(cluster.name, "cluster")
+    present = all_clusters.get(cluster.id)
+    if present is not None and not present.removed:
+        return ()
+    if any(other.name == cluster.name and not other.removed for other in all_clusters.values()):
+        raise rejections.AlreadyExists(f"cluster {cluster.name!r}: there is already one of this name")
+    return (
+        events.ClusterAdded(
+            cluster=cluster.id,
+            name=cluster.name,
+            labels=dict(sorted(cluster.labels.items())),
+            managed_by=cluster.managed_by,
+        ),
+    )
+
+
+def label(cluster: Cluster, labels: dict[str, str], *, by: specs.ManagedBy) -> tuple[events.Event, ...]:
+    """Decide that the cluster has exactly these labels."""
+    if dict(cluster.labels) == labels:
+        return ()
+    _may_change(cluster, by)
+    return (events.ClusterLabelled(cluster=cluster.id, labels=dict(sorted(labels.items()))),)
+
+
+def identify(cluster: Cluster, uid: str, sequence: int) -> tuple[events.Event, ...]:
+    """Decide what a hello says about who the cluster is. `sequence`: of the report."""
+    if cluster.uid == uid or cluster.removed:
+        return ()
+    if cluster.uid:
+        return (events.ClusterUidRefused(cluster=cluster.id, uid=uid, reports_sequence=sequence),)
+    return (events.ClusterIdentified(cluster=cluster.id, uid=uid, reports_sequence=sequence),)
+
+
+def refused(cluster: Cluster, report: reports.Refused, sequence: int) -> tuple[events.Event, ...]:
+    """Record that the cluster's agent did not accept a state."""
+    return (
+        events.DesiredRefused(
+            cluster=cluster.id,
+            refusal=report.refusal,
+            message=report.message,
+            epoch=report.seen_epoch,
+            generation=report.seen_generation,
+            reports_sequence=sequence,
+        ),
+    )
+
+
+def suspend(cluster: Cluster, reason: str, *, by: specs.ManagedBy) -> tuple[events.Event, ...]:
+    """Decide to give the cluster nothing new."""
+    if cluster.suspended or cluster.removed:
+        return ()
+    _may_change(cluster, by)
+    return (events.ClusterSuspended(cluster=cluster.id, reason=reason),)
+
+
+def resume(cluster: Cluster) -> tuple[events.Event, ...]:
+    """Decide that the cluster takes part again."""
+    return (events.ClusterResumed(cluster=cluster.id),) if cluster.suspended else ()
+
+
+def remove(cluster: Cluster, *, by: specs.ManagedBy) -> tuple[events.Event, ...]:
+    """Decide to let the cluster go; its workloads stay, unowned."""
+    if cluster.removed:
+        return ()
+    _may_change(cluster, by)
+    return (events.ClusterRemoved(cluster=cluster.id),)
+
+
+def _may_change(cluster: Cluster, by: specs.ManagedBy) -> None:
+    if cluster.managed_by is specs.ManagedBy.FILE and by is specs.ManagedBy.COMMAND and not cluster.suspended:
+        raise rejections.Managed(f"cluster {cluster.name!r}: declared by the configuration file; change it there")
+
+
+def evolve(state: Cluster | None, event: events.Event) -> Cluster:
+    """The cluster after one more fact."""
+    if isinstance(event, events.ClusterAdded):
+        # Added again after a removal: the UID stays bound, so that the name cannot be moved to another cluster.
+        uid = state.uid if state is not None else ""
+        return Cluster(id=event.cluster, name=event.name, labels=event.labels, managed_by=event.managed_by, uid=uid)
+    assert state is not None, f"{type(event).__name__} before ClusterAdded"
+    change = msgspec.structs.replace
+    match event:
+        case events.ClusterLabelled():
+            return change(state, labels=event.labels)
+        case events.ClusterIdentified():
+            return change(state, uid=event.uid)
+        case events.DesiredRefused():
+            return change(state, refused=state.refused + 1)
+        case events.ClusterSuspended():
+            return change(state, suspended=event.reason)
+        case events.ClusterResumed():
+            return change(state, suspended="")
+        case events.ClusterRemoved():
+            return change(state, removed=True)
+        case events.ClusterUidRefused() | events.ClusterAhead():
+            return state

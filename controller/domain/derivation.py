@@ -1,0 +1,252 @@
+"""What one cluster should have: a pure function of what it was assigned, its labels and its last desired state.
+
+What falls out of the desired state becomes a *drop*: a candidate for a debt. It does so only when nothing is in doubt;
+else the object is *kept*, listed in the root with the reason, and looked at again with the next derivation. Kept
+objects are in doubt when
+- the source that had them has a bundle in error, or any other source for this cluster has: the object may be there;
+- a bundle claims them that this cluster has not been given yet.
+Two bundles that claim one object: its present owner stays and the other keeps its last content; with no owner both do.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from controller.domain import catalogs, kinds, placements
+from controller.domain.clusters import Cluster
+from protocol import bundles, ids, selectors, specs
+from protocol.canonical import Digest
+
+Indexes = Mapping[Digest, bundles.BundleIndex]
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """One source, from the point of view of one cluster."""
+
+    spec: specs.SourceSpec
+    given: catalogs.Catalog | None
+    """What the cluster was given; None: nothing yet."""
+    latest: catalogs.Catalog | None
+    """What the source says now."""
+    removed: bool = False
+    prune_on_removal: bool = False
+
+
+class View(msgspec.Struct, frozen=True):
+    """All that a cluster's desired state depends on."""
+
+    cluster: Cluster
+    groups: dict[str, selectors.Selector]
+    sources: dict[ids.SourceName, Assignment]
+    previous: bundles.ClusterRoot
+    """Of its last published desired state."""
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """An object that the cluster had from us and that nothing wants any more, beyond doubt."""
+
+    object: ids.ObjectId
+    identity: ids.ObjectId
+    bundle: ids.BundleId
+    prune: bundles.Prune
+    whole_bundle: bool
+    misplaced: bool
+    """The commit still has the bundle: placement, labels or the source's removal took it away."""
+
+
+class Derived(msgspec.Struct, frozen=True):
+    """The outcome for one cluster."""
+
+    root: bundles.ClusterRoot
+    drops: tuple[Drop, ...]
+    conflicts: dict[ids.BundleId, str]
+    """Bundles that may not have their new content, with the reason."""
+    wanted: frozenset[ids.ObjectId]
+    """Identities of all objects in the root."""
+
+
+def derive(view: View, indexes: Indexes) -> Derived:
+    """The cluster's new root, and what drops out of it. `indexes` holds every index that is named."""
+    wanted = _wanted(view)
+    chosen, conflicts = _settle_conflicts(wanted, view.previous, indexes)
+    claims = _claims(chosen.items(), indexes)
+    pending = _pending_claims(view, wanted, indexes)
+    doubt = _doubt(view)
+    kept: list[bundles.Kept] = []
+    drops: list[Drop] = []
+    for drop in _fallen(view, chosen, claims, indexes):
+        reason = doubt or _claimed_elsewhere(drop, pending)
+        if reason:
+            identity = drop.identity if drop.identity != drop.object else None
+            kept.append(
+                bundles.Kept(object=drop.object, bundle=drop.bundle, reason=reason, identity=identity, prune=drop.prune)
+            )
+        elif not _let_go(drop, view):
+            drops.append(drop)
+    entries = tuple(bundles.RootEntry(bundle=bundle, index=index) for bundle, index in sorted(chosen.items()))
+    root = bundles.ClusterRoot(bundles=entries, kept=tuple(sorted(kept, key=lambda one: (one.bundle, one.object))))
+    return Derived(
+        root=root,
+        drops=tuple(drops),
+        conflicts=conflicts,
+        wanted=frozenset(one for index in chosen.values() for one in identities(indexes[index])),
+    )
+
+
+def identities(index: bundles.BundleIndex) -> list[ids.ObjectId]:
+    """What the manifests of a bundle mean, in their order."""
+    return [kinds.identity(entry.object, index.options) for entry in index.objects]
+
+
+def index_digests(view: View) -> frozenset[Digest]:
+    """The indexes that `derive` will look at."""
+    placed = [
+        entry.index
+        for assignment in view.sources.values()
+        for catalog in (assignment.given, assignment.latest)
+        if catalog is not None
+        for entry in catalog.entries
+        if entry.index
+    ]
+    return frozenset(placed) | {entry.index for entry in view.previous.bundles}
+
+
+def objects_of(root: bundles.ClusterRoot, indexes: Indexes) -> int:
+    """How many objects a root holds."""
+    return sum(len(indexes[entry.index].objects) for entry in root.bundles)
+
+
+def _wanted(view: View) -> dict[ids.BundleId, Digest]:
+    return {
+        entry.bundle: entry.index
+        for assignment in view.sources.values()
+        if assignment.given is not None and not assignment.removed
+        for entry in placements.placed(assignment.given, assignment.spec, view.cluster, view.groups)
+        if entry.index
+    }
+
+
+def _settle_conflicts(
+    wanted: dict[ids.BundleId, Digest], previous: bundles.ClusterRoot, indexes: Indexes
+) -> tuple[dict[ids.BundleId, Digest], dict[ids.BundleId, str]]:
+    before = {entry.bundle: entry.index for entry in previous.bundles}
+    owners = _claims(before.items(), indexes)
+    chosen, conflicts = dict(wanted), dict[ids.BundleId, str]()
+    while True:
+        losers = _losers(chosen, owners, indexes)
+        # A bundle that fell back already holds what it held: taking more from it would be taking away.
+        losers = {bundle: why for bundle, why in losers.items() if bundle not in conflicts}
+        if not losers:
+            return chosen, conflicts
+        conflicts.update(losers)
+        for bundle in losers:
+            if bundle in before:
+                chosen[bundle] = before[bundle]
+            else:
+                del chosen[bundle]
+
+
+def _losers(chosen: dict[ids.BundleId, Digest], owners: kinds.Claims, indexes: Indexes) -> dict[ids.BundleId, str]:
+    claimants: dict[ids.ObjectId, list[ids.BundleId]] = {}
+    for bundle, index in sorted(chosen.items()):
+        for one in identities(indexes[index]):
+            claimants.setdefault(one, []).append(bundle)
+    losers: dict[ids.BundleId, str] = {}
+    for one, rivals in claimants.items():
+        if len(rivals) < 2:
+            continue
+        owner = owners.claimant(one)
+        keeper = owner if owner in rivals else None
+        for bundle in rivals:
+            if bundle != keeper:
+                others = ", ".join(rival for rival in rivals if rival != bundle)
+                losers.setdefault(bundle, f"{one} is also in {others}" + (", which has it" if keeper else ""))
+    return losers
+
+
+def _claims(chosen: Iterable[tuple[ids.BundleId, Digest]], indexes: Indexes) -> kinds.Claims:
+    claims = kinds.Claims()
+    for bundle, index in chosen:
+        for one in identities(indexes[index]):
+            claims.add(one, bundle)
+    return claims
+
+
+def _pending_claims(view: View, wanted: dict[ids.BundleId, Digest], indexes: Indexes) -> kinds.Claims:
+    """Claims that are not in the root: content in conflict, and revisions that this cluster will get later."""
+    claims = _claims(wanted.items(), indexes)
+    for assignment in view.sources.values():
+        if assignment.latest is None or assignment.removed:
+            continue
+        for entry in placements.placed(assignment.latest, assignment.spec, view.cluster, view.groups):
+            if entry.index:
+                for one in identities(indexes[entry.index]):
+                    claims.add(one, entry.bundle)
+    return claims
+
+
+def _doubt(view: View) -> str:
+    """Why nothing at all may count as gone from this cluster; empty: no doubt."""
+    for name, assignment in sorted(view.sources.items()):
+        if assignment.removed or not placements.source_targets(assignment.spec, view.cluster, view.groups):
+            continue
+        for catalog in (assignment.given, assignment.latest):
+            if catalog is not None and not catalogs.is_complete(catalog):
+                return f"source {name} has bundles in error: what left Git may be in one of them"
+    return ""
+
+
+def _fallen(view: View, chosen: dict[ids.BundleId, Digest], claims: kinds.Claims, indexes: Indexes) -> list[Drop]:
+    """What the last desired state held or kept, and the new one does not hold."""
+    fallen: dict[tuple[ids.BundleId, ids.ObjectId], Drop] = {}
+    still_there = _bundles_in_commits(view)
+    for entry in view.previous.bundles:
+        index = indexes[entry.index]
+        for one in index.objects:
+            identity = kinds.identity(one.object, index.options)
+            if claims.claimant(identity) is None:
+                fallen[(entry.bundle, one.object)] = Drop(
+                    object=one.object,
+                    identity=identity,
+                    bundle=entry.bundle,
+                    prune=index.options.prune,
+                    whole_bundle=entry.bundle not in chosen,
+                    misplaced=entry.bundle not in chosen and entry.bundle in still_there,
+                )
+    for kept in view.previous.kept:
+        identity = kept.identity or kept.object
+        if claims.claimant(identity) is None:
+            drop = Drop(
+                object=kept.object,
+                identity=identity,
+                bundle=kept.bundle,
+                prune=kept.prune,
+                whole_bundle=kept.bundle not in chosen,
+                misplaced=kept.bundle not in chosen and kept.bundle in still_there,
+            )
+            fallen.setdefault((kept.bundle, kept.object), drop)
+    return [fallen[key] for key in sorted(fallen)]
+
+
+def _bundles_in_commits(view: View) -> frozenset[ids.BundleId]:
+    return frozenset(
+        entry.bundle
+        for assignment in view.sources.values()
+        if assignment.given is not None
+        for entry in assignment.given.entries
+    )
+
+
+def _claimed_elsewhere(drop: Drop, pending: kinds.Claims) -> str:
+    claimant = pending.claimant(drop.identity)
+    return f"bundle {claimant} claims it, and this cluster does not have that content yet" if claimant else ""
+
+
+def _let_go(drop: Drop, view: View) -> bool:
+    """Is the object released rather than owed? Then it stays in the cluster, and the agent lists it as an orphan."""
+    if drop.prune is bundles.Prune.NEVER:
+        return True
+    assignment = view.sources.get(ids.source_of(drop.bundle))
+    if assignment is None:
+        return True
+    return assignment.removed and not assignment.prune_on_removal

@@ -1,0 +1,242 @@
+"""What the log says of a source's rollouts: the state and its fold.
+
+`evolve` only gathers facts; the rules are where the decisions are.
+"""
+
+import enum
+
+import msgspec
+
+from protocol import ids, specs
+from protocol.canonical import NO_DIGEST, Digest
+from protocol.events import rollouts as events
+
+JOINING = "joining"
+"""The stage of clusters that come after the completion; they take no slot."""
+
+HISTORY_MAX = 50
+"""Rollouts of one source that are remembered with their outcome; the log has them all."""
+
+
+class Phase(enum.StrEnum):
+    """Where a rollout stands."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    HALTED = "halted"
+    ABORTED = "aborted"
+    SUPERSEDED = "superseded"
+    COMPLETED = "completed"
+
+
+class Stage(msgspec.Struct, frozen=True, rename="camel"):
+    """A planned stage and whether its turn has come."""
+
+    name: str
+    reason: str
+    max_concurrency: int
+    clusters: tuple[ids.ClusterId, ...]
+    started: bool = False
+    completed: bool = False
+
+
+class Rollout(msgspec.Struct, frozen=True, rename="camel"):
+    """One revision's way."""
+
+    id: ids.RolloutId
+    revision: str
+    catalog: Digest
+    base: Digest
+    policy: specs.RolloutPolicy
+    phase: Phase = Phase.RUNNING
+    halted: str = ""
+    stages: tuple[Stage, ...] = ()
+    in_flight: dict[ids.ClusterId, str] = {}
+    """Admitted and not settled, with the time of admission."""
+    ghosts: dict[ids.ClusterId, str] = {}
+    """Left in flight by the rollout before, not yet given this revision; each keeps its slot."""
+    deferred: frozenset[ids.ClusterId] = frozenset()
+    succeeded: frozenset[ids.ClusterId] = frozenset()
+    failed: dict[ids.ClusterId, str] = {}
+    joined: frozenset[ids.ClusterId] = frozenset()
+    """Got the last completed revision while this one was on its way."""
+
+
+class Summary(msgspec.Struct, frozen=True, rename="camel"):
+    """A rollout that is over."""
+
+    id: ids.RolloutId
+    revision: str
+    phase: Phase
+    succeeded: int
+    failed: int
+
+
+class State(msgspec.Struct, frozen=True, rename="camel"):
+    """All rollouts of one source."""
+
+    source: ids.SourceName
+    current: Rollout | None = None
+    completed: Digest = NO_DIGEST
+    """The catalog of the last completed rollout: what joining clusters get."""
+    completed_rollout: ids.RolloutId = ids.RolloutId("")
+    assigned: dict[ids.ClusterId, Digest] = {}
+    """The catalog that each cluster was given."""
+    history: tuple[Summary, ...] = ()
+
+
+def initial(source: ids.SourceName) -> State:
+    """Before the first rollout of a source."""
+    return State(source=source)
+
+
+def inherited(state: State) -> frozenset[ids.ClusterId]:
+    """Whom a rollout that starts now takes over: left in flight or failed, by a rollout that is not complete."""
+    current = state.current
+    if current is None or current.phase is Phase.COMPLETED:
+        return frozenset()
+    return frozenset(current.in_flight) | frozenset(current.ghosts) | frozenset(current.failed)
+
+
+def evolve(state: State, event: events.Event) -> State:
+    """The rollouts of a source after one more fact."""
+    match event:
+        case events.RolloutStarted():
+            return _started(state, event)
+        case events.ClustersAdmitted():
+            return _admitted(state, event)
+        case events.RolloutCompleted():
+            return _completed(state, event)
+    current = state.current
+    assert current is not None, f"{type(event).__name__} before RolloutStarted"
+    change = msgspec.structs.replace
+    match event:
+        case events.StagePlanned():
+            current = change(current, stages=_planned(current.stages, event.stage))
+        case events.StageStarted():
+            current = change(current, stages=_marked(current.stages, event.stage, started=True))
+        case events.StageCompleted():
+            current = change(current, stages=_marked(current.stages, event.stage, completed=True))
+        case events.ClustersDeferred():
+            current = change(current, deferred=current.deferred | set(event.clusters))
+        case events.ClustersSettled():
+            current = _settled(current, event)
+        case events.RolloutHalted():
+            current = change(current, phase=Phase.HALTED, halted=event.reason)
+        case events.RolloutPaused():
+            current = change(current, phase=Phase.PAUSED)
+        case events.RolloutResumed():
+            current = change(current, phase=Phase.RUNNING)
+        case events.RolloutRetried():
+            current = _retried(current, event.at)
+        case events.RolloutAborted():
+            current = change(current, phase=Phase.ABORTED)
+    return change(state, current=current)
+
+
+def _started(state: State, event: events.RolloutStarted) -> State:
+    before = state.current
+    history = state.history
+    ghosts: dict[ids.ClusterId, str] = {}
+    if before is not None:
+        history = (*history, _summary(before, superseded=bool(event.supersedes)))[-HISTORY_MAX:]
+        ghosts = {**before.ghosts, **before.in_flight}
+    rollout = Rollout(
+        id=event.rollout,
+        revision=event.revision,
+        catalog=event.catalog,
+        base=event.base,
+        policy=event.policy,
+        ghosts=ghosts,
+    )
+    return msgspec.structs.replace(state, current=rollout, history=history)
+
+
+def _summary(rollout: Rollout, *, superseded: bool) -> Summary:
+    return Summary(
+        id=rollout.id,
+        revision=rollout.revision,
+        phase=Phase.SUPERSEDED if superseded else rollout.phase,
+        succeeded=len(rollout.succeeded),
+        failed=len(rollout.failed),
+    )
+
+
+def _planned(stages: tuple[Stage, ...], planned: events.PlannedStage) -> tuple[Stage, ...]:
+    if stages and stages[-1].name == planned.name:
+        last = stages[-1]
+        return (*stages[:-1], msgspec.structs.replace(last, clusters=last.clusters + planned.clusters))
+    stage = Stage(
+        name=planned.name,
+        reason=planned.reason,
+        max_concurrency=planned.max_concurrency,
+        clusters=planned.clusters,
+    )
+    return (*stages, stage)
+
+
+def _marked(stages: tuple[Stage, ...], name: str, **marks: bool) -> tuple[Stage, ...]:
+    return tuple(msgspec.structs.replace(stage, **marks) if stage.name == name else stage for stage in stages)
+
+
+def _admitted(state: State, event: events.ClustersAdmitted) -> State:
+    current = state.current
+    assert current is not None, "ClustersAdmitted before RolloutStarted"
+    admitted = frozenset(event.clusters)
+    assigned = {**state.assigned, **dict.fromkeys(event.clusters, event.catalog)}
+    if event.rollout != current.id:
+        current = msgspec.structs.replace(current, joined=current.joined | admitted)
+    elif event.stage != JOINING:
+        current = msgspec.structs.replace(
+            current,
+            in_flight={**current.in_flight, **dict.fromkeys(event.clusters, event.at)},
+            ghosts=_without(current.ghosts, admitted),
+            deferred=current.deferred - admitted,
+            joined=current.joined - admitted,
+        )
+    return msgspec.structs.replace(state, current=current, assigned=assigned)
+
+
+def _settled(current: Rollout, event: events.ClustersSettled) -> Rollout:
+    failed = {failure.cluster: failure.reason for failure in event.failed}
+    over = frozenset(event.succeeded) | frozenset(failed) | frozenset(event.withdrawn)
+    return msgspec.structs.replace(
+        current,
+        in_flight=_without(current.in_flight, over),
+        ghosts=_without(current.ghosts, over),
+        succeeded=current.succeeded | frozenset(event.succeeded),
+        failed={**_without(current.failed, frozenset(event.succeeded)), **failed},
+        deferred=current.deferred | frozenset(event.withdrawn),
+    )
+
+
+def _retried(current: Rollout, at: str) -> Rollout:
+    # A failed cluster has the revision already: it is in flight again, and its deadline begins anew.
+    phase = Phase.RUNNING if current.phase is Phase.HALTED else current.phase
+    return msgspec.structs.replace(
+        current,
+        phase=phase,
+        halted="",
+        failed={},
+        in_flight={**current.in_flight, **dict.fromkeys(current.failed, at)},
+    )
+
+
+def _completed(state: State, event: events.RolloutCompleted) -> State:
+    current = state.current
+    assert current is not None, "RolloutCompleted before RolloutStarted"
+    planned = frozenset(cluster for stage in current.stages for cluster in stage.clusters)
+    behind = planned - current.succeeded - frozenset(current.failed)
+    # Whom the revision did not touch holds it already; only the pointer moves.
+    untouched = frozenset(state.assigned) - behind - current.joined
+    return msgspec.structs.replace(
+        state,
+        current=msgspec.structs.replace(current, phase=Phase.COMPLETED, deferred=behind),
+        completed=event.catalog,
+        completed_rollout=event.rollout,
+        assigned={**state.assigned, **dict.fromkeys(sorted(untouched), event.catalog)},
+    )
+
+
+def _without(entries: dict[ids.ClusterId, str], gone: frozenset[ids.ClusterId]) -> dict[ids.ClusterId, str]:
+    return {cluster: value for cluster, value in entries.items() if cluster not in gone}
