@@ -1,0 +1,159 @@
+"""The fold of reports and heartbeats: what each cluster holds, as far as it was heard.
+
+Reports order by (boot, number) in their body, never by arrival, and each says how things are: an older one never undoes
+a newer one, a repeated one changes nothing. Nothing here is a decision; a decision names the report it rested on.
+"""
+
+import datetime
+from typing import TypeVar
+
+import msgspec
+
+from protocol import bundles, canonical, desired, ids, reports, status
+from protocol.canonical import Digest
+
+Order = tuple[int, int]
+"""(boot, number) of the report that said it."""
+
+NEVER: Order = (0, 0)
+
+T = TypeVar("T")
+
+
+class Observed(msgspec.Struct, frozen=True, rename="camel"):
+    """One cluster, as its agent last described it."""
+
+    cluster: ids.ClusterId
+    boot: int = 0
+    heard_at: datetime.datetime | None = None
+    """By the hub's clock: when anything came from it, since this hub started."""
+    uid: str = ""
+    agent_version: str = ""
+    kubernetes_version: str = ""
+    epoch: int = 0
+    generation: int = 0
+    """The newest verified."""
+    log_head: desired.LogHead = desired.GENESIS
+    root: Digest = canonical.NO_DIGEST
+    """The newest worked through."""
+    bundles: dict[ids.BundleId, reports.BundleStatus] = {}
+    said: dict[ids.BundleId, Order] = {}
+    inventory: int = 0
+    orphans: tuple[reports.Orphan, ...] = ()
+    orphan_total: int = 0
+    orphans_said: Order = NEVER
+    undeleted: dict[ids.DebtId, reports.Undeleted] = {}
+    refusals: dict[str, int] = {}
+    newest: Order = NEVER
+    applied_said: Order = NEVER
+
+
+def initial(cluster: ids.ClusterId) -> Observed:
+    """A cluster that was never heard."""
+    return Observed(cluster=cluster)
+
+
+def heard(state: Observed, at: datetime.datetime) -> Observed:
+    """It was heard at this time, by the hub's clock."""
+    return msgspec.structs.replace(state, heard_at=at)
+
+
+def beat(state: Observed, message: reports.Beat) -> Observed:
+    """Fold a heartbeat in."""
+    return _origin(state, message.origin)
+
+
+def evolve(state: Observed, report: reports.Report) -> Observed:
+    """Fold one report in."""
+    order = (report.origin.boot, report.origin.number)
+    state = _origin(state, report.origin)
+    change = msgspec.structs.replace
+    match report:
+        case reports.Hello():
+            return change(
+                state, uid=report.cluster_uid, agent_version=report.agent_version, inventory=report.inventory,
+                kubernetes_version=report.kubernetes_version,
+            )  # fmt: skip
+        case reports.Applied():
+            return _bundles(_applied(state, report, order), report.bundles, order)
+        case reports.Failed() | reports.Ready():
+            return _bundles(state, report.bundles, order)
+        case reports.Orphaned():
+            if order < state.orphans_said:
+                return state
+            return change(state, orphans=report.orphans, orphan_total=report.total, orphans_said=order)
+        case reports.Deleted():
+            settled = {one.debt for one in report.confirmations}
+            undeleted = {**state.undeleted, **{one.debt: one for one in report.undeleted}}
+            return change(state, undeleted={debt: one for debt, one in undeleted.items() if debt not in settled})
+        case reports.Refused():
+            return change(state, refusals={**state.refusals, report.refusal.value: report.count})
+        case reports.Adopted():
+            return state
+
+
+def online(state: Observed, at: datetime.datetime, silence: datetime.timedelta) -> bool:
+    """Was it heard lately enough? Nobody is online who was not heard since this hub started."""
+    return state.heard_at is not None and at - state.heard_at <= silence
+
+
+def bundle_status(state: Observed, bundle: ids.BundleId, index: Digest) -> reports.BundleStatus | None:
+    """What the cluster said about this very content of a bundle; None if nothing."""
+    found = state.bundles.get(bundle)
+    return found if found is not None and found.index == index else None
+
+
+def pruned(state: Observed, root: bundles.ClusterRoot) -> Observed:
+    """Forget what was said about bundles that the cluster should not have any more."""
+    wanted = {entry.bundle for entry in root.bundles}
+    if wanted >= set(state.bundles):
+        return state
+    kept = {bundle: said for bundle, said in state.bundles.items() if bundle in wanted}
+    return msgspec.structs.replace(state, bundles=kept, said=_only(state.said, kept))
+
+
+def health(state: Observed, root: bundles.ClusterRoot) -> status.Health:
+    """The worst health of the bundles that the cluster should have."""
+    parts = []
+    for entry in root.bundles:
+        found = bundle_status(state, entry.bundle, entry.index)
+        parts.append(found.health if found is not None else status.Health.PROGRESSING)
+    return status.worst(parts)
+
+
+def _origin(state: Observed, origin: reports.Origin) -> Observed:
+    order = (origin.boot, origin.number)
+    if order < state.newest:
+        return state
+    return msgspec.structs.replace(
+        state,
+        newest=order,
+        boot=origin.boot,
+        epoch=origin.epoch,
+        generation=origin.generation,
+        log_head=origin.log_head,
+    )
+
+
+def _applied(state: Observed, report: reports.Applied, order: Order) -> Observed:
+    if order < state.applied_said:
+        return state
+    return msgspec.structs.replace(
+        state,
+        root=report.root,
+        inventory=report.inventory,
+        applied_said=order,
+    )
+
+
+def _bundles(state: Observed, said: tuple[reports.BundleStatus, ...], order: Order) -> Observed:
+    newer = {one.bundle: one for one in said if order >= state.said.get(one.bundle, NEVER)}
+    return msgspec.structs.replace(
+        state,
+        bundles={**state.bundles, **newer},
+        said={**state.said, **dict.fromkeys(newer, order)},
+    )
+
+
+def _only(entries: dict[ids.BundleId, T], wanted: dict[ids.BundleId, reports.BundleStatus]) -> dict[ids.BundleId, T]:
+    return {bundle: value for bundle, value in entries.items() if bundle in wanted}

@@ -1,0 +1,175 @@
+"""Load, decide, append, fold: the one way in which the hub's memory grows.
+
+A decision runs on the folded world and is appended with the fences of what it rests on. Whoever else was first makes
+the append fail; then the world catches up and the decision is made again.
+"""
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Protocol
+
+from controller.domain import world
+from controller.store import records
+from protocol import canonical, codec, envelope
+from protocol.events import log
+
+ATTEMPTS_MAX = 8
+"""Lost races in a row until a decision is given up: each loss means that another hub writes, which is an error by
+itself; eight in a row mean that it writes without pause."""
+
+SOURCE = "/flotilla/hub"
+
+Decide = Callable[[world.World], Sequence[log.Event]]
+
+
+class ContendedError(Exception):
+    """Another writer was first every time."""
+
+
+class Store(Protocol):
+    """The log, as far as decisions need it."""
+
+    async def append(self, batch: Sequence[records.Pending], *, reads: Mapping[str, int] = {}) -> int:
+        """Append all or nothing; return the sequence of the last. Raise records.Conflict if a fence is stale."""
+
+    def read(self, after: int) -> AsyncIterator[records.Stored]:
+        """All events after a sequence, in order."""
+
+
+class Signal:
+    """Says "look again" to one waiter; signals that come while nobody waits are one."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """Let the waiter look again."""
+        self._event.set()
+
+    async def wait(self, timeout_s: float | None = None) -> None:
+        """Return at the next signal, or after the time at the latest."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._event.clear()
+
+
+class Transactor:
+    """The folded world and the only writer of its log."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], datetime.datetime],
+        new_id: Callable[[], str],
+        traceparent: Callable[[], str] = lambda: "",
+        boundary: Callable[[str], None] = lambda _name: None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._new_id = new_id
+        self._traceparent = traceparent
+        self._boundary = boundary
+        self._lock = asyncio.Lock()
+        self._signals: list[Signal] = []
+        self.world = world.World()
+
+    def subscribe(self) -> Signal:
+        """A signal that is set whenever an event was folded."""
+        signal = Signal()
+        self._signals.append(signal)
+        return signal
+
+    async def catch_up(self) -> int:
+        """Fold what the log has beyond the world; return how many events that were."""
+        async with self._lock:
+            return await self._catch_up()
+
+    async def run(
+        self, decide: Decide, *, by: str, cause: str = "", reads: Callable[[world.World], Sequence[str]] | None = None
+    ) -> tuple[log.Record, ...]:
+        """Decide and append; return the new records, none if there was nothing to decide.
+
+        `reads` names the aggregates (by subject) that the decision rests on beside those it writes. A Rejection of the
+        decision passes through; ContendedError after ATTEMPTS_MAX lost races.
+        """
+        async with self._lock:
+            for _ in range(ATTEMPTS_MAX):
+                events = decide(self.world)
+                if not events:
+                    return ()
+                batch, written = self._batch(events, by=by, cause=cause)
+                subjects = {pending.subject for pending in batch}
+                fences = {
+                    subject: self._last(subject)
+                    for subject in (reads(self.world) if reads is not None else ())
+                    if subject not in subjects
+                }
+                try:
+                    last = await self._store.append(batch, reads=fences)
+                except records.Conflict:
+                    await self._catch_up()
+                    continue
+                self._boundary("append")
+                for offset, pending in enumerate(batch):
+                    self.world.take(last - len(batch) + 1 + offset, pending.subject, pending.body)
+                self._notify()
+                return written
+        raise ContendedError(f"log: another writer was first {ATTEMPTS_MAX} times in a row")
+
+    async def _catch_up(self) -> int:
+        count = 0
+        async for stored in self._store.read(self.world.log_head.sequence):
+            self.world.take(stored.sequence, stored.subject, stored.body)
+            count += 1
+        if count:
+            self._notify()
+        return count
+
+    def _batch(
+        self, events: Sequence[log.Event], *, by: str, cause: str
+    ) -> tuple[list[records.Pending], tuple[log.Record, ...]]:
+        heads: dict[str, canonical.Digest] = {}
+        batch, written = [], []
+        for event in events:
+            subject = world.subject_of(event)
+            first = subject not in heads
+            known = self.world.heads.get(subject)
+            previous = heads.get(subject, known.hash if known is not None else canonical.NO_DIGEST)
+            record = log.Record(id=self._new_id(), at=self._clock(), by=by, previous=previous, event=event, cause=cause)
+            body = log.RECORD.encode(record)
+            heads[subject] = log.record_hash(subject, body)
+            batch.append(
+                records.Pending(
+                    subject=subject,
+                    body=body,
+                    headers=self._headers(record),
+                    expected=self._last(subject) if first else None,
+                )
+            )
+            written.append(record)
+        return batch, tuple(written)
+
+    def _headers(self, record: log.Record) -> dict[str, str]:
+        return envelope.to_headers(
+            envelope.Envelope(
+                id=record.id,
+                type=codec.tag_of(record.event),
+                source=SOURCE,
+                time=record.at,
+                traceparent=self._traceparent(),
+            )
+        )
+
+    def _last(self, subject: str) -> int:
+        head = self.world.heads.get(subject)
+        return head.sequence if head is not None else 0
+
+    def _notify(self) -> None:
+        for signal in self._signals:
+            signal.set()
