@@ -1,0 +1,89 @@
+"""`flotilla sandbox`: serve many small in-memory clusters and write a kubeconfig for them."""
+
+import argparse
+import asyncio
+import datetime
+import json
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from random import SystemRandom
+
+from aiohttp import web
+
+from agents.sandbox import certificates, controllers, kubeconfig
+from agents.sandbox.cluster import Cluster, Settings
+from agents.sandbox.kubeconfig import Access
+from agents.sandbox.server import PREFIX, Server
+from agents.sandbox.timers import Timers
+
+TOKEN_BYTES = 32  # 256 bits: nobody guesses it
+CLUSTERS_MAX = 2000  # some 200 KB each before their objects; beyond it, start a second sandbox
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code."""
+    arguments = _parser().parse_args(argv)
+    names = arguments.cluster or [f"cluster-{number}" for number in range(1, arguments.clusters + 1)]
+    if len(set(names)) != len(names) or not 1 <= len(names) <= CLUSTERS_MAX:
+        sys.stderr.write(f"flotilla sandbox: between 1 and {CLUSTERS_MAX} clusters, each with its own name\n")
+        return 2
+    asyncio.run(_serve(arguments, names))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="flotilla sandbox", description=__doc__)
+    parser.add_argument("--clusters", type=int, default=1, help="how many clusters, named cluster-1 and so on")
+    parser.add_argument("--cluster", action="append", help="a cluster by name; may be given many times")
+    parser.add_argument("--dir", type=Path, required=True, help="where the kubeconfig is written")
+    parser.add_argument("--listen", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument("--port", type=int, default=0, help="the port to listen on; 0 takes a free one")
+    parser.add_argument("--ready-after", type=float, default=1.0, help="seconds until a workload is ready")
+    parser.add_argument("--no-pods", dest="pods", action="store_false", help="create no Pods below workloads")
+    return parser
+
+
+async def _serve(arguments: argparse.Namespace, names: Sequence[str]) -> None:
+    timers = Timers(time.time)
+    settings = Settings(ready_after_s=arguments.ready_after, pods=arguments.pods)
+    clusters = {name: (_cluster(name, timers, settings), secrets.token_urlsafe(TOKEN_BYTES)) for name in names}
+    server = Server(clusters, timers)
+    hosts = tuple(dict.fromkeys((arguments.listen, "127.0.0.1", "localhost")))
+    identity = certificates.create(hosts, at=datetime.datetime.now(datetime.UTC))
+    stop = _stop_event()
+    runner = web.ServerRunner(server.web_server(), shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, arguments.listen, arguments.port, ssl_context=identity.context).start()
+        port = runner.addresses[0][1]
+        base = f"https://{arguments.listen}:{port}/{PREFIX}"
+        accesses = [Access(name, f"{base}/{name}", token) for name, (_, token) in clusters.items()]
+        path = arguments.dir / "kubeconfig"
+        kubeconfig.write(path, kubeconfig.document(accesses, identity.authority_pem))
+        ready = {"ready": True, "kubeconfig": str(path), "clusters": len(names), "port": port}
+        sys.stdout.write(json.dumps(ready) + "\n")
+        sys.stdout.flush()
+        async with asyncio.TaskGroup() as tasks:
+            pump = tasks.create_task(server.pump())
+            await stop.wait()
+            pump.cancel()
+    finally:
+        await runner.cleanup()
+
+
+def _cluster(name: str, timers: Timers, settings: Settings) -> Cluster:
+    cluster = Cluster(name, timers=timers, settings=settings, random=SystemRandom())
+    controllers.attach(cluster)
+    return cluster
+
+
+def _stop_event() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,186 @@
+"""What a control plane does by itself: namespaces that empty, garbage that goes, definitions that become served.
+
+Controllers hear of every change while it is made and only note what to do; the work itself is a timer, so that no
+request pays for it and a test decides when it happens. Work starts from what is stored then, never from the event.
+"""
+
+from collections.abc import Callable
+
+from agents.sandbox import crds, deletes, store, workloads, writes
+from agents.sandbox.admission import Target
+from agents.sandbox.cluster import DEFINITION_KEY, NAMESPACE_KEY, Cluster
+from agents.sandbox.schema import Object
+from agents.sandbox.store import Event, Key, Name
+
+MANAGER = "kube-controller-manager"
+DEFINITIONS_MANAGER = "kube-apiserver"
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+
+
+def attach(cluster: Cluster) -> None:
+    """Make a cluster react to its own changes."""
+    cluster.store.listen(lambda event: _heard(cluster, event))
+    cluster.store.listen(workloads.Workloads(cluster).heard)
+
+
+def _heard(cluster: Cluster, event: Event) -> None:
+    record = event.record
+    if event.type == "DELETED":
+        if cluster.store.dependents(record.uid):
+            _soon(cluster, lambda: _collect(cluster, record.uid))
+        if record.owners:
+            _soon(cluster, lambda: _owners_released(cluster, record.owners))
+        if event.key == DEFINITION_KEY:
+            _withdraw(cluster, record.name[1])
+        elif record.name[0]:
+            _namespace_emptied(cluster, record.name[0])
+        return
+    if event.key == NAMESPACE_KEY and b'"deletionTimestamp"' in record.raw:
+        _soon(cluster, lambda: _empty(cluster, record.name[1]))
+    if event.key == DEFINITION_KEY:
+        _definition_heard(cluster, record.name)
+    elif b'"deletionTimestamp"' in record.raw and deletes.FOREGROUND.encode() in record.raw:
+        _soon(cluster, lambda: _collect_first(cluster, event.key, record.name))
+
+
+def _soon(cluster: Cluster, action: Callable[[], None]) -> None:
+    cluster.timers.after(0.0, action)
+
+
+# Garbage collection
+
+
+def _collect(cluster: Cluster, uid: str) -> None:
+    """Delete the dependents of an object that is gone, but for those that another owner still holds."""
+    for key, name in cluster.store.dependents(uid):
+        record = cluster.store.get(key, name)
+        if record is not None and not any(_lives(cluster, owner) for owner in _owners(record.decode())):
+            deletes.expel(cluster, key, name)
+
+
+def _owners(value: Object) -> list[Object]:
+    return list(value["metadata"].get("ownerReferences", ()))
+
+
+def _lives(cluster: Cluster, owner: Object) -> bool:
+    group = owner["apiVersion"].rpartition("/")[0]
+    for resource in cluster.registry.all():
+        if resource.group == group and resource.kind == owner["kind"]:
+            found = cluster.store.collection(store.key_of(resource))
+            return any(record.uid == owner["uid"] for record in found)
+    return False
+
+
+def _collect_first(cluster: Cluster, key: Key, name: Name) -> None:
+    """Delete the dependents of an object that waits for them (foreground propagation)."""
+    record = cluster.store.get(key, name)
+    if record is None:
+        return
+    dependents = cluster.store.dependents(record.uid)
+    for dependent in dependents:
+        deletes.expel(cluster, *dependent, propagation="Foreground")
+    if not cluster.store.dependents(record.uid):
+        deletes.released(cluster, key, name, deletes.FOREGROUND)
+
+
+def _owners_released(cluster: Cluster, uids: tuple[str, ...]) -> None:
+    """Let the owners go that were waiting for their last dependent."""
+    waiting = [uid for uid in uids if not cluster.store.dependents(uid)]
+    if not waiting:
+        return
+    for key in cluster.store.occupied():
+        for record in cluster.store.collection(key):
+            if record.uid in waiting and deletes.FOREGROUND.encode() in record.raw:
+                deletes.released(cluster, key, record.name, deletes.FOREGROUND)
+
+
+# Namespaces
+
+
+def _empty(cluster: Cluster, namespace: str) -> None:
+    """Delete everything in a terminating namespace, then the namespace itself."""
+    if cluster.namespace(namespace) is None:
+        return
+    for key in cluster.store.occupied():
+        for record in list(cluster.store.collection(key, namespace)):
+            deletes.expel(cluster, key, record.name)
+    _finish_namespace(cluster, namespace)
+
+
+def _namespace_emptied(cluster: Cluster, namespace: str) -> None:
+    record = cluster.namespace(namespace)
+    if record is not None and b'"deletionTimestamp"' in record.raw:
+        _soon(cluster, lambda: _finish_namespace(cluster, namespace))
+
+
+def _finish_namespace(cluster: Cluster, namespace: str) -> None:
+    record = cluster.namespace(namespace)
+    if record is None or any(cluster.store.collection(key, namespace) for key in cluster.store.occupied()):
+        return
+    if not record.decode()["metadata"].get("finalizers"):
+        cluster.store.remove(NAMESPACE_KEY, record.name)
+
+
+# CustomResourceDefinitions
+
+
+def _definition_heard(cluster: Cluster, name: Name) -> None:
+    value = cluster.store.get(DEFINITION_KEY, name).decode()  # type: ignore[union-attr]  # it was just stored
+    if value["metadata"].get("deletionTimestamp"):
+        _soon(cluster, lambda: _clean_up(cluster, name))
+    elif not _established(value):
+        cluster.timers.after(cluster.settings.established_after_s, lambda: _establish(cluster, name))
+    else:
+        cluster.registry.serve(name[1], crds.resources(value))
+
+
+def _established(value: Object) -> bool:
+    conditions = value.get("status", {}).get("conditions", ())
+    return any(found["type"] == "Established" and found["status"] == "True" for found in conditions)
+
+
+def _establish(cluster: Cluster, name: Name) -> None:
+    record = cluster.store.get(DEFINITION_KEY, name)
+    if record is None:
+        return
+    value = record.decode()
+    if _established(value) or value["metadata"].get("deletionTimestamp"):
+        return
+    accepted = ("NamesAccepted", "NoConflicts", "no conflicts found")
+    served = ("Established", "InitialNamesAccepted", "the initial names have been accepted")
+    conditions = [_condition(cluster, *accepted), _condition(cluster, *served)]
+    versions = [version["name"] for version in value["spec"]["versions"] if version.get("storage")]
+    status = {"conditions": conditions, "acceptedNames": value["spec"]["names"], "storedVersions": versions}
+    finalizers = [*value["metadata"].get("finalizers", ()), CLEANUP]
+    value["metadata"]["finalizers"] = finalizers
+    cluster.store.put(DEFINITION_KEY, value)
+    set_status(cluster, DEFINITION_KEY, name, status, manager=DEFINITIONS_MANAGER)
+
+
+def _condition(cluster: Cluster, kind: str, reason: str, message: str) -> Object:
+    found = {"type": kind, "status": "True", "lastTransitionTime": cluster.now()}
+    return found | {"reason": reason, "message": message}
+
+
+def set_status(cluster: Cluster, key: Key, name: Name, status: Object, *, manager: str) -> None:
+    """Write the status of an object as a controller does: through its own door, under its own name."""
+    target = Target(cluster.registry.of_key(key), *name, subresource="status")
+    options = writes.Options(manager=manager)
+    writes.patch(cluster, target, lambda value: {**value, "status": status}, options)
+
+
+def _clean_up(cluster: Cluster, name: Name) -> None:
+    """Delete the custom resources of a definition that is being deleted, then let it go."""
+    record = cluster.store.get(DEFINITION_KEY, name)
+    if record is None:
+        return
+    spec = record.decode()["spec"]
+    key = (spec["group"], spec["names"]["plural"])
+    for found in list(cluster.store.collection(key)):
+        deletes.expel(cluster, key, found.name)
+    if not cluster.store.collection(key):
+        deletes.released(cluster, DEFINITION_KEY, name, CLEANUP)
+
+
+def _withdraw(cluster: Cluster, name: str) -> None:
+    cluster.registry.withdraw(name)
