@@ -140,5 +140,5 @@ def evolve(state: Cluster | None, event: events.Event) -> Cluster:
             return change(state, suspended="")
         case events.ClusterRemoved():
             return change(state, removed=True)
-        case events.ClusterUidRefused() | events.ClusterAhead():
+        case events.ClusterUidRefused():
             return state

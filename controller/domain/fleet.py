@@ -23,6 +23,10 @@ class Fleet(msgspec.Struct, frozen=True, rename="camel"):
 
     epoch: int = 0
     """0: the log is empty."""
+    epoch_seen: int = 0
+    """The highest that any cluster showed."""
+    recovering: str = ""
+    """Why nothing is published; empty: all is well."""
     signing_key: str = ""
     groups: dict[str, specs.GroupSpec] = {}
     policies: dict[str, specs.RolloutPolicy] = {}
@@ -37,9 +41,18 @@ def initialize(state: Fleet, signing_key: str) -> tuple[events.Event, ...]:
     return (events.HubInitialized(epoch=1, signing_key=signing_key),)
 
 
-def recover(state: Fleet, *, epoch_seen: int, reason: str) -> tuple[events.Event, ...]:
-    """Decide to take the hub back into service above every epoch that was seen."""
-    return (events.HubRecovered(epoch=max(state.epoch, epoch_seen) + 1, reason=reason),)
+def enter_recovery(state: Fleet, event: events.RecoveryEntered) -> tuple[events.Event, ...]:
+    """Decide to publish nothing until an operator takes the hub back into service."""
+    if state.recovering and event.epoch <= state.epoch_seen:
+        return ()
+    return (event,)
+
+
+def recover(state: Fleet, reason: str) -> tuple[events.Event, ...]:
+    """Decide to take the hub back into service above every epoch that was seen; nothing where all is well."""
+    if not state.recovering:
+        return ()
+    return (events.HubRecovered(epoch=max(state.epoch, state.epoch_seen) + 1, reason=reason),)
 
 
 def declare_group(state: Fleet, name: str, spec: specs.GroupSpec, *, by: specs.ManagedBy) -> tuple[events.Event, ...]:
@@ -121,7 +134,9 @@ def evolve(state: Fleet, event: events.Event) -> Fleet:
         case events.HubInitialized():
             return change(state, epoch=event.epoch, signing_key=event.signing_key)
         case events.HubRecovered():
-            return change(state, epoch=event.epoch)
+            return change(state, epoch=event.epoch, recovering="")
+        case events.RecoveryEntered():
+            return change(state, recovering=event.reason, epoch_seen=max(state.epoch_seen, event.epoch))
         case events.GroupDeclared():
             declared = {**state.declared, f"group/{event.name}": Declared(managed_by=event.managed_by)}
             return change(state, groups={**state.groups, event.name: event.spec}, declared=declared)

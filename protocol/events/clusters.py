@@ -2,7 +2,7 @@
 
 import msgspec
 
-from protocol import desired, ids, reports, specs
+from protocol import ids, reports, specs
 
 
 class ClusterAdded(msgspec.Struct, frozen=True, rename="camel", tag="ClusterAdded"):
@@ -46,16 +46,6 @@ class DesiredRefused(msgspec.Struct, frozen=True, rename="camel", tag="DesiredRe
     reports_sequence: int
 
 
-class ClusterAhead(msgspec.Struct, frozen=True, rename="camel", tag="ClusterAhead"):
-    """It holds what this hub never gave: this hub's data is older than the fleet. Nothing is published any more."""
-
-    cluster: ids.ClusterId
-    epoch: int
-    generation: int
-    log_head: desired.LogHead
-    reason: str
-
-
 class ClusterSuspended(msgspec.Struct, frozen=True, rename="camel", tag="ClusterSuspended"):
     """Given nothing new; what it has stays."""
 
@@ -79,7 +69,6 @@ Event = (
     | ClusterIdentified
     | ClusterUidRefused
     | DesiredRefused
-    | ClusterAhead
     | ClusterSuspended
     | ClusterResumed
     | ClusterRemoved

@@ -20,6 +20,17 @@ class HubRecovered(msgspec.Struct, frozen=True, rename="camel", tag="HubRecovere
     reason: str
 
 
+class RecoveryEntered(msgspec.Struct, frozen=True, rename="camel", tag="RecoveryEntered"):
+    """This hub's data is older than the fleet: it resolves, plans and shows, and publishes nothing."""
+
+    reason: str
+    cluster: str
+    """The cluster that shows it; empty: the hub found out by itself."""
+    epoch: int
+    """The highest that was seen in a cluster."""
+    generation: int
+
+
 class GroupDeclared(msgspec.Struct, frozen=True, rename="camel", tag="GroupDeclared"):
     name: str
     spec: specs.GroupSpec
@@ -57,6 +68,7 @@ class PolicyRemoved(msgspec.Struct, frozen=True, rename="camel", tag="PolicyRemo
 Event = (
     HubInitialized
     | HubRecovered
+    | RecoveryEntered
     | GroupDeclared
     | GroupSuspended
     | GroupRemoved

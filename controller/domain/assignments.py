@@ -1,0 +1,75 @@
+"""From the world and the catalogs to what one cluster's desired state depends on."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from controller.domain import catalogs, derivation, fleet, placements, sources
+from controller.domain.clusters import Cluster
+from controller.domain.world import World
+from protocol import bundles, ids, specs
+from protocol.canonical import Digest
+
+Catalogs = Mapping[Digest, catalogs.Catalog]
+
+
+def catalog_digests(world: World) -> frozenset[Digest]:
+    """Every catalog that some cluster was given, or that a source says now."""
+    given = {digest for state in world.rollouts.values() for digest in state.assigned.values()}
+    for state in world.rollouts.values():
+        given.add(state.completed)
+        if state.current is not None:
+            given |= {state.current.catalog, state.current.base}
+    said = {source.catalog for source in world.sources.values()}
+    return frozenset((given | said) - {""})
+
+
+def view(world: World, cluster: Cluster, previous: bundles.ClusterRoot, known: Catalogs) -> derivation.View:
+    """All that the cluster's desired state depends on. `previous`: its last published root."""
+    return derivation.View(
+        cluster=cluster,
+        groups=dict(fleet.group_selectors(world.fleet)),
+        sources={name: _assignment(world, source, cluster.id, known) for name, source in world.sources.items()},
+        previous=previous,
+    )
+
+
+def with_given(looked_at: derivation.View, source: ids.SourceName, catalog: catalogs.Catalog) -> derivation.View:
+    """The same cluster, as if it had been given this catalog, and as if that were all that the source says."""
+    changed = msgspec.structs.replace(looked_at.sources[source], given=catalog, latest=catalog)
+    return msgspec.structs.replace(looked_at, sources={**looked_at.sources, source: changed})
+
+
+def signature(world: World, cluster: Cluster, named: Digest, root: Digest) -> tuple[object, ...]:
+    """Changes whenever the cluster's desired state may: what is equal need not be derived again."""
+    return (
+        world.fleet.epoch,
+        tuple(world.fleet.groups.items()),
+        tuple(sorted(cluster.labels.items())),
+        tuple(
+            (name, id(source.spec), source.removed, source.catalog, world.rollout(name).assigned.get(cluster.id))
+            for name, source in world.sources.items()
+        ),
+        named,
+        root,
+    )
+
+
+def placed_indexes(
+    catalog: catalogs.Catalog | None, spec: specs.SourceSpec, cluster: Cluster, groups: placements.Groups
+) -> dict[ids.BundleId, Digest]:
+    """What a catalog would give the cluster: the digest of each bundle's content."""
+    if catalog is None:
+        return {}
+    return {entry.bundle: entry.index for entry in placements.placed(catalog, spec, cluster, groups) if entry.index}
+
+
+def _assignment(world: World, source: sources.Source, cluster: ids.ClusterId, known: Catalogs) -> derivation.Assignment:
+    given = world.rollout(source.name).assigned.get(cluster)
+    return derivation.Assignment(
+        spec=source.spec,
+        given=known[given] if given else None,
+        latest=known[source.catalog] if source.catalog else None,
+        removed=source.removed,
+        prune_on_removal=source.prune_on_removal,
+    )
