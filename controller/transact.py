@@ -9,6 +9,7 @@ import datetime
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
+from controller import errors
 from controller.domain import world
 from controller.store import records
 from protocol import canonical, codec, envelope
@@ -23,7 +24,7 @@ SOURCE = "/flotilla/hub"
 Decide = Callable[[world.World], Sequence[log.Event]]
 
 
-class ContendedError(Exception):
+class ContendedError(errors.Transient):
     """Another writer was first every time."""
 
 

@@ -40,8 +40,8 @@ def with_given(looked_at: derivation.View, source: ids.SourceName, catalog: cata
     return msgspec.structs.replace(looked_at, sources={**looked_at.sources, source: changed})
 
 
-def signature(world: World, cluster: Cluster, named: Digest, root: Digest) -> tuple[object, ...]:
-    """Changes whenever the cluster's desired state may: what is equal need not be derived again."""
+def signature(world: World, cluster: Cluster) -> tuple[object, ...]:
+    """Changes whenever the cluster's root may: what is equal need not be derived again."""
     return (
         world.fleet.epoch,
         tuple(world.fleet.groups.items()),
@@ -50,8 +50,6 @@ def signature(world: World, cluster: Cluster, named: Digest, root: Digest) -> tu
             (name, id(source.spec), source.removed, source.catalog, world.rollout(name).assigned.get(cluster.id))
             for name, source in world.sources.items()
         ),
-        named,
-        root,
     )
 
 

@@ -26,6 +26,8 @@ class Cluster(msgspec.Struct, frozen=True, rename="camel"):
     removed: bool = False
     refused: int = 0
     """Desired states that its agent did not accept."""
+    refused_sequence: int = 0
+    """The last report that said so: reports are read again after a restart."""
 
 
 Clusters = dict[ids.ClusterId, Cluster]
@@ -80,7 +82,9 @@ def identify(cluster: Cluster, uid: str, sequence: int) -> tuple[events.Event, .
 
 
 def refused(cluster: Cluster, report: reports.Refused, sequence: int) -> tuple[events.Event, ...]:
-    """Record that the cluster's agent did not accept a state."""
+    """Record that the cluster's agent did not accept a state; once per report."""
+    if sequence <= cluster.refused_sequence:
+        return ()
     return (
         events.DesiredRefused(
             cluster=cluster.id,
@@ -133,7 +137,7 @@ def evolve(state: Cluster | None, event: events.Event) -> Cluster:
         case events.ClusterIdentified():
             return change(state, uid=event.uid)
         case events.DesiredRefused():
-            return change(state, refused=state.refused + 1)
+            return change(state, refused=state.refused + 1, refused_sequence=event.reports_sequence)
         case events.ClusterSuspended():
             return change(state, suspended=event.reason)
         case events.ClusterResumed():

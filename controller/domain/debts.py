@@ -186,17 +186,14 @@ def may_go(ledger: Ledger, debt: Debt) -> bool:
     return ledger.sets[debt.set].decision in (Decision.FREE, Decision.APPROVED)
 
 
-def named(ledger: Ledger, cluster: ids.ClusterId) -> desired.Deletions:
-    """The deletions of a cluster's desired state: its open debts that are not held."""
-    items = sorted(
-        (debt for debt in ledger.debts.values() if debt.cluster == cluster and may_go(ledger, debt)),
-        key=lambda debt: debt.id,
-    )
-    return desired.Deletions(
-        items=tuple(
-            desired.Deletion(debt=debt.id, object=debt.object, bundle=debt.bundle, prune=debt.prune) for debt in items
-        )
-    )
+def named(ledger: Ledger) -> dict[ids.ClusterId, desired.Deletions]:
+    """The deletions of each cluster's desired state: its open debts that are not held; only clusters that have any."""
+    by_cluster: dict[ids.ClusterId, list[desired.Deletion]] = {}
+    for debt in sorted(ledger.debts.values(), key=lambda debt: debt.id):
+        if may_go(ledger, debt):
+            deletion = desired.Deletion(debt=debt.id, object=debt.object, bundle=debt.bundle, prune=debt.prune)
+            by_cluster.setdefault(debt.cluster, []).append(deletion)
+    return {cluster: desired.Deletions(items=tuple(items)) for cluster, items in by_cluster.items()}
 
 
 def _planned(ledger: Ledger, cause: Cause, losses: Sequence[Loss], at: datetime.datetime) -> tuple[events.Event, ...]:

@@ -1,0 +1,64 @@
+"""What was last published for each cluster, and whether what a cluster says fits to it."""
+
+import datetime
+
+import msgspec
+
+from protocol import canonical, desired, ids, reports
+from protocol.canonical import Digest
+
+
+class Publication(msgspec.Struct, frozen=True, rename="camel"):
+    """The desired state that lies on a cluster's subject."""
+
+    cluster: ids.ClusterId
+    sequence: int = 0
+    """In the DESIRED stream: the fence of the next one. 0: there is none."""
+    epoch: int = 0
+    generation: int = 0
+    root: Digest = canonical.NO_DIGEST
+    deletions: Digest = canonical.NO_DIGEST
+    log_head: desired.LogHead = desired.GENESIS
+    revisions: tuple[desired.SourceRevision, ...] = ()
+    at: datetime.datetime | None = None
+    """When this hub stored it; None: before it started."""
+    given: dict[ids.SourceName, Digest] = {}
+    """The catalogs that it was derived from; empty after a restart until it is derived again."""
+    conflicts: dict[ids.BundleId, str] = {}
+
+
+def read(cluster: ids.ClusterId, sequence: int, state: desired.DesiredState) -> Publication:
+    """What is stored, as found at the start."""
+    return Publication(
+        cluster=cluster,
+        sequence=sequence,
+        epoch=state.epoch,
+        generation=state.generation,
+        root=state.root,
+        deletions=state.deletions,
+        log_head=state.log_head,
+        revisions=state.revisions,
+    )
+
+
+def ahead(origin: reports.Origin, offered: tuple[int, int], *, epoch: int, contained: bool) -> str:
+    """Why the cluster holds what this hub cannot have given; empty: it fits.
+
+    `offered`: the highest (epoch, generation) that was ever sent to it, `contained`: its LOG head is in our log. States
+    of an earlier epoch are what a recovery left behind: they are overtaken, not ahead.
+    """
+    if origin.epoch < epoch:
+        return ""
+    if (origin.epoch, origin.generation) > offered:
+        return (
+            f"it is at epoch {origin.epoch}, generation {origin.generation}, "
+            f"and this hub gave it at most {offered[0]}, {offered[1]}"
+        )
+    if not contained:
+        return f"its state rests on event {origin.log_head.sequence} of another log"
+    return ""
+
+
+def verified(origin: reports.Origin, *, epoch: int, contained: bool) -> bool:
+    """May deletions be named for the cluster? Only once it showed a LOG head that is ours, in this epoch."""
+    return contained and (origin.epoch == epoch or origin.log_head == desired.GENESIS)

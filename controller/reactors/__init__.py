@@ -1,0 +1,1 @@
+"""What turns events and reports into the next decision; each looks at the whole state whenever it is signalled."""

@@ -1,0 +1,159 @@
+"""From reports and heartbeats to what is known of the clusters, and to the facts that the log must hold."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import structlog
+
+from controller import runtime
+from controller.domain import clusters, debts, fleet, observed, publications
+from controller.store import records
+from protocol import codec, ids, messages, reports, subjects
+from protocol.events import fleet as fleet_events
+
+logger = structlog.get_logger(__name__)
+
+BY = "hub"
+
+
+class Reports(Protocol):
+    """The stored reports."""
+
+    def read(self, after: int) -> AsyncIterator[records.Stored]:
+        """Stored reports after a sequence, then new ones as they come; ends never."""
+
+    async def last_sequence(self) -> int:
+        """Of the newest stored report."""
+
+
+class Beats(Protocol):
+    """The heartbeats."""
+
+    def read(self) -> AsyncIterator[tuple[ids.ClusterId, bytes]]:
+        """Heartbeats as they come, with the cluster that the subject names; ends never."""
+
+
+class Published(Protocol):
+    """The stored desired states."""
+
+    async def last(self, cluster: ids.ClusterId) -> records.Stored | None:
+        """The newest, from the stream's leader."""
+
+
+class Listening:
+    """Folds what the clusters say."""
+
+    def __init__(self, shared: runtime.Runtime, stored: Published) -> None:
+        self._shared = shared
+        self._stored = stored
+
+    async def read_reports(self, source: Reports) -> None:
+        """Fold the stored reports, then every new one, for ever."""
+        last = await source.last_sequence()
+        async for stored in source.read(0):
+            await self.take_report(stored, live=stored.sequence > last)
+
+    async def read_beats(self, source: Beats) -> None:
+        """Fold heartbeats, for ever."""
+        async for cluster, body in source.read():
+            await self.take_beat(cluster, body)
+
+    async def take_report(self, stored: records.Stored, *, live: bool) -> None:
+        """Fold one report; `live`: it came since this hub started, so its sender is there."""
+        cluster = _cluster_of(stored.subject)
+        try:
+            report = messages.REPORT.decode(stored.body)
+        except codec.DecodeError as error:
+            logger.warning("report is unreadable", cluster=cluster, sequence=stored.sequence, reason=str(error))
+            return
+        # The subject is what the server vouches for; the body only repeats it.
+        if report.origin.cluster != cluster or cluster not in self._shared.world.clusters:
+            logger.warning("report of an unknown cluster", cluster=cluster, sequence=stored.sequence)
+            return
+        if live:
+            await self._check(report.origin)
+        self._fold(cluster, observed.evolve(self._shared.seen(cluster), report), live=live)
+        await self._decide(cluster, report, stored.sequence)
+        self._shared.reports_sequence = stored.sequence
+        self._shared.notify()
+
+    async def take_beat(self, cluster: ids.ClusterId, body: bytes) -> None:
+        """Fold one heartbeat."""
+        try:
+            message = messages.BEAT.decode(body)
+        except codec.DecodeError as error:
+            logger.warning("heartbeat is unreadable", cluster=cluster, reason=str(error))
+            return
+        if message.origin.cluster != cluster or cluster not in self._shared.world.clusters:
+            return
+        await self._check(message.origin)
+        before = self._shared.online()
+        self._fold(cluster, observed.beat(self._shared.seen(cluster), message), live=True)
+        if cluster not in before:
+            self._shared.notify()
+
+    def _fold(self, cluster: ids.ClusterId, seen: observed.Observed, *, live: bool) -> None:
+        self._shared.observed[cluster] = observed.heard(seen, self._shared.clock()) if live else seen
+
+    async def _decide(self, cluster: ids.ClusterId, report: reports.Report, sequence: int) -> None:
+        run = self._shared.transactor.run
+        match report:
+            case reports.Hello():
+                await run(lambda world: clusters.identify(world.clusters[cluster], report.cluster_uid, sequence), by=BY)
+            case reports.Deleted():
+                await run(lambda world: debts.confirmed(world.ledger, cluster, report.confirmations, sequence), by=BY)
+            case reports.Refused():
+                await run(lambda world: clusters.refused(world.clusters[cluster], report, sequence), by=BY)
+            case _:
+                pass
+
+    async def _check(self, origin: reports.Origin) -> None:
+        """Does what the cluster holds fit to what this hub knows? If not, publish nothing more."""
+        shared = self._shared
+        reason = self._ahead(origin)
+        if reason:
+            # Another hub on the same log may have been first: look at the truth before raising an alarm.
+            await shared.transactor.catch_up()
+            await self._refresh(origin.cluster)
+            reason = self._ahead(origin)
+        epoch = shared.world.fleet.epoch
+        if reason:
+            shared.verified.discard(origin.cluster)
+            name = shared.world.clusters[origin.cluster].name
+            event = fleet_events.RecoveryEntered(
+                reason=f"cluster {name}: {reason}",
+                cluster=origin.cluster,
+                epoch=origin.epoch,
+                generation=origin.generation,
+            )
+            written = await shared.transactor.run(lambda world: fleet.enter_recovery(world.fleet, event), by=BY)
+            if written:
+                logger.error("hub is in recovery", reason=event.reason)
+            return
+        contained = shared.world.contains(origin.log_head)
+        if origin.cluster not in shared.verified and publications.verified(origin, epoch=epoch, contained=contained):
+            shared.verified.add(origin.cluster)
+            shared.notify()
+
+    def _ahead(self, origin: reports.Origin) -> str:
+        return publications.ahead(
+            origin,
+            self._shared.offered.get(origin.cluster, (0, 0)),
+            epoch=self._shared.world.fleet.epoch,
+            contained=self._shared.world.contains(origin.log_head),
+        )
+
+    async def _refresh(self, cluster: ids.ClusterId) -> None:
+        stored = await self._stored.last(cluster)
+        if stored is None:
+            return
+        state = messages.STATE.decode(messages.SIGNED.decode(stored.body).payload)
+        shared = self._shared
+        offered = (state.epoch, state.generation)
+        shared.offered[cluster] = max(offered, shared.offered.get(cluster, (0, 0)))
+        if stored.sequence > shared.publication(cluster).sequence:
+            shared.published[cluster] = publications.read(cluster, stored.sequence, state)
+
+
+def _cluster_of(subject: str) -> ids.ClusterId:
+    return ids.ClusterId(subject.removeprefix(f"{subjects.ROOT}.report.").partition(".")[0])

@@ -1,0 +1,176 @@
+"""From resolved revisions and reports to rollouts: starts them, admits clusters, settles them, completes them."""
+
+import structlog
+
+from controller import errors, runtime
+from controller.domain import (
+    assignments,
+    catalogs,
+    clusters,
+    debts,
+    fleet,
+    judging,
+    losses,
+    placements,
+    rollout_state,
+    rollouts,
+    sources,
+    stages,
+)
+from controller.domain.world import World
+from controller.reactors import publishing
+from controller.store import records
+from protocol import ids, sealing
+from protocol.events import log
+from protocol.events import rollouts as events
+
+logger = structlog.get_logger(__name__)
+
+BY = "hub"
+
+STEPS_MAX = 64
+"""Steps of one rollout in one pass; the next pass goes on. A rollout settles after a handful."""
+
+
+class Rolling:
+    """Drives every source's rollouts."""
+
+    def __init__(self, shared: runtime.Runtime, deriver: publishing.Publishing) -> None:
+        self._shared = shared
+        self._deriver = deriver
+
+    async def run(self) -> None:
+        """Drive, for ever."""
+        signal = self._shared.subscribe()
+        while True:
+            try:
+                await self.drive_all()
+            except* (errors.Transient, records.StoreError, sealing.BlobError) as group:
+                logger.warning("rollouts are held up", reason="; ".join(str(error) for error in group.exceptions))
+            await signal.wait(self._shared.timing.look_again_s)
+
+    async def drive_all(self) -> None:
+        """One look at every source."""
+        shared = self._shared
+        if shared.world.fleet.recovering or not shared.presence_known():
+            return
+        await shared.library.need_catalogs(assignments.catalog_digests(shared.world))
+        for source in list(shared.world.sources.values()):
+            if source.suspended or source.removed or not source.catalog:
+                continue
+            await self._start(source)
+            for _ in range(STEPS_MAX):
+                if not await self._step(source.name):
+                    break
+
+    async def _start(self, source: sources.Source) -> None:
+        state = self._shared.world.rollout(source.name)
+        if state.current is not None and state.current.catalog == source.catalog:
+            return
+        catalog = self._shared.library.catalogs[source.catalog]
+        members = [cluster for cluster in self._shared.world.clusters.values() if clusters.active(cluster)]
+        what_if = await self._deriver.derive(members, lambda view: assignments.with_given(view, source.name, catalog))
+        at = self._shared.clock()
+
+        def decide(world: World) -> tuple[log.Event, ...]:
+            current = world.sources[source.name]
+            if current.catalog != source.catalog or current.suspended or current.removed:
+                return ()
+            started = rollouts.start(world.rollout(source.name), self._command(world, current, catalog))
+            if not started:
+                return ()
+            begun = started[0]
+            assert isinstance(begun, events.RolloutStarted)
+            cause = debts.Cause(topic=begun.rollout, source=source.name, revision=begun.revision)
+            return (*started, *losses.foreseen(world, cause, list(what_if.values()), at))
+
+        await self._shared.transactor.run(decide, by=BY, cause=str(source.revision))
+
+    def _command(self, world: World, source: sources.Source, catalog: catalogs.Catalog) -> rollouts.Start:
+        state = world.rollout(source.name)
+        inherited = rollout_state.inherited(state)
+        groups = dict(fleet.group_selectors(world.fleet))
+        affected = tuple(
+            cluster
+            for cluster in sorted(world.clusters.values(), key=lambda one: one.name)
+            if clusters.active(cluster)
+            and (self._is_affected(state, source, catalog, cluster, groups) or cluster.id in inherited)
+        )
+        policy = fleet.policy(world.fleet, source.spec.rollout_policy)
+        situation = stages.Situation(
+            affected=affected, online=self._shared.online(), groups=groups, inherited=inherited
+        )
+        return rollouts.Start(
+            # The number of the event keeps ids apart when a commit is rolled out twice.
+            rollout=ids.RolloutId(f"{source.name}-{world.log_head.sequence + 1}"),
+            revision=str(source.revision),
+            catalog=source.catalog,
+            policy=policy,
+            plan=stages.plan(policy, situation),
+        )
+
+    def _is_affected(
+        self,
+        state: rollout_state.State,
+        source: sources.Source,
+        catalog: catalogs.Catalog,
+        cluster: clusters.Cluster,
+        groups: placements.Groups,
+    ) -> bool:
+        given = state.assigned.get(cluster.id)
+        before = self._shared.library.catalogs[given] if given else None
+        return judging.is_affected(judging.change(before, catalog, source.spec, cluster, groups))
+
+    async def _step(self, source: ids.SourceName) -> bool:
+        facts = self._facts(self._shared.world, source)
+        written = await self._shared.transactor.run(
+            lambda world: rollouts.advance(world.rollout(source), facts), by=BY, cause="observed"
+        )
+        for record in written:
+            if isinstance(record.event, events.RolloutHalted):
+                logger.error("rollout halted", rollout=record.event.rollout, reason=record.event.reason)
+        return bool(written)
+
+    def _facts(self, world: World, name: ids.SourceName) -> rollouts.Facts:
+        source, state = world.sources[name], world.rollout(name)
+        online = self._shared.online()
+        groups = dict(fleet.group_selectors(world.fleet))
+        absent = frozenset(cluster.id for cluster in world.clusters.values() if not clusters.active(cluster))
+        joining = tuple(
+            cluster.id
+            for cluster in sorted(world.clusters.values(), key=lambda one: one.name)
+            if cluster.id in online
+            and cluster.id not in absent
+            and cluster.id not in state.assigned
+            and placements.source_targets(source.spec, cluster, groups)
+        )
+        return rollouts.Facts(
+            at=self._shared.clock(),
+            online=online,
+            reports_sequence=self._shared.reports_sequence,
+            verdicts=self._verdicts(world, source, groups),
+            absent=absent,
+            joining=joining,
+        )
+
+    def _verdicts(
+        self, world: World, source: sources.Source, groups: placements.Groups
+    ) -> dict[ids.ClusterId, rollouts.Verdict]:
+        current = world.rollout(source.name).current
+        if current is None:
+            return {}
+        shelf = self._shared.library.catalogs
+        new, base = shelf[current.catalog], shelf.get(current.base)
+        found = {}
+        for cluster in current.in_flight:
+            publication = self._shared.publication(cluster)
+            if publication.given.get(source.name) != current.catalog:
+                continue
+            verdict = judging.verdict(
+                judging.change(base, new, source.spec, world.clusters[cluster], groups),
+                self._shared.seen(cluster),
+                judging.Standing(published_root=publication.root, conflicts=publication.conflicts),
+            )
+            if verdict is not None:
+                found[cluster] = verdict
+        return found

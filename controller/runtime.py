@@ -1,0 +1,86 @@
+"""What the hub's reactors share while it runs, beside the log: all of it can be rebuilt."""
+
+import datetime
+from collections.abc import Callable
+
+import msgspec
+
+from controller import library, transact
+from controller.domain import observed, publications, world
+from protocol import ids
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """The hub's intervals."""
+
+    silence_s: float = 30.0
+    """A cluster that was not heard for so long is offline: three heartbeats of the default ten seconds."""
+    look_again_s: float = 5.0
+    """Reactors look at the whole state at least this often: deadlines pass without a signal."""
+
+
+class Runtime:
+    """Shared by the reactors, the API and the views."""
+
+    def __init__(
+        self,
+        transactor: transact.Transactor,
+        shelves: library.Library,
+        *,
+        clock: Callable[[], datetime.datetime],
+        timing: Timing,
+    ) -> None:
+        self.transactor = transactor
+        self.library = shelves
+        self.clock = clock
+        self.timing = timing
+        self.started_at = clock()
+        self.observed: dict[ids.ClusterId, observed.Observed] = {}
+        self.published: dict[ids.ClusterId, publications.Publication] = {}
+        self.offered: dict[ids.ClusterId, tuple[int, int]] = {}
+        """The highest (epoch, generation) sent to each cluster, acknowledged or not."""
+        self.verified: set[ids.ClusterId] = set()
+        """Clusters that, since this hub started, showed a LOG head that is ours."""
+        self.reports_sequence = 0
+        """Of the newest report that is folded in: what a decision rests on."""
+        self._signals: list[transact.Signal] = []
+
+    @property
+    def world(self) -> world.World:
+        """The fold of the log."""
+        return self.transactor.world
+
+    def subscribe(self) -> transact.Signal:
+        """A signal for new events and new observations alike."""
+        signal = self.transactor.subscribe()
+        self._signals.append(signal)
+        return signal
+
+    def notify(self) -> None:
+        """Something was observed or published: let the reactors look."""
+        for signal in self._signals:
+            signal.set()
+
+    def seen(self, cluster: ids.ClusterId) -> observed.Observed:
+        """What is known of a cluster from its reports."""
+        return self.observed.get(cluster) or observed.initial(cluster)
+
+    def publication(self, cluster: ids.ClusterId) -> publications.Publication:
+        """What lies on the cluster's subject."""
+        return self.published.get(cluster) or publications.Publication(cluster=cluster)
+
+    def online(self) -> frozenset[ids.ClusterId]:
+        """Clusters that were heard within `silence_s`."""
+        at, silence = self.clock(), datetime.timedelta(seconds=self.timing.silence_s)
+        return frozenset(cluster for cluster, seen in self.observed.items() if observed.online(seen, at, silence))
+
+    def presence_known(self) -> bool:
+        """Can anybody be called offline yet? Not before every cluster had the time to be heard."""
+        if self.clock() - self.started_at >= datetime.timedelta(seconds=self.timing.silence_s):
+            return True
+        online = self.online()
+        return all(
+            cluster.id in online
+            for cluster in self.world.clusters.values()
+            if cluster.uid and not cluster.removed and not cluster.suspended
+        )
