@@ -77,6 +77,10 @@ class Library:
         async def fetch(digest: Digest) -> None:
             shelf[digest] = codec.decode(await self.plain(tag, digest))
 
-        async with asyncio.TaskGroup() as group:
-            for digest in sorted(set(digests) - set(shelf)):
-                group.create_task(fetch(digest))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for digest in sorted(set(digests) - set(shelf)):
+                    group.create_task(fetch(digest))
+        except ExceptionGroup as failures:
+            # One missing blob is enough to derive nothing; the callers care which kind of error, not how many.
+            raise failures.exceptions[0] from failures

@@ -4,12 +4,26 @@ It is stored as a blob, named by the event that accepted the commit. A bundle th
 the entry it had before, with the error beside it: one bad file never empties a bundle.
 """
 
+import enum
+
 import msgspec
 
 from protocol import ids, selectors
 from protocol.canonical import NO_DIGEST, Digest
 from protocol.codec import Codec
 from protocol.events.sources import Problem, Revision
+
+
+class Move(enum.StrEnum):
+    """How a source's commit follows the one before it."""
+
+    SAME = "same"
+    FORWARD = "forward"
+    """The old commit is an ancestor of the new one."""
+    BACKWARD = "backward"
+    """The new commit is an ancestor of the old one: somebody moved the ref back."""
+    UNRELATED = "unrelated"
+    """Neither: history was rewritten, or the old commit is not known any more."""
 
 
 class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

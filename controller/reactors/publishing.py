@@ -86,8 +86,8 @@ class Publishing:
         while True:
             try:
                 await self.publish_all()
-            except* (errors.Transient, records.StoreError, sealing.BlobError) as group:
-                logger.warning("publishing is held up", reason="; ".join(str(error) for error in group.exceptions))
+            except (errors.Transient, records.StoreError, sealing.BlobError) as error:
+                logger.warning("publishing is held up", reason=str(error))
             await signal.wait(self._shared.timing.look_again_s)
 
     async def publish_all(self) -> int:

@@ -45,8 +45,8 @@ class Rolling:
         while True:
             try:
                 await self.drive_all()
-            except* (errors.Transient, records.StoreError, sealing.BlobError) as group:
-                logger.warning("rollouts are held up", reason="; ".join(str(error) for error in group.exceptions))
+            except (errors.Transient, records.StoreError, sealing.BlobError) as error:
+                logger.warning("rollouts are held up", reason=str(error))
             await signal.wait(self._shared.timing.look_again_s)
 
     async def drive_all(self) -> None:

@@ -1,0 +1,188 @@
+"""From a Git remote to a resolved revision in the log: one loop per source.
+
+Whatever goes wrong leaves the last good catalog in force and puts the reason into the log, once per reason. A ref that
+moved back is believed when a second poll sees the same.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from controller import errors, runtime, transact
+from controller.domain import catalogs, sources
+from controller.store import records
+from protocol import bundles, canonical, ids, sealing, specs
+from protocol.canonical import Digest
+from protocol.events import sources as events
+
+logger = structlog.get_logger(__name__)
+
+BY = "hub"
+
+JITTER = 0.1
+"""Share by which an interval varies, so that a hundred sources do not ask one server at once."""
+
+BACKOFF_S_MAX = 600.0
+"""Longest pause between polls of a source that fails: a repaired server is noticed within ten minutes."""
+
+
+class SourceFailure(Exception):
+    """The source says nothing; `kind` and the message go into the log."""
+
+    def __init__(self, kind: events.FailureKind, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """What a commit says, with the blobs that are new."""
+
+    catalog: catalogs.Catalog
+    blobs: tuple[sealing.Sealed, ...]
+
+
+class Repository(Protocol):
+    """One source's repository."""
+
+    async def poll(self, ref: str) -> events.Revision:
+        """What the ref resolves to now; raise SourceFailure."""
+
+    async def moved(self, old: str, new: str) -> catalogs.Move:
+        """How one commit follows another."""
+
+    async def resolve(
+        self, revision: events.Revision, paths: tuple[str, ...], previous: catalogs.Catalog | None
+    ) -> Resolved:
+        """Read and render a commit; raise SourceFailure if nothing can be said of it as a whole."""
+
+
+Open = Callable[[ids.SourceName, specs.SourceSpec], Repository]
+
+
+class Polling:
+    """Polls every source that is neither suspended nor removed."""
+
+    def __init__(self, shared: runtime.Runtime, open_repository: Open, *, chance: random.Random) -> None:
+        self._shared = shared
+        self._open = open_repository
+        self._chance = chance
+        self._wakes: dict[ids.SourceName, transact.Signal] = {}
+        self._resolved: dict[ids.SourceName, tuple[str, specs.SourceSpec]] = {}
+        """Commit and spec that were resolved since this hub started: the first poll after a start always resolves."""
+
+    def wake(self, source: ids.SourceName) -> None:
+        """Poll this source now rather than at its next turn."""
+        if source in self._wakes:
+            self._wakes[source].set()
+
+    async def run(self) -> None:
+        """Keep one loop per source, for ever."""
+        signal = self._shared.transactor.subscribe()
+        loops: dict[ids.SourceName, tuple[specs.SourceSpec, asyncio.Task[None]]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                wanted = {
+                    source.name: source.spec
+                    for source in self._shared.world.sources.values()
+                    if not source.suspended and not source.removed
+                }
+                for name, (spec, task) in list(loops.items()):
+                    if wanted.get(name) != spec:
+                        task.cancel()
+                        del loops[name]
+                for name, spec in wanted.items():
+                    if name not in loops:
+                        self._wakes[name] = transact.Signal()
+                        loops[name] = (spec, group.create_task(self._loop(name, spec)))
+                await signal.wait()
+
+    async def _loop(self, name: ids.SourceName, spec: specs.SourceSpec) -> None:
+        failures = 0
+        repository: Repository | None = None
+        while True:
+            try:
+                repository = repository or self._open(name, spec)
+                await self.poll(name, spec, repository)
+                failures = 0
+            except SourceFailure as failure:
+                failures += 1
+                await self._failed(name, failure)
+            except (errors.Transient, records.StoreError, sealing.BlobError) as error:
+                failures += 1
+                logger.warning("poll is held up", source=name, reason=str(error))
+            await self._wakes[name].wait(self._pause(spec.interval_s, failures))
+
+    async def poll(self, name: ids.SourceName, spec: specs.SourceSpec, repository: Repository) -> None:
+        """One poll: fetch, and resolve what is new; raise SourceFailure."""
+        revision = await repository.poll(spec.ref)
+        source = self._shared.world.sources[name]
+        if self._resolved.get(name) == (revision.commit, spec):
+            await self._run(name, sources.unchanged)
+            return
+        rollback = False
+        if source.revision is not None and source.revision.commit != revision.commit:
+            move = await repository.moved(source.revision.commit, revision.commit)
+            rollback = move in (catalogs.Move.BACKWARD, catalogs.Move.UNRELATED)
+            if rollback and source.rollback_seen != revision.commit:
+                unrelated = move is catalogs.Move.UNRELATED
+                await self._run(name, lambda state: sources.moved_back(state, revision.commit, unrelated=unrelated))
+                return
+        await self._resolve(source, revision, repository, rollback=rollback)
+        self._resolved[name] = (revision.commit, spec)
+
+    async def _resolve(
+        self, source: sources.Source, revision: events.Revision, repository: Repository, *, rollback: bool
+    ) -> None:
+        previous = await self._catalog(source.catalog)
+        resolved = await repository.resolve(revision, source.spec.paths, previous)
+        plain = catalogs.CATALOG.encode(resolved.catalog)
+        await self._shared.library.store_sealed((*resolved.blobs, sealing.seal(bundles.CATALOG_TAG, plain)))
+        event = _event(resolved.catalog, canonical.digest(bundles.CATALOG_TAG, plain), source.catalog)
+        event = msgspec.structs.replace(event, rollback=rollback)
+        written = await self._run(source.name, lambda state: sources.resolved(state, event))
+        if written:
+            logger.info(
+                "revision resolved", source=source.name, revision=str(revision), bundles=event.bundles,
+                problems=event.problem_count,
+            )  # fmt: skip
+
+    async def _catalog(self, digest: Digest) -> catalogs.Catalog | None:
+        if not digest:
+            return None
+        await self._shared.library.need_catalogs([digest])
+        return self._shared.library.catalogs[digest]
+
+    async def _failed(self, name: ids.SourceName, failure: SourceFailure) -> None:
+        if await self._run(name, lambda state: sources.failed(state, failure.kind, str(failure))):
+            logger.warning("source cannot be resolved", source=name, kind=failure.kind.value, reason=str(failure))
+
+    async def _run(self, name: ids.SourceName, decide: Callable[[sources.Source], tuple[events.Event, ...]]) -> bool:
+        written = await self._shared.transactor.run(
+            lambda world: decide(world.sources[name]) if not world.sources[name].removed else (), by=BY, cause="poll"
+        )
+        return bool(written)
+
+    def _pause(self, interval_s: float, failures: int) -> float:
+        pause = min(interval_s * 2.0**failures, max(BACKOFF_S_MAX, interval_s))
+        return pause * self._chance.uniform(1 - JITTER, 1 + JITTER)
+
+
+def _event(catalog: catalogs.Catalog, digest: Digest, previous: Digest) -> events.RevisionResolved:
+    problems = catalogs.errors(catalog)
+    warnings = tuple(warning for entry in catalog.entries for warning in entry.warnings)
+    return events.RevisionResolved(
+        name=catalog.source,
+        revision=catalog.revision,
+        catalog=digest,
+        previous=previous,
+        renderer=catalog.renderer,
+        bundles=len(catalog.entries),
+        objects=sum(entry.objects for entry in catalog.entries),
+        problems=problems[: events.PROBLEMS_MAX],
+        problem_count=len(problems),
+        warnings=warnings[: events.PROBLEMS_MAX],
+    )

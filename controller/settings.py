@@ -1,0 +1,92 @@
+"""The hub's settings: flags win over the environment, the environment over a file, the file over the defaults."""
+
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import yaml
+
+from controller import errors
+
+ENVIRONMENT_PREFIX = "FLOTILLA_HUB_"
+"""`FLOTILLA_HUB_LISTEN` sets `listen`, and so on."""
+
+FILE_BYTES_MAX = 64 * 1024
+"""A settings file has a dozen lines; more is a mistake in the path."""
+
+
+class SettingsError(errors.Terminal):
+    """A setting that makes no sense, with its name and where it came from."""
+
+
+class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """How one hub runs."""
+
+    state_dir: str = ""
+    """Keys, mirrors and, with the embedded server, the streams. Empty: `flotilla/hub` in the XDG state directory."""
+    config: str = ""
+    """File or directory of configuration documents; empty: everything comes by command."""
+    listen: str = "127.0.0.1"
+    """Address of the HTTP API: loopback unless told otherwise, for it speaks plain HTTP."""
+    port: int = 8420
+    """Port of the HTTP API; 0 takes a free one."""
+    nats_url: str = ""
+    """Server to use; empty: start an embedded one."""
+    nats_listen: str = "127.0.0.1"
+    """Address of the embedded server."""
+    nats_port: int = 4222
+    """Port of the embedded server; -1 takes a free one."""
+    advertise: str = ""
+    """URL of the NATS server that credentials tell agents; empty: the one that the hub uses."""
+    silence_s: float = 30.0
+    """A cluster not heard for so long is offline: three of the agents' default heartbeats."""
+    log_format: str = "auto"
+    """`console`, `json`, or `auto`: console on a terminal."""
+
+
+def load(flags: Mapping[str, Any], *, file: str = "", environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in force. `flags`: by field name, those that were given. Raise SettingsError if one is senseless."""
+    merged: dict[str, Any] = {}
+    if file:
+        merged.update(_from_file(pathlib.Path(file)))
+    merged.update(_from_environment(environ))
+    merged.update({_camel(name): value for name, value in flags.items() if value is not None})
+    try:
+        return msgspec.convert(merged, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"settings: {error}") from error
+
+
+def state_directory(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> pathlib.Path:
+    """Where the hub keeps what must survive it (XDG Base Directory Specification)."""
+    if settings.state_dir:
+        return pathlib.Path(settings.state_dir)
+    base = environ.get("XDG_STATE_HOME") or str(pathlib.Path.home() / ".local" / "state")
+    return pathlib.Path(base) / "flotilla" / "hub"
+
+
+def _from_file(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes()
+        if len(text) > FILE_BYTES_MAX:
+            raise SettingsError(f"settings file {path}: larger than {FILE_BYTES_MAX} bytes")
+        found = yaml.safe_load(text)
+    except (OSError, yaml.YAMLError) as error:
+        raise SettingsError(f"settings file {path}: cannot be read ({error})") from error
+    if not isinstance(found, dict):
+        raise SettingsError(f"settings file {path}: not a mapping of settings")
+    return found
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    names = {
+        f"{ENVIRONMENT_PREFIX}{field.name.upper()}": field.encode_name for field in msgspec.structs.fields(Settings)
+    }
+    return {names[key]: value for key, value in environ.items() if key in names}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.title() for part in rest)
