@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from controller import library, transact
+from controller import library, tracing, transact
 from controller.domain import observed, publications, world
 from protocol import ids
 
@@ -43,6 +43,9 @@ class Runtime:
         """Clusters that, since this hub started, showed a LOG head that is ours."""
         self.reports_sequence = 0
         """Of the newest report that is folded in: what a decision rests on."""
+        self.tracing = tracing.Tracing()
+        self.traces: dict[ids.SourceName, str] = {}
+        """The traceparent of each source's present revision."""
         self._signals: list[transact.Signal] = []
 
     @property

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from controller import errors, runtime, transact
+from controller import errors, runtime, tracing, transact
 from controller.domain import catalogs, sources
 from controller.store import records
 from protocol import bundles, canonical, ids, sealing, specs
@@ -131,7 +131,14 @@ class Polling:
                 unrelated = move is catalogs.Move.UNRELATED
                 await self._run(name, lambda state: sources.moved_back(state, revision.commit, unrelated=unrelated))
                 return
-        await self._resolve(source, revision, repository, rollback=rollback)
+        attributes = {
+            "vcs.repository.url.full": spec.url,
+            "vcs.ref.head.name": revision.ref,
+            "vcs.ref.head.revision": revision.commit,
+        }
+        with self._shared.tracing.span("resolve", attributes):
+            await self._resolve(source, revision, repository, rollback=rollback)
+            self._shared.traces[name] = tracing.current()
         self._resolved[name] = (revision.commit, spec)
 
     async def _resolve(

@@ -63,14 +63,12 @@ class Publishing:
         signer: signing.Signer,
         *,
         new_id: Callable[[], str],
-        traceparent: Callable[[ids.ClusterId], str] = lambda _cluster: "",
         boundary: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self._shared = shared
         self._stream = stream
         self._signer = signer
         self._new_id = new_id
-        self._traceparent = traceparent
         self._boundary = boundary
         self._done: dict[ids.ClusterId, tuple[object, ...]] = {}
         """What each cluster's state was derived from, once it is stored."""
@@ -229,6 +227,12 @@ class Publishing:
             for source, digest in given.items()
         )
 
+    def _traceparent(self, draft: "Draft") -> str:
+        """Of the commit that this state brings; empty where none does, as after an approval."""
+        before = self._shared.publication(draft.state.cluster).given
+        brought = [source for source, digest in draft.given.items() if before.get(source) != digest]
+        return next((self._shared.traces[source] for source in brought if source in self._shared.traces), "")
+
     def _outgoing(self, draft: "Draft") -> "Outgoing":
         payload = messages.STATE.encode(draft.state)
         signed = desired.SignedDesired(
@@ -243,7 +247,7 @@ class Publishing:
                 type="DesiredState",
                 source=SOURCE,
                 time=self._shared.clock(),
-                traceparent=self._traceparent(draft.state.cluster),
+                traceparent=self._traceparent(draft),
             )
         )
         return Outgoing(
