@@ -1,13 +1,24 @@
 """What a log store takes and gives, and how it refuses.
 
 StoreError
-├── Conflict       somebody else was first: decide again
-├── BatchTooLarge  more events than one atomic batch takes
-├── Unavailable    the outcome could not be learned within its bound
-└── Gap            an event is missing (I4)
+├── Conflict       (Transient) somebody else was first: decide again
+├── BatchTooLarge  (Terminal)  more than one atomic batch takes
+├── Unavailable    (Transient) the outcome could not be learned within its bound
+└── Gap            (Terminal)  an event is missing (I4)
 """
 
 import msgspec
+
+from controller import errors
+
+ID_HEADER = "ce-id"
+"""The event's own id: by it an append whose answer was lost is found again."""
+
+BATCH_EVENTS_MAX = 1000
+"""nats-server's limit of an atomic batch."""
+
+BATCH_BYTES_MAX = 64 * 1024 * 1024
+"""Bodies of one append together: it is held in memory here and staged on the server's disk until it commits."""
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -29,21 +40,21 @@ class Stored(msgspec.Struct, frozen=True):
     headers: dict[str, str]
 
 
-class StoreError(Exception):
+class StoreError(errors.HubError):
     """The log could not be written or read."""
 
 
-class Conflict(StoreError):
+class Conflict(StoreError, errors.Transient):
     """Somebody else was first: decide again."""
 
 
-class BatchTooLarge(StoreError):
-    """More events than one atomic batch takes."""
+class BatchTooLarge(StoreError, errors.Terminal):
+    """More than one atomic batch takes."""
 
 
-class Unavailable(StoreError):
+class Unavailable(StoreError, errors.Unavailable):
     """The outcome could not be learned within its bound."""
 
 
-class Gap(StoreError):
-    """An event is missing."""
+class Gap(StoreError, errors.Terminal):
+    """Something that was stored is missing."""

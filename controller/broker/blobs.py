@@ -1,0 +1,96 @@
+"""The door to BLOBS: sealed content by name.
+
+The hub remembers names that it has stored, so that the same index is not written again for every cluster. This memory
+must be cleared by whoever deletes blobs (`forget`), and is cleared when the connection breaks: the server may come back
+with an older store.
+"""
+
+import asyncio
+import collections
+from collections.abc import Iterable
+
+from controller import errors
+from controller.broker import api, connection
+from protocol import sealing, streams, subjects
+from protocol.canonical import Digest
+
+CONCURRENT_MAX = 32
+"""Blobs under way: the server syncs each, so more would only wait there; at most 32 MiB in buffers."""
+
+KNOWN_MAX = 100_000
+"""Names remembered, some 15 MB; a forgotten one costs one write of what is there already."""
+
+ATTEMPTS_MAX = 5
+"""Times a blob is sent while the server does not answer; each waits for a reconnect, together half a minute."""
+
+DATA_BYTES_MAX = streams.MESSAGE_BYTES_MAX - 1024
+"""A message holds the blob, and headers that something on the way may add."""
+
+_STREAM = streams.BLOBS.name
+
+
+class BlobTooLarge(errors.Terminal):
+    """A sealed blob that no message can hold."""
+
+
+class Blobs:
+    """Stores and reads sealed blobs."""
+
+    def __init__(self, link: connection.Connection) -> None:
+        self._link = link
+        self._known: collections.OrderedDict[Digest, None] = collections.OrderedDict()
+        link.on_every_reconnect(self.forget)
+
+    async def put(self, blobs: Iterable[sealing.Sealed]) -> None:
+        """Store every blob that is not known to be stored; raise BlobTooLarge or Unavailable.
+
+        When this returns, all are stored; when it raises, some may be, which does no harm.
+        """
+        waiting = iter(blobs)
+        failures: list[errors.HubError] = []
+
+        async def work() -> None:
+            for blob in waiting:
+                try:
+                    await self._put(blob)
+                except errors.HubError as error:
+                    failures.append(error)
+                if failures:
+                    return
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CONCURRENT_MAX):
+                group.create_task(work())
+        if failures:
+            raise failures[0]
+
+    async def get(self, name: Digest) -> bytes | None:
+        """A sealed blob as the stream's leader has it; None: it is not stored."""
+        stored = await api.last(self._link, _STREAM, subjects.blob(name))
+        return stored.body if stored else None
+
+    def forget(self) -> None:
+        """Take nothing for stored any more."""
+        self._known.clear()
+
+    async def _put(self, blob: sealing.Sealed) -> None:
+        if blob.name in self._known:
+            self._known.move_to_end(blob.name)
+            return
+        if len(blob.data) > DATA_BYTES_MAX:
+            raise BlobTooLarge(
+                f"blob {blob.id[:16]}…: too large to send ({len(blob.data)} bytes compressed of {DATA_BYTES_MAX})"
+            )
+        await self._store(blob)
+        self._known[blob.name] = None
+        if len(self._known) > KNOWN_MAX:
+            self._known.popitem(last=False)
+
+    async def _store(self, blob: sealing.Sealed) -> None:
+        for _ in range(ATTEMPTS_MAX - 1):
+            try:
+                await api.publish(self._link, subjects.blob(blob.name), blob.data, headers={})
+            except errors.Unavailable:
+                continue  # the same content under the same name: storing it twice is storing it once
+            return
+        await api.publish(self._link, subjects.blob(blob.name), blob.data, headers={})

@@ -1,0 +1,68 @@
+"""Reports and beats as the hub reads them."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from controller.broker import doors
+from controller.store import records
+from protocol import credentials, ids, subjects
+from tests.fixtures import nats as rigs
+
+pytestmark = pytest.mark.nats
+
+
+async def tell(held: credentials.Credentials, *bodies: bytes) -> None:
+    async with rigs.connect_agent(held) as agent:
+        for body in bodies:
+            await agent.request(subjects.report(held.cluster, "hello"), body, timeout=5)
+
+
+async def test_stored_reports_come_first_then_live_ones(hub: doors.Doors, new_cluster: rigs.NewCluster) -> None:
+    held = await new_cluster("a")
+    await tell(held, b"1", b"2")
+
+    async with contextlib.aclosing(hub.reports.read(0)) as reports:
+        stored = [await anext(reports), await anext(reports)]
+        await tell(held, b"3")
+        live = await anext(reports)
+
+    assert [one.body for one in [*stored, live]] == [b"1", b"2", b"3"]
+    assert [one.sequence for one in [*stored, live]] == [1, 2, 3]
+    assert live.subject == subjects.report(held.cluster, "hello")
+    assert await hub.reports.last_sequence() == 3
+
+
+async def test_a_reader_goes_on_after_the_server_crashed(
+    rig: rigs.Rig, hub: doors.Doors, new_cluster: rigs.NewCluster
+) -> None:
+    held = await new_cluster("a")
+    await tell(held, b"before")
+
+    async with contextlib.aclosing(hub.reports.read(0)) as reports:
+        before = await anext(reports)
+        waiting = asyncio.ensure_future(anext(reports))
+        await rig.crash()
+        await tell(held, b"after")
+        after = await waiting
+
+    assert (before.body, after.body) == (b"before", b"after")
+
+
+async def test_reports_that_ended_before_what_was_read_are_a_gap(hub: doors.Doors) -> None:
+    async with contextlib.aclosing(hub.reports.read(7)) as reports:
+        with pytest.raises(records.Gap):
+            await anext(reports)
+
+
+async def test_a_beat_names_the_cluster_that_its_subject_names(hub: doors.Doors, new_cluster: rigs.NewCluster) -> None:
+    held = await new_cluster("a")
+
+    async with contextlib.aclosing(hub.beats.read()) as beats, rigs.connect_agent(held) as agent:
+        heard = asyncio.ensure_future(anext(beats))
+        while not heard.done():  # core NATS: what is sent before the subscription is known is lost
+            await agent.publish(subjects.beat(held.cluster), b"beat")
+            await asyncio.wait([heard], timeout=0.05)
+
+    assert heard.result() == (ids.ClusterId(held.cluster), b"beat")
