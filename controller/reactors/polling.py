@@ -14,7 +14,6 @@ import structlog
 
 from controller import errors, runtime, tracing, transact
 from controller.domain import catalogs, sources
-from controller.store import records
 from protocol import bundles, canonical, ids, sealing, specs
 from protocol.canonical import Digest
 from protocol.events import sources as events
@@ -111,7 +110,7 @@ class Polling:
             except SourceFailure as failure:
                 failures += 1
                 await self._failed(name, failure)
-            except (errors.Transient, records.StoreError, sealing.BlobError) as error:
+            except (errors.Transient, sealing.BlobError) as error:
                 failures += 1
                 logger.warning("poll is held up", source=name, reason=str(error))
             await self._wakes[name].wait(self._pause(spec.interval_s, failures))

@@ -84,7 +84,7 @@ class Publishing:
         while True:
             try:
                 await self.publish_all()
-            except (errors.Transient, records.StoreError, sealing.BlobError) as error:
+            except (errors.Transient, sealing.BlobError) as error:
                 logger.warning("publishing is held up", reason=str(error))
             await signal.wait(self._shared.timing.look_again_s)
 

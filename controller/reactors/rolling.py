@@ -19,7 +19,6 @@ from controller.domain import (
 )
 from controller.domain.world import World
 from controller.reactors import publishing
-from controller.store import records
 from protocol import ids, sealing
 from protocol.events import log
 from protocol.events import rollouts as events
@@ -45,7 +44,7 @@ class Rolling:
         while True:
             try:
                 await self.drive_all()
-            except (errors.Transient, records.StoreError, sealing.BlobError) as error:
+            except (errors.Transient, sealing.BlobError) as error:
                 logger.warning("rollouts are held up", reason=str(error))
             await signal.wait(self._shared.timing.look_again_s)
 
