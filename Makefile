@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: help setup check lint types imports unit test demo bench lock clean
+.PHONY: help setup check lint types imports unit controlplane test demo bench lock clean
 
 help: ## what there is to do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -32,7 +32,10 @@ imports: setup
 unit: setup
 	@$(BIN)/pytest -q -m "not nats and not kube" tests
 
-test: check ## everything, on a real nats-server, real Git and a real Kubernetes control plane
+controlplane: setup ## compile kube-apiserver, its controller manager, etcd and kubectl (once, outside the tree)
+	@$(BIN)/python -m tests.controlplane.build
+
+test: check controlplane ## everything, on a real nats-server, real Git and a real Kubernetes control plane
 	@$(BIN)/pytest -q -m "nats or kube" tests
 
 lock: ## pin every dependency with hashes
