@@ -1,0 +1,244 @@
+"""The agent of one cluster: everything it is made of, and the tasks that keep it going.
+
+hub.run ───▶ arrived, live messages          works from the first moment, with or without an API server
+reporter.run, heartbeat
+then, once the API server has said which cluster this is:
+inbox.run ─▶ acceptor.run ─▶ reconciler.run
+"""
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+from opentelemetry import trace
+
+from agents import (
+    acceptor,
+    announcing,
+    applying,
+    blobs,
+    clock,
+    configuration,
+    disk,
+    errors,
+    hub,
+    inbox,
+    inventory_store,
+    mark_store,
+    observing,
+    passes,
+    pruning,
+    reconciler,
+    reporter,
+    scheduling,
+    settings,
+)
+from agents.domain import retry
+from agents.kube import access, client, discovery
+from agents.kube import errors as kube_errors
+from protocol import crashpoints, reports, subjects
+from protocol.canonical import NO_DIGEST
+
+VERSION_PATH = "/version"
+CLUSTER_PATH = "/api/v1/namespaces/kube-system"
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What is given to an agent from outside, so that tests can give something else."""
+
+    clocks: clock.Clock
+    chance: random.Random
+    tracer: trace.Tracer
+    boundary: crashpoints.Boundary
+    version: str
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What the API server says about itself."""
+
+    cluster_uid: str
+    kubernetes_version: str
+
+
+class Agent:
+    """Serves one cluster."""
+
+    def __init__(
+        self,
+        identity: configuration.Identity,
+        directory: Path,
+        *,
+        options: settings.Settings,
+        around: Surroundings,
+    ) -> None:
+        self._identity = identity
+        self._options = options
+        self._around = around
+        self._cluster = identity.credentials.cluster
+        self._log = structlog.get_logger().bind(cluster=identity.credentials.name)
+        self._disk = disk.Disk(directory / self._cluster, cache_bytes_max=options.blob_cache_bytes)
+        self._hub = hub.Hub(_hub_identity(identity), timeout_s=options.hub_timeout, chance=around.chance)
+        self._reporter = reporter.Reporter(
+            self._cluster,
+            self._hub,
+            clocks=around.clocks,
+            chance=around.chance,
+            outbox_max=options.outbox_max,
+            boundary=around.boundary,
+        )
+        self._announcer = announcing.Announcer(self._reporter)
+        self._serving: _Serving | None = None
+
+    async def run(self) -> None:
+        """Serve, for ever."""
+        session = access.Session(self._identity.access)
+        try:
+            await self._disk.open()
+            async with asyncio.TaskGroup() as tasks:
+                live = subjects.live(self._cluster)
+                tasks.create_task(self._hub.run(live, receive=self._receive, arrived=self._arrived), name="hub")
+                tasks.create_task(self._reporter.run(), name="reporter")
+                tasks.create_task(self._heartbeat(), name="heartbeat")
+                tasks.create_task(self._work(session), name="work")
+        finally:
+            await session.close()
+            await self._disk.close()
+
+    async def _work(self, session: access.Session) -> None:
+        serving = await self._prepared(session)
+        self._serving = serving
+        if self._hub.connected:
+            self._arrived()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(serving.inbox.run(), name="inbox")
+            tasks.create_task(serving.acceptor.run(), name="acceptor")
+            tasks.create_task(serving.reconciler.run(), name="reconciler")
+
+    async def _prepared(self, session: access.Session) -> "_Serving":
+        """Everything that needs the API server, as soon as there is one."""
+        attempt = 0
+        while True:
+            try:
+                await session.open()
+                limits = client.Limits(self._options.requests_max, self._options.request_timeout)
+                api = client.Client(session, limits)
+                facts = await _facts(api)
+                serving = self._assemble(api, facts)
+                await serving.store.ensure_read()
+                await serving.acceptor.restore()
+            except (kube_errors.KubeError, errors.Transient) as error:
+                self._log.warning("cluster not ready", reason=str(error), attempt=attempt)
+                delay = retry.backoff(
+                    attempt,
+                    base_s=self._options.retry_base,
+                    ceiling_s=self._options.retry_ceiling,
+                    chance=self._around.chance.random(),
+                )
+                attempt += 1
+                await asyncio.sleep(delay)
+            else:
+                self._log.info("cluster found", uid=facts.cluster_uid, kubernetes=facts.kubernetes_version)
+                return serving
+
+    def _assemble(self, api: client.Client, facts: Facts) -> "_Serving":
+        around, options = self._around, self._options
+        library = blobs.Library(self._disk, self._hub, fetches_max=options.blob_fetches_max)
+        marks = mark_store.MarkStore(api)
+        store = inventory_store.InventoryStore(api, around.boundary)
+        accepting = acceptor.Acceptor(
+            acceptor.Destination(self._cluster, facts.cluster_uid, frozenset(self._identity.credentials.trusted_keys)),
+            store=self._disk,
+            library=library,
+            marks=marks,
+            outbox=self._reporter,
+            chance=around.chance,
+            tracer=around.tracer,
+            boundary=around.boundary,
+        )
+        kinds = discovery.Discovery(api)
+        applier = applying.Applier(
+            api,
+            store=store,
+            library=library,
+            workers_max=options.requests_max,
+            chance=around.chance,
+            boundary=around.boundary,
+        )
+        pruner = pruning.Pruner(api, kinds, store=store, boundary=around.boundary)
+        parts = passes.Parts(api, kinds, store, marks, applier, pruner, observing.Observer(api), around.clocks)
+        work = reconciler.Reconciler(
+            accepting,
+            passes.Cluster(parts, established_timeout_s=options.established_timeout),
+            schedule=scheduling.Schedule(
+                resync_s=options.resync,
+                health_s=options.health_interval,
+                base_s=options.retry_base,
+                ceiling_s=options.retry_ceiling,
+                chance=around.chance,
+            ),
+            watchers=reconciler.Watchers(self._announcer, around.tracer, self._log, facts.cluster_uid),
+            clocks=around.clocks,
+        )
+        box = inbox.Inbox(self._cluster, self._hub, accepting, interval_s=options.resync, chance=around.chance)
+        return _Serving(facts, store, accepting, box, work)
+
+    def _receive(self, message: hub.Message) -> None:
+        # Before that the last value is not missed: it is asked for as soon as somebody can judge it.
+        if self._serving is not None:
+            self._serving.inbox.receive(message)
+
+    def _arrived(self) -> None:
+        """The hub is there (again): say who we are, ask for the last state, deliver what waits."""
+        self._reporter.arrived.raise_()
+        serving = self._serving
+        if serving is None:
+            return
+        serving.inbox.arrived.raise_()
+        self._reporter.say(
+            lambda origin: reports.Hello(
+                origin=origin,
+                cluster_uid=serving.facts.cluster_uid,
+                agent_version=self._around.version,
+                kubernetes_version=serving.facts.kubernetes_version,
+                root=serving.reconciler.root,
+                inventory=len(serving.store),
+            )
+        )
+        if self._reporter.lost:
+            self._reporter.lost = False
+            self._announcer.forget()
+            serving.reconciler.look()
+
+    async def _heartbeat(self) -> None:
+        while True:
+            if self._hub.connected:
+                root = self._serving.reconciler.root if self._serving else NO_DIGEST
+                try:
+                    await self._reporter.beat(root)
+                except errors.HubUnavailable as error:
+                    self._log.debug("heartbeat", reason=str(error))
+            await asyncio.sleep(self._options.heartbeat)
+
+
+class _Serving(msgspec.Struct, frozen=True):
+    """What there is once the cluster is known."""
+
+    facts: Facts
+    store: inventory_store.InventoryStore
+    acceptor: acceptor.Acceptor
+    inbox: inbox.Inbox
+    reconciler: reconciler.Reconciler
+
+
+async def _facts(api: client.Client) -> Facts:
+    kube_system: dict[str, Any] = await api.get(CLUSTER_PATH)
+    version: dict[str, Any] = await api.get(VERSION_PATH)
+    return Facts(kube_system["metadata"]["uid"], version.get("gitVersion", "unknown"))
+
+
+def _hub_identity(identity: configuration.Identity) -> hub.Identity:
+    found = identity.credentials
+    return hub.Identity(found.name, found.nats_urls, found.user_jwt, identity.seed)

@@ -1,0 +1,138 @@
+"""What the hub has to hear of a pass: only what changed since it was last said, and all of it after a loss.
+
+Everything here is a level. Whatever is said twice says the same, and a report that is lost is made up for by the next
+one that differs, or by saying everything anew.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from agents import acceptor, pruning, reporter
+from protocol import canonical, ids, reports, status
+
+T = TypeVar("T")
+Statuses = dict[ids.BundleId, reports.BundleStatus]
+
+
+class Announcer:
+    """Compares what is with what was said."""
+
+    def __init__(self, outbox: reporter.Reporter) -> None:
+        self._outbox = outbox
+        self.forget()
+
+    def forget(self) -> None:
+        """Say everything anew at the next occasion."""
+        self._said: Statuses = {}
+        self._failed: Statuses = {}
+        self._orphans: tuple[reports.Orphan, ...] | None = None
+        self._pruned: tuple[str, pruning.Outcome] | None = None
+        self._generation = ""
+
+    def applied(self, held: acceptor.Held, statuses: Statuses, inventory: int, *, traceparent: str) -> None:
+        """A generation was worked through: the bundles that it touched, and those that came out otherwise than said."""
+        touched = [
+            item for bundle, item in sorted(statuses.items()) if _apply_of(item) != _apply_of(self._said.get(bundle))
+        ]
+        if touched or self._generation != str(held.mark):
+            for part in _parts(touched) or [()]:
+                make = functools.partial(reports.Applied, root=held.mark.root, bundles=part, inventory=inventory)
+                self._outbox.say(make, traceparent=traceparent)
+        self._generation = str(held.mark)
+        self._said = {**self._said, **{item.bundle: item for item in touched}}
+        self._forget_gone(statuses)
+
+    def failed(self, held: acceptor.Held, statuses: Statuses, *, traceparent: str) -> None:
+        """Bundles that could not be applied whole, when that set or its reasons have changed."""
+        failing = {bundle: item for bundle, item in statuses.items() if item.failed}
+        if _reasons(failing) != _reasons(self._failed):
+            for part in _parts([item for _, item in sorted(failing.items())]) or [()]:
+                make = functools.partial(reports.Failed, root=held.mark.root, bundles=part)
+                self._outbox.say(make, traceparent=traceparent)
+        self._failed = failing
+
+    def ready(self, held: acceptor.Held, statuses: Statuses, *, traceparent: str) -> None:
+        """Bundles whose health is another than said."""
+        changed = [
+            item for bundle, item in sorted(statuses.items()) if _health_of(item) != _health_of(self._said.get(bundle))
+        ]
+        for part in _parts(changed):
+            make = functools.partial(reports.Ready, root=held.mark.root, bundles=part)
+            self._outbox.say(make, traceparent=traceparent)
+        self._said.update({item.bundle: item for item in changed})
+
+    def adopted(self, objects: Sequence[ids.ObjectId]) -> None:
+        for part in _chunks(sorted(objects), reports.ITEMS_MAX):
+            self._outbox.say(functools.partial(reports.Adopted, objects=part))
+
+    def orphaned(self, orphans: tuple[reports.Orphan, ...]) -> None:
+        """All orphans, when they are others than said; none said yet and none there is nothing to say."""
+        if orphans != (self._orphans or ()):
+            listed = orphans[: reports.ITEMS_MAX]
+            self._outbox.say(functools.partial(reports.Orphaned, orphans=listed, total=len(orphans)))
+        self._orphans = orphans
+
+    def pruned(self, held: acceptor.Held, outcome: pruning.Outcome, *, traceparent: str) -> None:
+        """Named deletions; again for each generation that still names them."""
+        if (str(held.mark), outcome) == self._pruned:
+            return
+        self._pruned = (str(held.mark), outcome)
+        for confirmed in _chunks(outcome.confirmations, reports.ITEMS_MAX):
+            make = functools.partial(reports.Deleted, confirmations=confirmed)
+            self._outbox.say(make, traceparent=traceparent)
+        for undeleted in _chunks(outcome.undeleted, reports.ITEMS_MAX):
+            make = functools.partial(reports.Deleted, confirmations=(), undeleted=undeleted)
+            self._outbox.say(make, traceparent=traceparent)
+
+    def _forget_gone(self, statuses: Statuses) -> None:
+        self._said = {bundle: item for bundle, item in self._said.items() if bundle in statuses}
+
+
+def _apply_of(item: reports.BundleStatus | None) -> reports.BundleStatus | None:
+    """The status without what changes by itself."""
+    if item is None:
+        return None
+    failures = item.failures[: item.failed]
+    return msgspec.structs.replace(item, health=status.Health.UNKNOWN, failures=failures)
+
+
+def _health_of(item: reports.BundleStatus | None) -> object:
+    """The health and its reasons, but not the wording: the replicas of a large Deployment come one by one."""
+    if item is None:
+        return None
+    return item.health, tuple((problem.object, problem.reason) for problem in item.failures[item.failed :])
+
+
+def _reasons(failing: Statuses) -> dict[ids.BundleId, tuple[object, ...]]:
+    """What makes a failure another failure: not its wording, which may hold a time or a request's id."""
+    return {
+        bundle: (
+            item.index,
+            item.failed,
+            tuple((problem.object, problem.reason) for problem in item.failures[: item.failed]),
+        )
+        for bundle, item in failing.items()
+    }
+
+
+def _parts(items: Sequence[reports.BundleStatus]) -> list[tuple[reports.BundleStatus, ...]]:
+    """Split so that each report fits into a message."""
+    parts: list[tuple[reports.BundleStatus, ...]] = []
+    part: list[reports.BundleStatus] = []
+    size = 0
+    for item in items:
+        length = len(canonical.encode(item))
+        if part and size + length > reporter.BODY_BYTES_MAX:
+            parts.append(tuple(part))
+            part, size = [], 0
+        part.append(item)
+        size += length
+    return [*parts, tuple(part)] if part else parts
+
+
+def _chunks(items: Sequence[T], length: int) -> Iterator[tuple[T, ...]]:
+    for start in range(0, len(items), length):
+        yield tuple(items[start : start + length])

@@ -1,0 +1,189 @@
+"""What survives a restart on the agent's disk: the last accepted desired state and the blobs it needs, in one SQLite
+file.
+
+SQLite, because its transactions make "the blobs first, then the state that names them" true after any crash, with one
+sync for thousands of blobs. Blobs stay sealed, exactly as they came: their names tell nothing, and a damaged one does
+not open. The file is private to the agent (0600 in a 0700 directory). Losing it loses nothing but work: the hub has the
+state, the cluster has the inventory and the high-water mark.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from agents import errors
+from protocol.canonical import Digest
+
+T = TypeVar("T")
+
+FILE = "state.sqlite"
+SCHEMA_VERSION = 1
+NAMES_PER_QUERY = 500
+"""SQLite's default limit of host parameters was once 999."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS blobs (name TEXT PRIMARY KEY, data BLOB NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS accepted (one INTEGER PRIMARY KEY CHECK (one = 1), record BLOB NOT NULL);
+"""
+
+
+class Accepted(msgspec.Struct, frozen=True, rename="camel"):
+    """The last accepted desired state."""
+
+    message: bytes
+    """The SignedDesired as it came."""
+    traceparent: str = ""
+    """Of the message, so that a restart goes on in the same trace."""
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Accepted)
+
+
+class Disk:
+    """One cluster's file. Every method runs SQLite in a thread, one at a time."""
+
+    def __init__(self, directory: Path, *, cache_bytes_max: int) -> None:
+        self._path = directory / FILE
+        self._cache_bytes_max = cache_bytes_max
+        self._database: sqlite3.Connection | None = None
+        self._turn = asyncio.Lock()
+
+    async def open(self) -> bool:
+        """Open or create the file; True if a damaged one had to be put aside."""
+        return await self._run(self._open)
+
+    async def close(self) -> None:
+        if self._database is not None:
+            await self._run(self._database.close)
+
+    async def accepted(self) -> Accepted | None:
+        """The last accepted state; None if there is none."""
+        row = await self._run(lambda: self._db.execute("SELECT record FROM accepted").fetchone())
+        return None if row is None else _decoder.decode(row[0])
+
+    async def accept(self, record: Accepted, *, used: Iterable[Digest]) -> None:
+        """Record an accepted state, durably; `used` are the names of all blobs it needs. Then forget the oldest others
+        beyond the bound of the cache."""
+        names = sorted(used)
+        await self._run(lambda: self._accept(_encoder.encode(record), names))
+
+    async def put(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
+        """Keep sealed blobs under their names, durably."""
+        rows = [(name, data, 0) for name, data in blobs]
+        await self._run(lambda: self._put(rows))
+
+    async def get(self, name: Digest) -> bytes | None:
+        """A sealed blob, or None."""
+        row = await self._run(lambda: self._db.execute("SELECT data FROM blobs WHERE name = ?", (name,)).fetchone())
+        return None if row is None else row[0]
+
+    async def get_all(self, names: Iterable[Digest]) -> dict[Digest, bytes]:
+        """Those of the sealed blobs that are here, by name."""
+        wanted = sorted(set(names))
+        return await self._run(lambda: self._get_all(wanted))
+
+    async def missing(self, names: Iterable[Digest]) -> list[Digest]:
+        """Those of the names that are not kept here."""
+        wanted = sorted(set(names))
+        return await self._run(lambda: self._missing(wanted))
+
+    async def drop(self, name: Digest) -> None:
+        """Forget a blob that turned out to be damaged."""
+        await self._run(lambda: self._drop(name))
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        assert self._database is not None, "the disk is open"
+        return self._database
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        async with self._turn:
+            try:
+                return await asyncio.to_thread(work)
+            except (OSError, sqlite3.Error) as error:
+                raise errors.DiskFailed(f"{self._path}: {error}") from error
+
+    def _open(self) -> bool:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._connect()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise  # no room, no rights, locked: the file itself may be sound
+            for suffix in ("", "-wal", "-shm"):
+                damaged = self._path.with_name(self._path.name + suffix)
+                if damaged.exists():
+                    damaged.replace(damaged.with_name(damaged.name + ".damaged"))
+            self._connect()
+            return True
+        return False
+
+    def _connect(self) -> None:
+        self._path.touch(mode=0o600)
+        self._database = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_SCHEMA)
+        self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    def _put(self, rows: list[tuple[Digest, bytes, int]]) -> None:
+        with self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO blobs (name, data, used) VALUES (?, ?, ?)", rows)
+
+    def _drop(self, name: Digest) -> None:
+        with self._transaction():
+            self._db.execute("DELETE FROM blobs WHERE name = ?", (name,))
+
+    def _accept(self, record: bytes, names: list[Digest]) -> None:
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO accepted (one, record) VALUES (1, ?)", (record,))
+            # A counter instead of a clock: the number of accepts at which a blob was last needed.
+            newest = self._db.execute("SELECT COALESCE(MAX(used), 0) + 1 FROM blobs").fetchone()[0]
+            self._db.executemany("UPDATE blobs SET used = ? WHERE name = ?", [(newest, name) for name in names])
+            self._sweep(newest)
+
+    def _sweep(self, newest: int) -> None:
+        rows = self._db.execute(
+            "SELECT name, LENGTH(data) FROM blobs WHERE used < ? ORDER BY used DESC, name", (newest,)
+        ).fetchall()
+        total, gone = 0, []
+        for name, size in rows:
+            total += size
+            if total > self._cache_bytes_max:
+                gone.append((name,))
+        self._db.executemany("DELETE FROM blobs WHERE name = ?", gone)
+
+    def _get_all(self, names: list[Digest]) -> dict[Digest, bytes]:
+        return dict(self._select("name, data", names))
+
+    def _missing(self, names: list[Digest]) -> list[Digest]:
+        found = {row[0] for row in self._select("name", names)}
+        return [name for name in names if name not in found]
+
+    def _select(self, columns: str, names: list[Digest]) -> Iterable[tuple[Any, ...]]:
+        for start in range(0, len(names), NAMES_PER_QUERY):
+            part = names[start : start + NAMES_PER_QUERY]
+            marks = ",".join("?" * len(part))
+            # Only marks and our own column names go into the text.
+            yield from self._db.execute(f"SELECT {columns} FROM blobs WHERE name IN ({marks})", part)  # noqa: S608
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    """Begin immediate, then commit, or roll back on an error. (sqlite3's own context manager never begins one.)"""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        self._database.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._database.execute("COMMIT" if kind is None else "ROLLBACK")

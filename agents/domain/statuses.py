@@ -1,0 +1,150 @@
+"""What is known of the objects of a cluster since the agent started, and how that reads as the status of a bundle."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from agents.domain import health, plan, resources
+from agents.domain.health import Assessment
+from protocol import bundles, ids, reports, status
+from protocol.canonical import Digest
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """One object as the API server last showed it."""
+
+    digest: Digest
+    """The manifest that was applied."""
+    bundle: ids.BundleId
+    uid: str
+    version: str
+    """resourceVersion: tells whether an apply changed anything."""
+    action: status.Action
+    """What the apply of this manifest did; a later one that changed nothing does not hide it."""
+    assessment: Assessment
+    owners: tuple[str, ...] = ()
+    """UIDs of its owner references."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An object that could not be applied."""
+
+    object: ids.ObjectId
+    """Resolved."""
+    written: ids.ObjectId
+    bundle: ids.BundleId
+    reason: str
+    message: str
+    retry_after_s: float = 0.0
+
+
+Observations = Mapping[ids.ObjectId, Observed]
+Failures = Mapping[ids.ObjectId, Failure]
+
+_DISCREET = frozenset(
+    {"Conflict", "Forbidden", "AlreadyExists", "TooManyRequests", "Timeout", "Unreachable", "NoMatch"}
+)
+"""Reasons whose messages name fields, managers and servers, but never values."""
+
+
+def failure(wanted: plan.Wanted, reason: str, message: str, *, retry_after_s: float = 0.0) -> Failure:
+    """Describe a failure. What a server says about a Secret may quote it, so that is not passed on."""
+    if resources.kind_of(wanted.object) == resources.SECRET and reason not in _DISCREET:
+        message = "the message is withheld, because it may quote the Secret"
+    return Failure(
+        object=wanted.object,
+        written=wanted.written,
+        bundle=wanted.bundle,
+        reason=reason,
+        message=message[: reports.MESSAGE_CHARS_MAX],
+        retry_after_s=retry_after_s,
+    )
+
+
+def is_applied(wanted: plan.Wanted, observed: Observations, failures: Failures) -> bool:
+    """Does the cluster hold this very manifest for this very bundle, as far as we know?"""
+    found = observed.get(wanted.object)
+    return (
+        found is not None
+        and found.digest == wanted.digest
+        and found.bundle == wanted.bundle
+        and wanted.object not in failures
+    )
+
+
+def compose(
+    planned: plan.Plan,
+    indexes: Sequence[tuple[bundles.BundleIndex, Digest]],
+    observed: Observations,
+    failures: Failures,
+) -> dict[ids.BundleId, reports.BundleStatus]:
+    """The status of every bundle; `indexes` come with their own digests."""
+    wanted: dict[ids.BundleId, list[plan.Wanted]] = {index.bundle: [] for index, _ in indexes}
+    rejected: dict[ids.BundleId, list[plan.Rejection]] = {index.bundle: [] for index, _ in indexes}
+    for item in planned.wanted:
+        wanted[item.bundle].append(item)
+    for rejection in planned.rejections:
+        rejected[rejection.bundle].append(rejection)
+    return {
+        index.bundle: _status(digest, wanted[index.bundle], rejected[index.bundle], _Known(index, observed, failures))
+        for index, digest in indexes
+    }
+
+
+class _Known(msgspec.Struct, frozen=True):
+    index: bundles.BundleIndex
+    observed: Observations
+    failures: Failures
+
+
+def _status(
+    digest: Digest, wanted: list[plan.Wanted], rejected: list[plan.Rejection], known: _Known
+) -> reports.BundleStatus:
+    failed = [reports.ObjectFailure(item.object, item.reason, item.message) for item in rejected]
+    unhealthy: list[reports.ObjectFailure] = []
+    parts = [health.MISSING for _ in rejected]
+    changed, untried = 0, 0
+    for item in wanted:
+        problem, seen = known.failures.get(item.object), known.observed.get(item.object)
+        part = seen.assessment if seen else health.MISSING if problem else health.UNREAD
+        parts.append(part)
+        if problem is not None:
+            failed.append(reports.ObjectFailure(item.written, problem.reason, problem.message))
+        elif seen is None or not is_applied(item, known.observed, known.failures):
+            untried += 1
+        else:
+            changed += seen.action in (status.Action.CREATED, status.Action.CONFIGURED)
+        if problem is None and part.health is not status.Health.HEALTHY:
+            unhealthy.append(reports.ObjectFailure(item.written, part.reason, part.message))
+    return reports.BundleStatus(
+        bundle=known.index.bundle,
+        index=digest,
+        sync=_sync(len(failed), untried),
+        health=health.whole(parts),
+        objects=len(known.index.objects),
+        changed=changed,
+        failed=len(failed),
+        failures=tuple([*failed, *unhealthy][: reports.FAILURES_MAX]),
+    )
+
+
+def _sync(failed: int, untried: int) -> status.Sync:
+    if failed:
+        return status.Sync.OUT_OF_SYNC
+    return status.Sync.UNKNOWN if untried else status.Sync.SYNCED
+
+
+def blocked(index: bundles.BundleIndex, digest: Digest, reason: str, message: str) -> reports.BundleStatus:
+    """The status of a bundle that nothing is known of, because the cluster could not be worked on at all."""
+    failures = tuple(
+        reports.ObjectFailure(item.object, reason, message[: reports.MESSAGE_CHARS_MAX]) for item in index.objects[:1]
+    )
+    return reports.BundleStatus(
+        bundle=index.bundle,
+        index=digest,
+        sync=status.Sync.UNKNOWN,
+        health=status.Health.UNKNOWN,
+        objects=len(index.objects),
+        failed=len(index.objects),
+        failures=failures,
+    )

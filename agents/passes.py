@@ -1,0 +1,210 @@
+"""One pass over one cluster, and what is remembered between passes: what each object looked like, and what failed.
+
+The memory is only of this boot. Without it everything is applied once more, which changes nothing that is already so.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from agents import acceptor, applying, clock, errors, inventory_store, mark_store, observing, pruning
+from agents.domain import plan, prune, statuses
+from agents.kube import client, discovery
+from agents.kube import errors as kube_errors
+from protocol import ids, reports
+from protocol.status import Action, Health
+
+ESTABLISHED_POLL_S = 0.2
+"""The API server needs about that long to serve a new kind."""
+
+RESTING = frozenset({Health.HEALTHY, Health.SUSPENDED})
+"""Nobody waits for these to change."""
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What a pass works with."""
+
+    api: client.Client
+    kinds: discovery.Discovery
+    store: inventory_store.InventoryStore
+    marks: mark_store.MarkStore
+    applier: applying.Applier
+    pruner: pruning.Pruner
+    observer: observing.Observer
+    clocks: clock.Clock
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What of the plan a pass applies, beside what is not applied yet."""
+
+    everything: bool
+    """A resync: whatever drifted is put right."""
+    retried: frozenset[ids.BundleId]
+    """Failed bundles whose time has come."""
+
+
+class Cluster:
+    """One cluster as this boot knows it."""
+
+    def __init__(self, parts: Parts, *, established_timeout_s: float) -> None:
+        self._parts = parts
+        self._established_timeout_s = established_timeout_s
+        self._namespaces: set[str] = set()
+        """Used by bundles, and seen to be there."""
+        self._planned = plan.Plan((), (), ())
+        self._log = structlog.get_logger()
+        self.observed: dict[ids.ObjectId, statuses.Observed] = {}
+        self.failures: dict[ids.ObjectId, statuses.Failure] = {}
+        self.adopted: list[ids.ObjectId] = []
+        """Since they were last taken for a report."""
+
+    async def apply(self, held: acceptor.Held, scope: Scope, *, stop: Callable[[], bool]) -> bool:
+        """Apply what is due, stage by stage. False: a newer state ended the pass. Errors that concern all objects
+        raise."""
+        await self._parts.store.ensure_read()
+        self._planned = await self._plan(held)
+        for stage in plan.Stage:
+            if stage is plan.Stage.REST:
+                self._planned = await self._served(held, self._planned)
+            due = [item for item in self._planned.stage(stage) if self._is_due(item, scope)]
+            await self._stage(await self._with_namespaces(due), str(held.mark), stop)
+            if stop():
+                return False
+        self._forget_unwanted(self._planned)
+        return True
+
+    async def settle(self, held: acceptor.Held, *, newest: Callable[[], bool]) -> pruning.Outcome | None:
+        """Carry out the named deletions; None: none is named."""
+        store = self._parts.store
+        await store.ensure_read()
+        if not held.deletions.items and all(entry.settled is None for entry in store.entries.values()):
+            return None
+        if (await self._parts.marks.read()).mark != held.mark:
+            raise errors.Superseded("high-water mark: another agent accepted a newer state")
+        return await self._parts.pruner.settle(held.deletions, self._world(held), observed=self.observed, newest=newest)
+
+    async def watch(self) -> None:
+        """Read again what is not healthy yet."""
+        restless = [item for item in self._planned.wanted if self._is_restless(item)]
+        for item, seen in (await self._parts.observer.read(restless, self.observed)).items():
+            self.observed[item.object] = seen
+
+    @property
+    def is_restless(self) -> bool:
+        return any(self._is_restless(item) for item in self._planned.wanted)
+
+    @property
+    def size(self) -> int:
+        """Objects that are ours."""
+        return len(self._parts.store)
+
+    def statuses(self, held: acceptor.Held) -> dict[ids.BundleId, reports.BundleStatus]:
+        """How every bundle of the held state stands."""
+        digests = {entry.bundle: entry.index for entry in held.root.bundles}
+        indexes = [(index, digests[index.bundle]) for index in held.indexes]
+        return statuses.compose(self._planned, indexes, self.observed, self.failures)
+
+    def orphans(self, held: acceptor.Held) -> tuple[reports.Orphan, ...]:
+        return prune.orphans(self._world(held), self._parts.store.entries)
+
+    def failing(self) -> dict[ids.BundleId, float]:
+        """Bundles that have to be tried again, each with the patience that a server asked for, in seconds."""
+        found: dict[ids.BundleId, float] = {item.bundle: 0.0 for item in self._planned.rejections if item.retryable}
+        for problem in self.failures.values():
+            found[problem.bundle] = max(found.get(problem.bundle, 0.0), problem.retry_after_s)
+        return found
+
+    def take_adopted(self) -> list[ids.ObjectId]:
+        taken, self.adopted = self.adopted, []
+        return taken
+
+    def _world(self, held: acceptor.Held) -> prune.World:
+        applied = frozenset(
+            item.object for item in self._planned.wanted if statuses.is_applied(item, self.observed, self.failures)
+        )
+        return prune.survey(
+            planned=self._planned,
+            entries=self._parts.store.entries,
+            kept=held.root.kept,
+            deletions=held.deletions,
+            applied=applied,
+            order=str(held.mark),
+        )
+
+    async def _plan(self, held: acceptor.Held) -> plan.Plan:
+        known = await self._parts.kinds.resolve(plan.kinds(held.indexes))
+        return plan.make(held.indexes, self._parts.store.entries, known)
+
+    async def _served(self, held: acceptor.Held, planned: plan.Plan) -> plan.Plan:
+        """The plan again, once the definitions that were applied are served: their objects had no resource before."""
+        definitions = planned.stage(plan.Stage.DEFINITIONS)
+        if not definitions:
+            return planned
+        until = self._parts.clocks.monotonic() + self._established_timeout_s
+        waiting = [item for item in definitions if self._is_restless(item)]
+        if not waiting and not any(item.retryable for item in planned.rejections):
+            return planned
+        while waiting and self._parts.clocks.monotonic() < until:
+            await asyncio.sleep(ESTABLISHED_POLL_S)
+            for item, seen in (await self._parts.observer.read(waiting, self.observed)).items():
+                self.observed[item.object] = seen
+            waiting = [item for item in waiting if self._is_restless(item)]
+        self._parts.kinds.forget()
+        return await self._plan(held)
+
+    async def _with_namespaces(self, items: list[plan.Wanted]) -> list[plan.Wanted]:
+        """Create the missing namespaces of the items; without those whose namespace cannot be had."""
+        refused: dict[str, kube_errors.KubeError] = {}
+        used = {item.object.namespace for item in items} & set(self._planned.namespaces)
+        for name in sorted(used - self._namespaces):
+            try:
+                await mark_store.ensure_namespace(self._parts.api, name)
+                self._namespaces.add(name)
+            except kube_errors.KubeError as error:
+                refused[name] = error
+        for item in items:
+            problem = refused.get(item.object.namespace)
+            if problem is not None:
+                self.failures[item.object] = statuses.failure(
+                    item, problem.reason, f"namespace {item.object.namespace}: not there, and not created ({problem})"
+                )
+        return [item for item in items if item.object.namespace not in refused]
+
+    async def _stage(self, items: list[plan.Wanted], order: str, stop: Callable[[], bool]) -> None:
+        if not items:
+            return
+        results = await self._parts.applier.apply(items, self.observed, order=order, stop=stop)
+        for object_id, seen in results.applied.items():
+            before = self.observed.get(object_id)
+            repeated = before is not None and (before.digest, before.bundle) == (seen.digest, seen.bundle)
+            if before is not None and repeated and seen.action is Action.UNCHANGED:
+                seen = msgspec.structs.replace(seen, action=before.action)
+            self.observed[object_id] = seen
+            self.failures.pop(object_id, None)
+        self.failures.update(results.failures)
+        self.adopted.extend(results.adopted)
+        for problem in results.failures.values():
+            if problem.reason == kube_errors.NamespaceMissing.reason:
+                self._namespaces.discard(problem.object.namespace)
+        if not stop() and len(results.applied) + len(results.failures) < len(items):
+            raise kube_errors.Unreachable("API server: too many requests in a row got no answer")
+
+    def _is_due(self, item: plan.Wanted, scope: Scope) -> bool:
+        if scope.everything or (item.bundle in scope.retried and item.object in self.failures):
+            return True
+        seen = self.observed.get(item.object)
+        if seen is not None and seen.assessment.health is Health.MISSING:
+            return True
+        known = item.object in self.failures and self.failures[item.object].bundle == item.bundle
+        return not known and not statuses.is_applied(item, self.observed, self.failures)
+
+    def _is_restless(self, item: plan.Wanted) -> bool:
+        seen = self.observed.get(item.object)
+        return seen is not None and seen.assessment.health not in RESTING
+
+    def _forget_unwanted(self, planned: plan.Plan) -> None:
+        wanted = {item.object for item in planned.wanted}
+        self.observed = {key: value for key, value in self.observed.items() if key in wanted}
+        self.failures = {key: value for key, value in self.failures.items() if key in wanted}

@@ -1,0 +1,48 @@
+"""Everything about an agent that can be set, with the reason for each default."""
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Read once at the start; times are in seconds."""
+
+    heartbeat: float = 10.0
+    """How often the hub hears that the agent lives: three missed beats tell silence from delay within half a minute."""
+
+    resync: float = 300.0
+    """How often everything is applied again, and the last desired state asked for: the bound on how long drift or a
+    lost message can last. Varied by a fifth, so that a fleet does not ask at once."""
+
+    health_interval: float = 5.0
+    """How often objects that are not healthy yet are read again."""
+
+    requests_max: int = 16
+    """Concurrent requests to the API server: one API server gives one client about as many seats under its default
+    priority and fairness."""
+
+    request_timeout: float = 30.0
+    """How long one request may take; admission webhooks are allowed up to 30 s."""
+
+    retry_base: float = 1.0
+    """First delay after a failure; doubled each time."""
+
+    retry_ceiling: float = 300.0
+    """Longest delay between attempts at what fails: no longer than a resync takes."""
+
+    established_timeout: float = 30.0
+    """How long a new CustomResourceDefinition may take to be served before its bundle goes on without it."""
+
+    blob_fetches_max: int = 32
+    """Concurrent fetches of blobs: hides the latency of a far hub without filling its connection."""
+
+    blob_cache_bytes: int = 256 * 1024 * 1024
+    """Sealed blobs kept on disk beyond those of the accepted state."""
+
+    hub_timeout: float = 5.0
+    """How long the hub's NATS may take to answer one request."""
+
+    outbox_max: int = 1000
+    """Reports that wait for the hub. Beyond it the oldest go, and everything is said anew once the hub is back."""
+
+
+DEFAULTS = Settings()

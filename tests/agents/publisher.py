@@ -1,0 +1,181 @@
+"""A hub for the agent's tests: it signs what it is told to sign, and writes down what it hears.
+
+It knows nothing of Git, placements or debts. It goes through the real nats-server and the real streams, so that the
+agent meets what it will meet in production.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from controller.broker import doors
+from controller.reactors import publishing
+from protocol import bundles, canonical, credentials, desired, ids, messages, reports, sealing, signing, subjects
+
+R = TypeVar("R", bound=reports.Report)
+
+HEARD_S = 30.0
+"""How long a test waits for a report; a slow machine needs a tenth of it."""
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+Manifest = dict[str, Any]
+
+
+class Bundle(msgspec.Struct, frozen=True):
+    """A bundle as a test writes it."""
+
+    name: str
+    manifests: tuple[Manifest, ...]
+    options: bundles.BundleOptions = bundles.BundleOptions()
+
+    @property
+    def id(self) -> ids.BundleId:
+        return ids.BundleId(f"test/{self.name}")
+
+
+def bundle(name: str, *manifests: Manifest, **options: Any) -> Bundle:
+    return Bundle(name, manifests, bundles.BundleOptions(**options))
+
+
+def config_map(name: str, namespace: str = "", **data: str) -> Manifest:
+    """The simplest object."""
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def deletion(
+    debt: str, manifest: Manifest, source: Bundle, prune: bundles.Prune = bundles.Prune.OWNED
+) -> desired.Deletion:
+    return desired.Deletion(ids.DebtId(debt), ids.object_id(manifest), source.id, prune)
+
+
+class Content(msgspec.Struct, frozen=True):
+    """A root and all blobs below it."""
+
+    root: canonical.Digest
+    blobs: tuple[sealing.Sealed, ...]
+
+
+def content(parts: Sequence[Bundle], kept: Sequence[bundles.Kept] = ()) -> Content:
+    """Seal the Merkle tree of some bundles."""
+    sealed: list[sealing.Sealed] = []
+    entries = []
+    for part in sorted(parts, key=lambda item: item.id):
+        objects = []
+        for manifest in part.manifests:
+            blob = sealing.seal(bundles.MANIFEST_TAG, bundles.manifest_bytes(manifest))
+            sealed.append(blob)
+            objects.append(bundles.IndexEntry(ids.object_id(manifest), blob.id))
+        index = bundles.BundleIndex(part.id, part.options, tuple(sorted(objects, key=lambda item: item.object)))
+        blob = sealing.seal(bundles.INDEX_TAG, messages.INDEX.encode(index))
+        sealed.append(blob)
+        entries.append(bundles.RootEntry(part.id, blob.id))
+    root = sealing.seal(bundles.ROOT_TAG, messages.ROOT.encode(bundles.ClusterRoot(tuple(entries), tuple(kept))))
+    return Content(root.id, (*sealed, root))
+
+
+class Publisher:
+    """Publishes desired states for one cluster, and hears its reports."""
+
+    def __init__(
+        self, hub: doors.Doors, signer: signing.Signer, held: credentials.Credentials, cluster_uid: str
+    ) -> None:
+        self._hub = hub
+        self._signer = signer
+        self.cluster = held.cluster
+        self.cluster_uid = cluster_uid
+        self.generation = 0
+        self.root = canonical.NO_DIGEST
+        self.heard: list[reports.Report] = []
+        self.headers: list[dict[str, str]] = []
+        self._more = asyncio.Condition()
+
+    async def publish(
+        self,
+        *parts: Bundle,
+        deletions: Iterable[desired.Deletion] = (),
+        kept: Sequence[bundles.Kept] = (),
+        **changes: Any,
+    ) -> desired.DesiredState:
+        """Store a tree and a new signed state; `changes` are fields of the state that should be otherwise."""
+        made = content(parts, kept)
+        await self._hub.blobs.put(made.blobs)
+        return await self.publish_root(made.root, deletions, **changes)
+
+    async def publish_root(
+        self, root: canonical.Digest, deletions: Iterable[desired.Deletion] = (), **changes: Any
+    ) -> desired.DesiredState:
+        """The signed state alone."""
+        named = messages.DELETIONS.encode(desired.Deletions(tuple(sorted(deletions, key=lambda item: item.debt))))
+        self.generation += 1
+        state = desired.DesiredState(
+            cluster=self.cluster,
+            cluster_uid=self.cluster_uid,
+            epoch=1,
+            generation=self.generation,
+            previous_root=self.root,
+            root=root,
+            revisions=(desired.SourceRevision(ids.SourceName("test"), f"main@sha1:{self.generation:040x}"),),
+            deletions=desired.deletions_digest(named),
+            log_head=desired.LogHead(self.generation, canonical.Digest(f"{self.generation:064x}")),
+        )
+        state = msgspec.structs.replace(state, **changes)
+        self.generation, self.root = state.generation, state.root
+        await self.send(self.signed(state, named))
+        return state
+
+    def signed(self, state: desired.DesiredState, deletions: bytes, signer: signing.Signer | None = None) -> bytes:
+        signer = signer or self._signer
+        payload = messages.STATE.encode(state)
+        message = desired.SignedDesired(payload, signer.public_key, signer.sign(payload), deletions)
+        return messages.SIGNED.encode(message)
+
+    async def send(self, body: bytes) -> None:
+        """Store any bytes as the cluster's desired state."""
+        last = await self._hub.desired.last(self.cluster)
+        headers = {"ce-id": f"test-{self.generation}", "traceparent": TRACEPARENT}
+        outgoing = publishing.Outgoing(self.cluster, body, headers, last.sequence if last else 0)
+        await self._hub.desired.publish([outgoing])
+
+    async def listen(self) -> None:
+        """Hear reports, for ever."""
+        async with contextlib.aclosing(self._hub.reports.read(after=0)) as stream:
+            async for stored in stream:
+                if stored.subject.startswith(subjects.report(self.cluster, "")):
+                    async with self._more:
+                        self.heard.append(messages.REPORT.decode(stored.body))
+                        self.headers.append(dict(stored.headers))
+                        self._more.notify_all()
+
+    def of(self, kind: type[R]) -> list[R]:
+        """The reports of one kind, so far."""
+        return [report for report in self.heard if isinstance(report, kind)]
+
+    async def hear(self, kind: type[R], matches: Callable[[R], bool] = lambda _: True, *, after: int = 0) -> R:
+        """The first report of a kind that matches, heard or still to come; `after` skips the first so many reports."""
+        async with asyncio.timeout(HEARD_S), self._more:
+            while True:
+                for report in self.heard[after:]:
+                    if isinstance(report, kind) and matches(report):
+                        return report
+                await self._more.wait()
+
+    async def applied(self, generation: int | None = None) -> reports.Applied:
+        """The report that a generation (by default the last one) was worked through."""
+        wanted = self.generation if generation is None else generation
+        return await self.hear(reports.Applied, lambda report: report.origin.generation == wanted)
+
+
+@contextlib.asynccontextmanager
+async def listening(publisher: Publisher) -> AsyncIterator[Publisher]:
+    """A publisher that hears reports for the time of the block."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(publisher.listen())
+        try:
+            yield publisher
+        finally:
+            task.cancel()
