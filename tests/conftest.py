@@ -1,3 +1,3 @@
 """Fixtures that all tests may use."""
 
-pytest_plugins = ["tests.fixtures.kube", "tests.fixtures.nats"]
+pytest_plugins = ["tests.fixtures.kube", "tests.fixtures.nats", "tests.fixtures.sandbox"]

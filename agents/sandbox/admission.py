@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from agents.sandbox import defaults, statuses, validation
+from agents.sandbox import defaults, rules, schema, statuses, structural, validation
 from agents.sandbox.fieldsets import FieldSet
 from agents.sandbox.schema import Json, Object, Resource
+from agents.sandbox.statuses import Cause
+from agents.sandbox.texts import printed
 
 # Kinds whose strategy counts generations; every custom resource does too.
 _GENERATIONS = frozenset(
@@ -48,6 +50,7 @@ _STATUSES: Mapping[str, Object] = {
         "numberMisscheduled": 0,
         "numberReady": 0,
     },
+    "HorizontalPodAutoscaler": {"currentMetrics": None, "desiredReplicas": 0},
     "Ingress": {"loadBalancer": {}},
     "Namespace": {"phase": "Active"},
     "PersistentVolume": {"phase": "Pending"},
@@ -78,7 +81,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 def has_status(resource: Resource) -> bool:
-    return "status" in resource.subresources
+    return resource.door("status") is not None
 
 
 def ignored(target: Target) -> FieldSet:
@@ -90,23 +93,83 @@ def ignored(target: Target) -> FieldSet:
     return _SPEC_AND_LABELS if target.resource.kind in _LABELS_KEPT else _SPEC
 
 
-def read(resource: Resource, value: Object) -> Object:
-    """Return an object in canonical form with its defaults; unknown fields are left out."""
-    canonical: Object = validation.Reader(builtin=not resource.custom).read(resource.type, value)
-    return canonical if resource.custom else defaults.filled((resource.group, resource.kind), canonical)
+class Undecodable(Exception):
+    """A value that the server's types cannot hold."""
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """An object in canonical form with its defaults, and what validation has to say about it."""
+
+    value: Object
+    causes: list[Cause]
+    unknown: list[str]
+
+
+def decode(resource: Resource, value: Object) -> Decoded:
+    """Read an object as the server does, leaving out unknown fields."""
+    return _decode_custom(resource, value) if resource.custom else _decode_builtin(resource, value)
+
+
+def _decode_builtin(resource: Resource, value: Object) -> Decoded:
+    reader = validation.Reader()
+    canonical = reader.read(resource.type, value)
+    if reader.wrong:
+        raise Undecodable("; ".join(reader.wrong))
+    causes = [rules.unsupported(*found) for found in reader.unsupported]
+    unknown = [path[1:] for path in reader.unknown]
+    return Decoded(defaults.filled((resource.group, resource.kind), canonical), causes, unknown)
+
+
+def _decode_custom(resource: Resource, value: Object) -> Decoded:
+    meta = validation.Reader()
+    metadata = meta.read(schema.builtin().types[schema.OBJECT_META], value.get("metadata", {}), path=".metadata")
+    if meta.wrong:
+        raise Undecodable("; ".join(meta.wrong))
+    reader = structural.Reader()
+    kept = reader.read(resource.type.map or schema.Map(fields={}), value)
+    unknown = [path[1:] for path in meta.unknown] + reader.unknown
+    return Decoded({**kept, "metadata": metadata}, reader.causes, unknown)
+
+
+def decode_body(resource: Resource, value: Object, *, strict: bool) -> Decoded:
+    """Read what a client has sent; `strict` refuses fields that no schema declares."""
+    try:
+        decoded = decode(resource, value)
+    except Undecodable as error:
+        raise _refused(resource, str(error)) from error
+    if strict and decoded.unknown:
+        listed = ", ".join(f'unknown field "{path}"' for path in decoded.unknown)
+        raise _refused(resource, f"strict decoding error: {listed}")
+    return decoded
+
+
+def _refused(resource: Resource, why: str) -> statuses.Failure:
+    kind, version = resource.kind, resource.version
+    return statuses.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
 
 
 def check_kind(resource: Resource, value: Json) -> Object:
     """Refuse a body that is not an object of this resource."""
     if not isinstance(value, dict):
         raise statuses.bad_request("couldn't get version/kind; json parse error: expected a JSON object")
-    given = value.get("apiVersion", ""), value.get("kind", "")
-    if given != (resource.api_version, resource.kind):
-        wanted = f"{resource.kind} in version {resource.api_version!r}"
-        raise statuses.bad_request(f"the object provided is unrecognized (must be of type {wanted}): got {given}")
+    if (value.get("apiVersion", ""), value.get("kind", "")) != (resource.api_version, resource.kind):
+        group, _, version = value.get("apiVersion", "").rpartition("/")
+        raise statuses.bad_request(f"invalid object type: {group}/{version}, Kind={value.get('kind', '')}")
     if not isinstance(value.get("metadata", {}), dict):
         raise statuses.bad_request("metadata: expected a JSON object")
     return value
+
+
+def check_body(resource: Resource, value: Json) -> Object:
+    """Refuse a posted or put body of another kind, in the words of the real server's decoder."""
+    if isinstance(value, dict) and not resource.custom:
+        group, _, version = value.get("apiVersion", "").rpartition("/")
+        kind = value.get("kind", "")
+        if kind and kind != resource.kind and not group:
+            into = f"({resource.group or 'core'}.{resource.kind})"
+            why = f"converting ({version}.{kind}) to {into}: unknown conversion"
+            raise statuses.bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')
+    return check_kind(resource, value)
 
 
 def check_place(target: Target, value: Object) -> None:
@@ -121,25 +184,6 @@ def check_place(target: Target, value: Object) -> None:
         raise statuses.bad_request(
             f"the name of the object ({name}) does not match the name on the URL ({target.name})"
         )
-
-
-def check_strictly(resource: Resource, value: Object) -> None:
-    """Refuse fields that no schema declares, as `fieldValidation=Strict` asks for."""
-    reader = validation.Reader(builtin=not resource.custom)
-    reader.read(resource.type, value)
-    if reader.unknown:
-        listed = ", ".join(f'unknown field "{path[1:]}"' for path in reader.unknown)
-        raise statuses.bad_request(f"strict decoding error: {listed}")
-
-
-def check_types(resource: Resource, value: Object) -> None:
-    """Refuse values of the wrong type."""
-    reader = validation.Reader(builtin=not resource.custom)
-    reader.read(resource.type, value)
-    if reader.wrong:
-        kind, version = resource.kind, resource.version
-        why = "; ".join(reader.wrong)
-        raise statuses.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
 
 
 def check_name(resource: Resource, name: str) -> None:
@@ -181,7 +225,8 @@ def for_update(target: Target, live: Object, value: Object) -> Object:
     out = {**value, "metadata": meta}
     if target.subresource == "status":
         kept = {name: part for name, part in live.items() if name not in ("status", "metadata")}
-        out = kept | ({"status": out["status"]} if "status" in out else {}) | {"metadata": _status_meta(meta, old)}
+        meta = dict(old) if target.resource.custom else _status_meta(meta, old)
+        out = kept | ({"status": out["status"]} if "status" in out else {}) | {"metadata": meta}
     elif has_status(target.resource):
         out = {name: part for name, part in out.items() if name != "status"}
         if "status" in live:
@@ -206,7 +251,7 @@ def check_changes(resource: Resource, live: Object, value: Object) -> None:
     for field in _IMMUTABLE.get(resource.kind, ()) if not resource.custom else ():
         before, after = _field(live, field), _field(value, field)
         if before is not None and before != after:
-            causes.append(("FieldValueInvalid", f"Invalid value: {_text(after)}: field is immutable", field))
+            causes.append(("FieldValueInvalid", _immutable_text(field, after), field))
     if resource.kind in ("ConfigMap", "Secret") and live.get("immutable"):
         if not value.get("immutable"):
             causes.append(("FieldValueForbidden", "Forbidden: field is immutable when `immutable` is set", "immutable"))
@@ -231,12 +276,14 @@ _IMMUTABLE: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def _immutable_text(field: str, after: Json) -> str:
+    if field != "roleRef":
+        return f"Invalid value: {printed(after)}: field is immutable"
+    internal = {"APIGroup": after.get("apiGroup"), "Kind": after.get("kind"), "Name": after.get("name")}
+    return f"Invalid value: {printed(internal)}: cannot change roleRef"  # printed from the server's internal type
+
+
 def _field(value: Json, path: str) -> Json:
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
-
-
-def _text(value: Json) -> str:
-    """Print a value in the one way that the newer messages of the server use: JSON."""
-    return msgspec.json.encode(value).decode()

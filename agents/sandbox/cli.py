@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import SystemRandom
 
+import structlog
 from aiohttp import web
 
 from agents.sandbox import certificates, controllers, kubeconfig
@@ -31,6 +32,7 @@ def main(argv: Sequence[str]) -> int:
     if len(set(names)) != len(names) or not 1 <= len(names) <= CLUSTERS_MAX:
         sys.stderr.write(f"flotilla sandbox: between 1 and {CLUSTERS_MAX} clusters, each with its own name\n")
         return 2
+    _log_to_stderr()
     asyncio.run(_serve(arguments, names))
     return 0
 
@@ -43,13 +45,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--listen", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=0, help="the port to listen on; 0 takes a free one")
     parser.add_argument("--ready-after", type=float, default=1.0, help="seconds until a workload is ready")
+    parser.add_argument("--no-controllers", dest="controllers", action="store_false", help="an API server by itself")
     parser.add_argument("--no-pods", dest="pods", action="store_false", help="create no Pods below workloads")
     return parser
 
 
+def _log_to_stderr() -> None:
+    """Keep the standard output for the one line that says when the sandbox is ready.
+
+    Tracebacks are plain: the pretty ones print local variables, and with them the tokens of clusters.
+    """
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 async def _serve(arguments: argparse.Namespace, names: Sequence[str]) -> None:
     timers = Timers(time.time)
-    settings = Settings(ready_after_s=arguments.ready_after, pods=arguments.pods)
+    settings = Settings(ready_after_s=arguments.ready_after, pods=arguments.pods, controllers=arguments.controllers)
     clusters = {name: (_cluster(name, timers, settings), secrets.token_urlsafe(TOKEN_BYTES)) for name in names}
     server = Server(clusters, timers)
     hosts = tuple(dict.fromkeys((arguments.listen, "127.0.0.1", "localhost")))

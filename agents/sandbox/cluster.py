@@ -21,6 +21,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     ready_after_s: float = 1.0
     """Seconds until a workload is ready, a job done, a claim bound; long enough for a demo to show Progressing."""
+    controllers: bool = True
+    """Whether there is what kube-controller-manager does; without, it is an API server by itself."""
     pods: bool = True
     """Whether Deployments and StatefulSets get Pods; a scale run saves their memory."""
     established_after_s: float = 0.05
@@ -39,6 +41,7 @@ class Cluster:
         self.faults = faults.Faults()
         self._random = random
         self._addresses = 0
+        self._node_ports = 0
         for namespace in NAMESPACES:
             self._create_namespace(namespace)
 
@@ -63,6 +66,11 @@ class Cluster:
         self._addresses += 1
         number = 1 + self._addresses
         return f"10.{96 + (number >> 16) % 16}.{(number >> 8) & 255}.{number & 255}"
+
+    def node_port(self) -> int:
+        """Return the next port of the node port range, which begins at 30000."""
+        self._node_ports += 1
+        return 30000 + self._node_ports % 2768
 
     def now(self) -> str:
         """Return the time as the API writes it."""

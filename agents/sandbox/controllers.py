@@ -6,7 +6,7 @@ request pays for it and a test decides when it happens. Work starts from what is
 
 from collections.abc import Callable
 
-from agents.sandbox import crds, deletes, store, workloads, writes
+from agents.sandbox import allocations, commits, crds, deletes, store, workloads, writes
 from agents.sandbox.admission import Target
 from agents.sandbox.cluster import DEFINITION_KEY, NAMESPACE_KEY, Cluster
 from agents.sandbox.schema import Object
@@ -14,13 +14,14 @@ from agents.sandbox.store import Event, Key, Name
 
 MANAGER = "kube-controller-manager"
 DEFINITIONS_MANAGER = "kube-apiserver"
-CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
 def attach(cluster: Cluster) -> None:
     """Make a cluster react to its own changes."""
-    cluster.store.listen(lambda event: _heard(cluster, event))
-    cluster.store.listen(workloads.Workloads(cluster).heard)
+    cluster.store.listen(lambda event: _served(cluster, event))
+    if cluster.settings.controllers:
+        cluster.store.listen(lambda event: _heard(cluster, event))
+        cluster.store.listen(workloads.Workloads(cluster).heard)
 
 
 def _heard(cluster: Cluster, event: Event) -> None:
@@ -30,17 +31,26 @@ def _heard(cluster: Cluster, event: Event) -> None:
             _soon(cluster, lambda: _collect(cluster, record.uid))
         if record.owners:
             _soon(cluster, lambda: _owners_released(cluster, record.owners))
-        if event.key == DEFINITION_KEY:
-            _withdraw(cluster, record.name[1])
-        elif record.name[0]:
+        if record.name[0]:
             _namespace_emptied(cluster, record.name[0])
+    elif b'"deletionTimestamp"' in record.raw:
+        if event.key == NAMESPACE_KEY:
+            _soon(cluster, lambda: _empty(cluster, record.name[1]))
+        if deletes.FOREGROUND.encode() in record.raw:
+            _soon(cluster, lambda: _collect_first(cluster, event.key, record.name))
+        guard = allocations.GUARDS.get(event.key)
+        if guard and guard.encode() in record.raw:
+            _soon(cluster, lambda: deletes.released(cluster, event.key, record.name, guard))
+
+
+def _served(cluster: Cluster, event: Event) -> None:
+    """React to definitions, which is the API server's own part."""
+    if event.key != DEFINITION_KEY:
         return
-    if event.key == NAMESPACE_KEY and b'"deletionTimestamp"' in record.raw:
-        _soon(cluster, lambda: _empty(cluster, record.name[1]))
-    if event.key == DEFINITION_KEY:
-        _definition_heard(cluster, record.name)
-    elif b'"deletionTimestamp"' in record.raw and deletes.FOREGROUND.encode() in record.raw:
-        _soon(cluster, lambda: _collect_first(cluster, event.key, record.name))
+    if event.type == "DELETED":
+        cluster.registry.withdraw(event.record.name[1])
+    else:
+        _definition_heard(cluster, event.record.name)
 
 
 def _soon(cluster: Cluster, action: Callable[[], None]) -> None:
@@ -135,7 +145,7 @@ def _definition_heard(cluster: Cluster, name: Name) -> None:
 
 
 def _established(value: Object) -> bool:
-    conditions = value.get("status", {}).get("conditions", ())
+    conditions = value.get("status", {}).get("conditions") or ()
     return any(found["type"] == "Established" and found["status"] == "True" for found in conditions)
 
 
@@ -151,9 +161,6 @@ def _establish(cluster: Cluster, name: Name) -> None:
     conditions = [_condition(cluster, *accepted), _condition(cluster, *served)]
     versions = [version["name"] for version in value["spec"]["versions"] if version.get("storage")]
     status = {"conditions": conditions, "acceptedNames": value["spec"]["names"], "storedVersions": versions}
-    finalizers = [*value["metadata"].get("finalizers", ()), CLEANUP]
-    value["metadata"]["finalizers"] = finalizers
-    cluster.store.put(DEFINITION_KEY, value)
     set_status(cluster, DEFINITION_KEY, name, status, manager=DEFINITIONS_MANAGER)
 
 
@@ -165,7 +172,7 @@ def _condition(cluster: Cluster, kind: str, reason: str, message: str) -> Object
 def set_status(cluster: Cluster, key: Key, name: Name, status: Object, *, manager: str) -> None:
     """Write the status of an object as a controller does: through its own door, under its own name."""
     target = Target(cluster.registry.of_key(key), *name, subresource="status")
-    options = writes.Options(manager=manager)
+    options = commits.Options(manager=manager)
     writes.patch(cluster, target, lambda value: {**value, "status": status}, options)
 
 
@@ -179,8 +186,4 @@ def _clean_up(cluster: Cluster, name: Name) -> None:
     for found in list(cluster.store.collection(key)):
         deletes.expel(cluster, key, found.name)
     if not cluster.store.collection(key):
-        deletes.released(cluster, DEFINITION_KEY, name, CLEANUP)
-
-
-def _withdraw(cluster: Cluster, name: str) -> None:
-    cluster.registry.withdraw(name)
+        deletes.released(cluster, DEFINITION_KEY, name, deletes.CLEANUP)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from agents.sandbox import schema
-from agents.sandbox.schema import Json, List, Map, Object, Resource, Type
+from agents.sandbox.schema import Json, List, Map, Object, Resource, Subresource, Type
 
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 TYPES_MAX = 256  # hundreds of clusters share the same definitions; this many different ones stay derived
@@ -32,10 +32,17 @@ def _resource(spec: Object, version: Object) -> Resource:
         type=_root_type(msgspec.json.encode(declared, order="deterministic")),
         short_names=tuple(names.get("shortNames", ())),
         categories=tuple(names.get("categories", ())),
-        subresources=tuple(sorted(version.get("subresources", {}))),
+        subresources=tuple(_door(spec, version, name) for name in sorted(version.get("subresources") or {})),
         custom=True,
         columns=tuple(version.get("additionalPrinterColumns", ())),
     )
+
+
+def _door(spec: Object, version: Object, name: str) -> Subresource:
+    verbs = ("get", "patch", "update")
+    if name == "scale":
+        return Subresource(name, "autoscaling", "v1", "Scale", verbs)
+    return Subresource(name, spec["group"], version["name"], spec["names"]["kind"], verbs)
 
 
 @functools.lru_cache(maxsize=TYPES_MAX)
@@ -51,15 +58,17 @@ def _root_type(declared: bytes) -> Type:
 
 def of_schema(described: Json) -> Type:
     """Derive a type from a structural schema and its `x-kubernetes-*` extensions."""
+    nullable = bool(described.get("nullable"))
     if described.get("x-kubernetes-int-or-string"):
-        return schema.UNTYPED
+        return Type(scalar="untyped", nullable=nullable)
     match described.get("type"):
         case "object":
-            return Type(map=_map(described))
+            return Type(map=_map(described), nullable=nullable)
         case "array":
-            return Type(list=_list(described))
+            return Type(list=_list(described), nullable=nullable)
         case "string" | "integer" | "number" | "boolean":
-            return Type(scalar=described["type"])
+            enum = tuple(value for value in described.get("enum") or () if isinstance(value, str))
+            return Type(scalar=described["type"], enum=enum, nullable=nullable)
     return schema.DEDUCED  # only x-kubernetes-preserve-unknown-fields may leave out the type
 
 
@@ -96,6 +105,9 @@ class Registry:
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
         return self._by_path.get((group, version, plural))
+
+    def serves(self, group: str, version: str) -> bool:
+        return any(path[:2] == (group, version) for path in self._by_path)
 
     def of_key(self, key: tuple[str, str]) -> Resource:
         """Return a resource of a collection in any version it is served in."""

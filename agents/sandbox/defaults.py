@@ -118,7 +118,8 @@ def _stateful_set(value: Object) -> Object:
 
 
 def _claim_template(claim: Object) -> Object:
-    return _claim(_with(claim, {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "status": {"phase": "Pending"}}))
+    claim = _with(claim, {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "status": {}})
+    return _at(_claim(claim), ("status",), lambda status: _with(status, {"phase": "Pending"}))
 
 
 def _daemon_set(value: Object) -> Object:
@@ -199,6 +200,10 @@ def _volume_defaults(value: Object) -> Object:
 _RBAC = "rbac.authorization.k8s.io"
 
 
+def _role(value: Object) -> Object:
+    return value if value.get("rules") else {**value, "rules": None}  # the one list that is written when empty
+
+
 def _binding(value: Object) -> Object:
     value = _at(value, ("roleRef",), lambda ref: _with(ref, {"apiGroup": _RBAC}))
     return _at(value, ("subjects",), lambda subjects: _each(subjects, _subject))
@@ -215,6 +220,26 @@ def _network_policy(value: Object) -> Object:
 
 def _storage_class(value: Object) -> Object:
     return _with(value, {"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"})
+
+
+def _autoscaler(value: Object) -> Object:
+    return _at(value, ("spec",), lambda spec: _with(spec, {"minReplicas": 1}))
+
+
+def _priority_class(value: Object) -> Object:
+    return _with(value, {"preemptionPolicy": "PreemptLowerPriority"})
+
+
+def _limit_range(value: Object) -> Object:
+    return _at(value, ("spec", "limits"), lambda limits: _each(limits, _limit))
+
+
+def _limit(limit: Object) -> Object:
+    if limit.get("type") != "Container" or not (limit.get("default") or limit.get("max")):
+        return limit
+    highest = {**(limit.get("max") or {}), **(limit.get("default") or {})}
+    asked = {**highest, **(limit.get("min") or {}), **(limit.get("defaultRequest") or {})}
+    return {**limit, "default": highest, "defaultRequest": asked} if limit.get("defaultRequest") != asked else limit
 
 
 def _definition(value: Object) -> Object:
@@ -241,8 +266,13 @@ _DEFAULTS: Mapping[tuple[str, str], Default] = {
     ("", "Secret"): _secret,
     ("", "PersistentVolumeClaim"): _claim,
     ("", "PersistentVolume"): _volume_defaults,
+    (_RBAC, "Role"): _role,
+    (_RBAC, "ClusterRole"): _role,
     (_RBAC, "RoleBinding"): _binding,
     (_RBAC, "ClusterRoleBinding"): _binding,
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
+    ("scheduling.k8s.io", "PriorityClass"): _priority_class,
+    ("", "LimitRange"): _limit_range,
     ("networking.k8s.io", "NetworkPolicy"): _network_policy,
     ("storage.k8s.io", "StorageClass"): _storage_class,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,

@@ -8,6 +8,7 @@ from agents.sandbox.cluster import DEFINITION_KEY, NAMESPACE_KEY, Cluster
 from agents.sandbox.schema import Json, Object
 from agents.sandbox.store import Key, Name, Record
 
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 
@@ -52,12 +53,18 @@ def delete(cluster: Cluster, target: Target, asked: DeleteOptions) -> Object:
 def _check(target: Target, value: Object, asked: DeleteOptions) -> None:
     meta = value["metadata"]
     if asked.uid and asked.uid != meta["uid"]:
-        why = f"Precondition failed: UID in precondition: {asked.uid}, UID in object meta: {meta['uid']}"
-        raise statuses.conflict(target.resource, target.name, why)
+        why = (
+            f"the UID in the precondition ({asked.uid}) does not match the UID in record ({meta['uid']})."
+            " The object might have been deleted and then recreated"
+        )
+        raise statuses.precondition_failed(target.resource, target.name, why)
     wanted, found = asked.resource_version, meta["resourceVersion"]
     if wanted and wanted != found:
-        why = f"Precondition failed: ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {found}"
-        raise statuses.conflict(target.resource, target.name, why)
+        why = (
+            f"the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record"
+            f" ({found}). The object might have been modified"
+        )
+        raise statuses.precondition_failed(target.resource, target.name, why)
 
 
 def _mark(cluster: Cluster, record: Record, value: Object, *, propagation: str, key: Key) -> Object | None:
@@ -68,6 +75,8 @@ def _mark(cluster: Cluster, record: Record, value: Object, *, propagation: str, 
         _orphan(cluster, record.uid)
     elif propagation == "Foreground" and cluster.store.dependents(record.uid):
         finalizers.append(FOREGROUND)
+    if key == DEFINITION_KEY and CLEANUP not in finalizers and not meta.get("deletionTimestamp"):
+        finalizers.append(CLEANUP)
     if not finalizers and key != NAMESPACE_KEY:
         cluster.store.remove(key, record.name)
         return None
@@ -76,12 +85,22 @@ def _mark(cluster: Cluster, record: Record, value: Object, *, propagation: str, 
     meta |= {"deletionTimestamp": cluster.now(), "deletionGracePeriodSeconds": 0}
     if finalizers:
         meta["finalizers"] = finalizers
-    if "generation" in meta:
+    if key in (NAMESPACE_KEY, DEFINITION_KEY):  # these two leave by a way of their own
+        del meta["deletionGracePeriodSeconds"]
+    if key == DEFINITION_KEY:
+        value["status"] = _terminating(value["status"], cluster.now())
+    elif "generation" in meta:
         meta["generation"] += 1
     if key == NAMESPACE_KEY:
-        del meta["deletionGracePeriodSeconds"]
         value["status"] = {**value["status"], "phase": "Terminating"}
     return cluster.store.put(key, value).decode()
+
+
+def _terminating(status: Object, now: str) -> Object:
+    message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+    condition = {"type": "Terminating", "status": "True", "lastTransitionTime": now}
+    condition |= {"reason": "InstanceDeletionPending", "message": message}
+    return {**status, "conditions": [*(status.get("conditions") or ()), condition]}
 
 
 def _orphan(cluster: Cluster, uid: str) -> None:
@@ -123,7 +142,3 @@ def released(cluster: Cluster, key: Key, name: Name, finalizer: str) -> None:
     cluster.store.put(key, value)
     if not rest and meta.get("deletionTimestamp"):
         cluster.store.remove(key, name)
-
-
-def is_definition(key: Key) -> bool:
-    return key == DEFINITION_KEY

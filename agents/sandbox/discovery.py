@@ -7,7 +7,7 @@ import msgspec
 
 from agents.sandbox import schema, statuses
 from agents.sandbox.crds import Registry
-from agents.sandbox.schema import Json, Object, Resource
+from agents.sandbox.schema import Json, Object, Resource, Subresource
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _GO_VERSION = "go1.24"  # kubectl prints it; nothing depends on it
@@ -25,7 +25,7 @@ def document(registry: Registry, parts: list[str], *, aggregated: bool) -> Json 
         case ["version"]:
             return version()
         case ["api"]:
-            return _aggregated(registry, core=True) if aggregated else {"kind": "APIVersions", "versions": ["v1"]}
+            return _aggregated(registry, core=True) if aggregated else _core_versions()
         case ["apis"]:
             return _aggregated(registry, core=False) if aggregated else _groups(registry)
         case ["apis", group]:
@@ -41,6 +41,11 @@ def document(registry: Registry, parts: list[str], *, aggregated: bool) -> Json 
         case ["openapi", "v3", "apis", group, served]:
             return _openapi(registry, group, served)
     return None
+
+
+def _core_versions() -> Object:
+    anywhere = {"clientCIDR": "0.0.0.0/0", "serverAddress": ""}
+    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [anywhere]}
 
 
 def _versions(registry: Registry) -> dict[str, list[str]]:
@@ -84,12 +89,9 @@ def _of_version(registry: Registry, group: str, served: str) -> list[Resource]:
 def _resources(registry: Registry, group: str, served: str) -> Object:
     found = _of_version(registry, group, served)
     listed = [entry for resource in found for entry in _api_resources(resource)]
-    return {
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": found[0].api_version,
-        "resources": listed,
-    }
+    version = {"apiVersion": "v1"} if group else {}  # the real server leaves it out for the core group
+    names = {"kind": "APIResourceList", "groupVersion": found[0].api_version}
+    return names | version | {"resources": listed}
 
 
 def _api_resources(resource: Resource) -> Iterable[Object]:
@@ -105,14 +107,14 @@ def _api_resources(resource: Resource) -> Iterable[Object]:
     if resource.categories:
         entry["categories"] = list(resource.categories)
     yield entry
-    for name in resource.subresources:
-        yield {
-            "name": f"{resource.plural}/{name}",
-            "singularName": "",
-            "namespaced": resource.namespaced,
-            "kind": resource.kind,
-            "verbs": ["get", "patch", "update"],
-        }
+    for door in resource.subresources:
+        foreign = {} if (door.group, door.version) == (resource.group, resource.version) else _group_version(door)
+        names = {"name": f"{resource.plural}/{door.name}", "singularName": "", "namespaced": resource.namespaced}
+        yield names | foreign | {"kind": door.kind, "verbs": list(door.verbs)}
+
+
+def _group_version(door: Subresource) -> Object:
+    return {"group": door.group, "version": door.version}
 
 
 def _aggregated(registry: Registry, *, core: bool) -> Object:
@@ -130,10 +132,9 @@ def _freshness(registry: Registry, group: str, served: str) -> Object:
 
 
 def _discovered(resource: Resource) -> Object:
-    kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
     out: Object = {
         "resource": resource.plural,
-        "responseKind": kind,
+        "responseKind": _response_kind(resource, resource),
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
         "verbs": list(resource.verbs),
@@ -144,10 +145,18 @@ def _discovered(resource: Resource) -> Object:
         out["categories"] = list(resource.categories)
     if resource.subresources:
         out["subresources"] = [
-            {"subresource": name, "responseKind": kind, "verbs": ["get", "patch", "update"]}
-            for name in resource.subresources
+            {"subresource": door.name, "responseKind": _response_kind(resource, door), "verbs": list(door.verbs)}
+            for door in resource.subresources
         ]
     return out
+
+
+def _response_kind(resource: Resource, answer: Resource | Subresource) -> Object:
+    """Return the kind that a resource answers with; built-in ones leave out what the document says anyway."""
+    own = (answer.group, answer.version) == (resource.group, resource.version)
+    if own and not resource.custom:
+        return {"group": "", "version": "", "kind": answer.kind}
+    return {"group": answer.group, "version": answer.version, "kind": answer.kind}
 
 
 # OpenAPI: kubectl asks it whether the server validates fields itself, so that it need not.

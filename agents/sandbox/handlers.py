@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from agents.sandbox import (
+    applies,
     bodies,
     deletes,
     discovery,
@@ -15,6 +16,7 @@ from agents.sandbox import (
     patches,
     reads,
     routes,
+    scales,
     statuses,
     store,
     strategic,
@@ -23,8 +25,8 @@ from agents.sandbox import (
 )
 from agents.sandbox.admission import Target
 from agents.sandbox.cluster import Cluster
+from agents.sandbox.commits import Options, Written
 from agents.sandbox.schema import Json, Object
-from agents.sandbox.writes import Options, Written
 
 JSON = "application/json"
 MANAGER_MAX = 128  # the real server's bound on a field manager's name
@@ -44,6 +46,8 @@ def answer(body: bytes, code: int = HTTPStatus.OK) -> web.Response:
 
 
 def refusal(failure: statuses.Failure) -> web.Response:
+    if failure.reason == statuses.PLAIN:
+        return web.Response(text=str(failure), status=failure.code)
     response = answer(store.encode(failure.document()), failure.code)
     retry_after = (failure.details or {}).get("retryAfterSeconds")
     if retry_after:
@@ -79,7 +83,8 @@ class Handler:
     async def _resource(self, request: web.BaseRequest, route: routes.Route) -> web.StreamResponse:
         query = dict(request.rel_url.query)
         verb = _verb(request.method, route, query)
-        if verb not in route.target.resource.verbs:
+        door = route.target.resource.door(route.target.subresource)
+        if verb not in (door.verbs if door else route.target.resource.verbs):
             raise statuses.method_not_allowed()
         await self._strike(verb, route.target)
         if verb in ("get", "list", "watch"):
@@ -97,7 +102,7 @@ class Handler:
         if verb == "watch":
             return await self._watch(request, route.target, query, how)
         if route.target.subresource == "scale":
-            return answer(store.encode(scale_of(self._cluster, route.target)))
+            return answer(store.encode(scales.scale(reads.live(self._cluster, route.target))))
         return answer(reads.get(self._cluster, route.target, how))
 
     async def _watch(
@@ -121,16 +126,27 @@ class Handler:
             return self._create(target, bodies.decode(body), _options(request, query))
         if verb in ("delete", "deletecollection"):
             asked = deletes.options(bodies.decode(body) if body else None, dict(query))
-            return answer(store.encode(self._delete(route, query, asked)))
-        if target.subresource not in ("", "status", "scale", "finalize"):
-            raise statuses.method_not_allowed()
+            return answer(self._delete(route, query, asked))
         if target.subresource == "scale":
+            return self._rescale(request, target, query, verb=verb, body=body)
+        if target.subresource not in ("", "status", "finalize"):
             raise statuses.method_not_allowed()
         if verb == "update":
             written = writes.replace(self._cluster, target, bodies.decode(body), _options(request, query))
         else:
             written = self._patch(request, target, query, body)
         return _written(written)
+
+    def _rescale(
+        self, request: web.BaseRequest, target: Target, query: Mapping[str, str], *, verb: str, body: bytes
+    ) -> web.Response:
+        """Write the number of replicas through the `scale` door."""
+        given = bodies.decode(body)
+        if verb == "patch":
+            given = patches.merge_patch(scales.scale(reads.live(self._cluster, target)), given)
+        change = scales.change(given)
+        written = writes.patch(self._cluster, target, change, _options(request, query))
+        return answer(store.encode(scales.scale(store.decode(written.raw))))
 
     def _create(self, target: Target, body: Json, options: Options) -> web.Response:
         if target.resource.verbs == ("create",):
@@ -144,23 +160,24 @@ class Handler:
             if not query.get("fieldManager"):
                 cause = ("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
                 raise _invalid_options(cause)
-            return writes.apply(self._cluster, target, bodies.decode(body), options)
+            return applies.apply(self._cluster, target, body, options)
         change = _PATCHES.get(media)
         if change is None or (target.resource.custom and media.startswith("application/strategic")):
-            raise statuses.unsupported_media_type(media, [*_PATCHES, APPLY])
+            raise statuses.unsupported_media_type(target.resource)
         patch = bodies.decode(body)
         return writes.patch(self._cluster, target, lambda document: change(target, document, patch), options)
 
-    def _delete(self, route: routes.Route, query: Mapping[str, str], asked: deletes.DeleteOptions) -> Object:
+    def _delete(self, route: routes.Route, query: Mapping[str, str], asked: deletes.DeleteOptions) -> bytes:
         if not route.collection:
-            return deletes.delete(self._cluster, route.target, asked)
+            return store.encode(deletes.delete(self._cluster, route.target, asked))
         wanted = reads.selection(route.target, query)
-        key = store.key_of(route.target.resource)
-        for record in list(self._cluster.store.collection(key, route.target.namespace)):
-            if wanted.matches(record):
-                target = msgspec.structs.replace(route.target, namespace=record.name[0], name=record.name[1])
-                deletes.delete(self._cluster, target, asked)
-        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+        resource = route.target.resource
+        found = self._cluster.store.collection(store.key_of(resource), route.target.namespace)
+        doomed = [record for record in found if wanted.matches(record)]
+        for record in doomed:
+            target = msgspec.structs.replace(route.target, namespace=record.name[0], name=record.name[1])
+            deletes.delete(self._cluster, target, asked)
+        return reads.Rendering(resource).many(doomed, str(self._cluster.store.version))
 
     async def _strike(self, verb: str, target: Target) -> None:
         fault = self._cluster.faults.strike(verb, target.resource, target.namespace, target.name)
@@ -242,20 +259,3 @@ def _review(body: Json) -> Object:
         user = {"username": "sandbox-admin", "groups": ["system:masters", "system:authenticated"]}
         return {**body, "status": {"userInfo": user}}
     return {**body, "status": {"allowed": True}}
-
-
-def scale_of(cluster: Cluster, target: Target) -> Object:
-    """Return the scale of a workload."""
-    record = cluster.get(target.resource, (target.namespace, target.name))
-    if record is None:
-        raise statuses.not_found(target.resource, target.name)
-    value = record.decode()
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    meta = {name: value["metadata"][name] for name in kept}
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": meta,
-        "spec": {"replicas": value["spec"].get("replicas", 0)},
-        "status": {"replicas": value.get("status", {}).get("replicas", 0)},
-    }

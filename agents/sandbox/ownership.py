@@ -51,6 +51,14 @@ class Writer(msgspec.Struct, frozen=True):
     time: str
     subresource: str = ""
     ignored: FieldSet = {}  # fields this door cannot write, so that nobody comes to own them through it
+    force: bool = False
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """What an applier wants, and the fields that this names."""
+
+    value: Object
+    fields: FieldSet
 
 
 def decode(entries: Iterable[Object]) -> list[Entry]:
@@ -106,32 +114,28 @@ class Applied(msgspec.Struct, frozen=True):
     changed: bool
 
 
-def apply(
-    kind: Type, live: Object, config: Object, *, entries: Sequence[Entry], writer: Writer, force: bool = False
-) -> Applied:
+def apply(kind: Type, live: Object, config: Configuration, *, entries: Sequence[Entry], writer: Writer) -> Applied:
     """Lay a configuration over the live object (both without managedFields) as its manager's whole intent."""
     fresh = Entry(
         manager=writer.manager,
         operation="Apply",
         api_version=writer.api_version,
         subresource=writer.subresource,
-        time=writer.time,
-        fields_v1=merging.field_set(kind, config),
+        fields_v1=config.fields,
     )
     if writer.ignored:
         fresh = msgspec.structs.replace(fresh, fields_v1=fieldsets.without(fresh.fields_v1, writer.ignored))
     others = [entry for entry in entries if entry.identity != fresh.identity]
     last = next((entry for entry in entries if entry.identity == fresh.identity), None)
-    value = merging.merge(kind, live, config)
+    value = merging.merge(kind, live, config.value)
     if last is not None:
         value = _prune(kind, value, last.fields_v1, kept=[fresh, *others])
     found = _comparison(kind, live, value, writer.ignored)
-    others = _yield_fields(others, found, force=force)
+    others = _yield_fields(others, found, force=writer.force)
     owned = fieldsets.difference(fresh.fields_v1, _STRIPPED)
-    mine = [msgspec.structs.replace(fresh, fields_v1=owned)] if owned else []
     changed = found is not comparison.SAME
-    if last is not None and mine and not changed and last.fields_v1 == owned:
-        mine = [last]  # the time of an entry is the time of its last change
+    time = writer.time if changed else last.time if last else ""  # an apply that only takes a share has no time
+    mine = [msgspec.structs.replace(fresh, fields_v1=owned, time=time)] if owned else []
     return Applied(value=value, entries=mine + others, changed=changed)
 
 

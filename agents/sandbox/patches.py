@@ -43,35 +43,31 @@ def _operate(document: Json, operation: Json) -> Json:
         case "add":
             return _set(document, path, operation.get("value"), insert=True)
         case "replace":
-            _get(document, path, verb)
+            _get(document, path)
             return _set(document, path, operation.get("value"), insert=False)
         case "remove":
             return _remove(document, path)
         case "move" | "copy":
             source = _pointer(operation.get("from", ""))
-            value = _get(document, source, verb)
+            value = _get(document, source)
             kept = _remove(document, source) if verb == "move" else document
             return _set(kept, path, value, insert=True)
         case "test":
             if _find(document, path) != operation.get("value"):
-                raise _failed(f"testing value {operation.get('path')} failed: test failed")
+                raise _failed()
             return document
-    raise _failed(f"Unexpected kind: {verb}")
+    raise _failed()
 
 
-def _failed(why: str) -> statuses.Failure:
-    message = f"the server rejected our request due to an error in our request: {why}"
+def _failed() -> statuses.Failure:
+    message = "the server rejected our request due to an error in our request"  # the real server says no more
     return statuses.Failure(422, "Invalid", message, details={})
 
 
 def _pointer(text: str) -> list[str]:
     if text and not text.startswith("/"):
-        raise _failed(f"invalid JSON pointer {text}")
+        raise _failed()
     return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
-
-
-def _missing(verb: str, path: list[str]) -> statuses.Failure:
-    return _failed(f"{verb} operation does not apply: doc is missing path: /{'/'.join(path)}")
 
 
 def _find(document: Json, path: list[str]) -> Json:
@@ -85,7 +81,7 @@ def _find(document: Json, path: list[str]) -> Json:
     return document
 
 
-def _get(document: Json, path: list[str], verb: str) -> Json:
+def _get(document: Json, path: list[str]) -> Json:
     if not path:
         return document
     owner, last = _find(document, path[:-1]), path[-1]
@@ -93,7 +89,7 @@ def _get(document: Json, path: list[str], verb: str) -> Json:
         return owner[last]
     if isinstance(owner, list) and last.isdecimal() and int(last) < len(owner):
         return owner[int(last)]
-    raise _missing(verb, path)
+    raise _failed()
 
 
 def _set(document: Json, path: list[str], value: Any, *, insert: bool) -> Json:
@@ -102,10 +98,10 @@ def _set(document: Json, path: list[str], value: Any, *, insert: bool) -> Json:
     head, rest = path[0], path[1:]
     if isinstance(document, dict):
         if rest and head not in document:
-            raise _missing("add", path)
+            raise _failed()
         return {**document, head: _set(document.get(head), rest, value, insert=insert)}
     if not isinstance(document, list):
-        raise _missing("add", path)
+        raise _failed()
     return _set_item(document, path, value, insert=insert)
 
 
@@ -113,7 +109,7 @@ def _set_item(items: list[Json], path: list[str], value: Any, *, insert: bool) -
     head, rest = path[0], path[1:]
     index = len(items) if head == "-" else int(head) if head.isdecimal() else -1
     if index < 0 or index > len(items) or (index == len(items) and (rest or not insert)):
-        raise _missing("add", path)
+        raise _failed()
     if rest:
         return [*items[:index], _set(items[index], rest, value, insert=insert), *items[index + 1 :]]
     return [*items[:index], value, *items[index if insert else index + 1 :]]
@@ -121,8 +117,8 @@ def _set_item(items: list[Json], path: list[str], value: Any, *, insert: bool) -
 
 def _remove(document: Json, path: list[str]) -> Json:
     if not path:
-        raise _missing("remove", path)
-    _get(document, path, "remove")
+        raise _failed()
+    _get(document, path)
     head, rest = path[0], path[1:]
     if isinstance(document, dict):
         if rest:

@@ -1,6 +1,6 @@
 """The ReplicaSets and Pods below a workload: few and small, so that `kubectl get pods` shows something."""
 
-from agents.sandbox import deletes, statuses, writes
+from agents.sandbox import commits, deletes, statuses, writes
 from agents.sandbox.admission import Target
 from agents.sandbox.cluster import Cluster
 from agents.sandbox.schema import Object
@@ -30,7 +30,7 @@ def _put(cluster: Cluster, key: tuple[str, str], value: Object) -> None:
     resource = cluster.registry.of_key(key)
     target = Target(resource, value["metadata"]["namespace"])
     try:
-        writes.create(cluster, target, value, writes.Options(manager=MANAGER))
+        writes.create(cluster, target, value, commits.Options(manager=MANAGER))
     except statuses.Failure as failure:
         if failure.reason not in ("AlreadyExists", "Forbidden"):  # Forbidden: its namespace is going
             raise

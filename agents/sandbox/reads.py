@@ -69,7 +69,8 @@ class Rendering(msgspec.Struct, frozen=True):
         """Render a list."""
         if self.form == "Table":
             return self.table(records, version)
-        meta = store.encode({"resourceVersion": version} | (more or {}))
+        unpaged: Object = {"continue": ""} if self.resource.custom else {}  # as the real server has it
+        meta = store.encode({"resourceVersion": version} | unpaged | (more or {}))
         if self.form == "Metadata":
             items = [store.encode(_metadata(record.decode())) for record in records]
             head = b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1"'
@@ -107,6 +108,14 @@ def rendering(resource: Resource, accept: str, query: Mapping[str, str], *, at: 
     first = accept.split(",")[0]
     form = "Table" if tables.wanted(accept) else "Metadata" if "as=PartialObjectMetadata" in first else "Object"
     return Rendering(resource, form, query.get("includeObject", "Metadata"), at)
+
+
+def live(cluster: Cluster, target: Target) -> Object:
+    """Return an object decoded."""
+    record = cluster.get(target.resource, (target.namespace, target.name))
+    if record is None:
+        raise statuses.not_found(target.resource, target.name)
+    return record.decode()
 
 
 def get(cluster: Cluster, target: Target, how: Rendering) -> bytes:

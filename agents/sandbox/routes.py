@@ -26,14 +26,14 @@ def resource_route(registry: Registry, parts: list[str]) -> Route:
         raise statuses.no_such_page()
     resource = registry.find(group, version, rest[0])
     if resource is None:
-        raise statuses.no_such_page()
+        raise statuses.no_such_page() if registry.serves(group, version) else statuses.no_such_group()
     name = rest[1] if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""
     if bool(namespace) and not resource.namespaced:
         raise statuses.no_such_page()
     if name and resource.namespaced and not namespace:
         raise statuses.no_such_page()
-    if subresource and subresource not in resource.subresources:
+    if subresource and resource.door(subresource) is None:
         raise statuses.no_such_page()
     return Route(Target(resource, namespace, name, subresource), collection=not name)
 

@@ -21,8 +21,10 @@ class Map(msgspec.Struct, frozen=True, eq=False):
     fields: dict[str, "Type"]
     element: "Type | None" = None
     atomic: bool = False
-    defaults: dict[str, Json] = {}
     required: tuple[str, ...] = ()
+    defaults: dict[str, Json] = msgspec.field(default_factory=dict)
+    embedded: tuple[str, ...] = ()
+    """Fields that are structs by value in the server's own types: they are written even when they are empty."""
 
 
 class List(msgspec.Struct, frozen=True, eq=False):
@@ -40,6 +42,18 @@ class Type(msgspec.Struct, frozen=True, eq=False):
     scalar: str | None = None
     list: List | None = None
     map: Map | None = None
+    enum: tuple[str, ...] = ()
+    nullable: bool = False  # of custom resources, whose nulls are kept
+
+
+class Subresource(msgspec.Struct, frozen=True, eq=False):
+    """A door to a part of an object, with the kind that goes through it."""
+
+    name: str
+    group: str
+    version: str
+    kind: str
+    verbs: tuple[str, ...]
 
 
 class Resource(msgspec.Struct, frozen=True, eq=False):
@@ -55,7 +69,7 @@ class Resource(msgspec.Struct, frozen=True, eq=False):
     type: Type
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
-    subresources: tuple[str, ...] = ()
+    subresources: tuple[Subresource, ...] = ()
     custom: bool = False
     columns: tuple[Object, ...] = ()  # additionalPrinterColumns of a custom resource
 
@@ -67,6 +81,10 @@ class Resource(msgspec.Struct, frozen=True, eq=False):
     def qualified(self) -> str:
         """The name that the server's messages use: `deployments.apps`."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def door(self, name: str) -> Subresource | None:
+        """Return a subresource by its name."""
+        return next((found for found in self.subresources if found.name == name), None)
 
 
 class Catalog(msgspec.Struct, frozen=True, eq=False):
@@ -94,6 +112,10 @@ DEDUCED = _deduced()
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
 
+_SCALARS = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean", "scalar": "untyped"}
+_FORMATS = {"quantity": "quantity", "byte": "byte"}
+
+
 class _Loader:
     """Types by definition name, each made once: definitions refer to each other, and JSONSchemaProps to itself."""
 
@@ -106,65 +128,93 @@ class _Loader:
         if known is not None:
             return known
         definition = self._definitions[name]
-        if "fields" not in definition:
+        if definition["type"] != "struct":
             self.types[name] = made = self._type(definition)
             return made
-        shell = Map(fields={}, atomic=definition.get("atomic", False), required=tuple(definition.get("required", ())))
-        msgspec.structs.force_setattr(shell, "defaults", {})
+        described: dict[str, Json] = definition["fields"]
+        shell = Map(
+            fields={},
+            atomic=definition.get("atomic", False),
+            required=tuple(definition.get("required", ())),
+            defaults={field: found["default"] for field, found in described.items() if found.get("default")},
+            embedded=tuple(field for field, found in described.items() if found.get("default") == {}),
+        )
         self.types[name] = made = Type(map=shell)  # known before its fields are read: that ends the recursion
-        for field, described in definition["fields"].items():
-            shell.fields[field] = self._type(described)
-            if "default" in described:
-                shell.defaults[field] = described["default"]
+        shell.fields.update({field: self._type(found) for field, found in described.items()})
         return made
 
     def _type(self, described: Json) -> Type:
         if "ref" in described:
             return self._reference(described)
-        if "items" in described:
-            return Type(list=self._list(described))
-        if "element" in described:
-            element = described["element"]
-            elements = DEDUCED if element == "deduced" else self._type(element)
-            return Type(map=Map(fields={}, element=elements, atomic=described.get("atomic", False)))
-        scalar = described["scalar"]
-        return DEDUCED if scalar == "deduced" else Type(scalar=scalar)
+        match described["type"]:
+            case "map":
+                element = self._type(described["values"])
+                return Type(map=Map(fields={}, element=element, atomic=described.get("atomic", False)))
+            case "list":
+                return Type(list=self._list(described))
+            case "any":
+                return ATOMIC if described.get("atomic") else DEDUCED
+        scalar = _FORMATS.get(described.get("format", "")) or _SCALARS[described["type"]]
+        return Type(scalar=scalar, enum=tuple(described.get("enum", ())))
 
     def _reference(self, described: Json) -> Type:
         target = self.named(described["ref"])
         if not described.get("atomic") or target.map is None:
             return target
-        return Type(map=Map(fields=target.map.fields, element=target.map.element, atomic=True))
+        return Type(map=msgspec.structs.replace(target.map, atomic=True))
 
     def _list(self, described: Json) -> List:
+        patch = described.get("patch") or {}
+        merges = patch.get("strategy", "").startswith("merge")
         return List(
             element=self._type(described["items"]),
             kind=described["list"],
             keys=tuple(sorted(described.get("keys", ()))),
-            merge_key=described.get("mergeKey"),
+            merge_key=patch.get("key", "") if merges else None,
         )
 
 
 @functools.cache  # one catalog for all clusters of the process
 def builtin() -> Catalog:
     """Load the built-in API from the package's data."""
-    document = msgspec.json.decode(importlib.resources.files(__package__).joinpath("builtin.json").read_bytes())
-    loader = _Loader(document["types"])
+    document = msgspec.json.decode(importlib.resources.files(__package__).joinpath("schema.json").read_bytes())
+    loader = _Loader(document["definitions"])
     loader.named(OBJECT_META)
-    resources = tuple(
-        Resource(
-            group=entry["group"],
-            version=entry["version"],
-            kind=entry["kind"],
-            plural=entry["plural"],
-            singular=entry["singular"],
-            namespaced=entry["namespaced"],
-            verbs=tuple(entry["verbs"]),
-            type=loader.named(entry["type"]),
-            short_names=tuple(entry["shortNames"]),
-            categories=tuple(entry["categories"]),
-            subresources=tuple(entry["subresources"]),
-        )
-        for entry in document["resources"]
+    # A collection has one form here: where the server offers an older version of it too, that is left out.
+    newest = {(entry["group"], entry["plural"]): entry for entry in reversed(document["resources"])}
+    served = [entry for entry in document["resources"] if newest[(entry["group"], entry["plural"])] is entry]
+    resources = tuple(_resource(entry, loader) for entry in served)
+    return Catalog(server_version=document["kubernetes"], types=loader.types, resources=resources)
+
+
+def _resource(entry: Json, loader: _Loader) -> Resource:
+    doors = [
+        Subresource(door["name"], door["group"], door["version"], door["kind"], tuple(door["verbs"]))
+        for door in entry["subresources"]
+    ]
+    return Resource(
+        group=entry["group"],
+        version=entry["version"],
+        kind=entry["kind"],
+        plural=entry["plural"],
+        singular=entry["singular"],
+        namespaced=entry["namespaced"],
+        verbs=tuple(entry["verbs"]),
+        type=loader.named(entry["definition"]),
+        short_names=tuple(entry["shortNames"]),
+        categories=tuple(entry["categories"]),
+        subresources=tuple(doors),
     )
-    return Catalog(server_version=document["version"], types=loader.types, resources=resources)
+
+
+@functools.cache  # a few hundred types, for as long as the process lives
+def zero(kind: Type) -> Object:
+    """Return what the server's own type writes when nothing is set: the live object before a creation."""
+    if kind.map is None:
+        return {}
+    fields = kind.map.fields
+    out: Object = {name: zero(fields[name]) for name in kind.map.embedded}
+    for name in kind.map.required:
+        if name not in out and fields[name].scalar is None:
+            out[name] = None
+    return out

@@ -22,7 +22,9 @@ class Failure(Exception):
     def document(self) -> Object:
         """Return the Status object that the server answers with."""
         out: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
-        out |= {"message": str(self), "reason": self.reason}
+        out["message"] = str(self)
+        if self.reason:
+            out["reason"] = self.reason
         if self.details is not None:
             out["details"] = self.details
         return out | {"code": self.code}
@@ -55,6 +57,16 @@ def conflict(resource: Resource, name: str, why: str) -> Failure:
     return Failure(HTTPStatus.CONFLICT, "Conflict", message, details=_details(resource, name))
 
 
+def precondition_failed(resource: Resource, name: str, why: str) -> Failure:
+    """Refuse a delete; unlike other conflicts, the real server names the kind here."""
+    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    details: Object = {"name": name} | ({"group": resource.group} if resource.group else {}) | {"kind": resource.kind}
+    message = f'Operation cannot be fulfilled on {kind} "{name}": {why}'
+    return Failure(HTTPStatus.CONFLICT, "Conflict", message, details=details)
+
+
+PLAIN = "(plain text)"  # the reason of the few failures that are no Status
+Cause = tuple[str, str, str]  # why an object is invalid: the reason, the message and the field
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
@@ -64,7 +76,7 @@ def forbidden(resource: Resource, name: str, why: str, *, causes: Sequence[Objec
     return Failure(HTTPStatus.FORBIDDEN, "Forbidden", message, details=details)
 
 
-def invalid(resource: Resource, name: str, causes: Sequence[tuple[str, str, str]]) -> Failure:
+def invalid(resource: Resource, name: str, causes: Sequence["Cause"]) -> Failure:
     """Refuse an object; a cause is its reason, its message and its field."""
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
     texts = [f"{field}: {message}" for _, message, field in causes]
@@ -90,6 +102,10 @@ def unauthorized() -> Failure:
     return Failure(HTTPStatus.UNAUTHORIZED, "Unauthorized", "Unauthorized")
 
 
+def no_such_group() -> Failure:
+    return Failure(HTTPStatus.NOT_FOUND, PLAIN, "404 page not found\n")
+
+
 def expired(asked: int, current: int) -> Failure:
     return Failure(HTTPStatus.GONE, "Expired", f"too old resource version: {asked} ({current})")
 
@@ -99,9 +115,14 @@ def method_not_allowed() -> Failure:
     return Failure(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", message, details={})
 
 
-def unsupported_media_type(given: str, accepted: Sequence[str]) -> Failure:
-    message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
-    return Failure(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message or given)
+def unsupported_media_type(resource: Resource) -> Failure:
+    """Refuse a body's form; a built-in kind's route does so before its handler can say what it would accept."""
+    code, reason = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType"
+    if not resource.custom:
+        return Failure(code, reason, "415: Unsupported Media Type", details={})
+    accepted = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+    message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+    return Failure(code, reason, message)
 
 
 def too_large(limit_bytes: int) -> Failure:

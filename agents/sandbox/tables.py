@@ -18,7 +18,13 @@ def table(resource: Resource, items: Sequence[Object], *, version: str, at: floa
     """Return a table of objects; `objects` is how much of each goes along: Metadata, Object or None."""
     columns = _columns(resource)
     definitions = [
-        {"name": name, "type": kind, "format": "name" if name == "Name" else "", "description": "", "priority": wide}
+        {
+            "name": name,
+            "type": "string" if kind == "age" else kind,
+            "format": "name" if name == "Name" else "",
+            "description": "",
+            "priority": wide,
+        }
         for name, kind, wide, _ in columns
     ]
     rows = [
@@ -54,7 +60,7 @@ def _columns(resource: Resource) -> list[Column]:
 
 def _custom_columns(resource: Resource) -> list[Column]:
     columns = [_custom(column) for column in resource.columns]
-    return [_NAME, *columns] if columns else [_NAME, _AGE]
+    return [_NAME, *(columns or [("Age", "date", 0, _AGE[3])])]
 
 
 def _custom(column: Object) -> Column:
@@ -64,7 +70,7 @@ def _custom(column: Object) -> Column:
 
 def _cell(cell: Cell, item: Object, kind: str, at: float) -> Json:
     value = cell(item)
-    if kind == "date" and value is not None:
+    if kind in ("age", "date") and value is not None:
         return age(value, at)
     return value
 
@@ -134,7 +140,7 @@ def _completions(item: Object) -> str:
 
 
 _NAME: Column = ("Name", "string", 0, _field("metadata", "name"))
-_AGE: Column = ("Age", "date", 0, _field("metadata", "creationTimestamp"))
+_AGE: Column = ("Age", "age", 0, _field("metadata", "creationTimestamp"))
 _COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "ConfigMap": (("Data", "string", 0, _count("data")),),
     "CustomResourceDefinition": (),

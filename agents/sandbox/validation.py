@@ -1,33 +1,39 @@
-"""Typed reading of objects: fields that no schema declares, values of the wrong type, and the canonical form.
+"""Reading built-in objects: fields that no schema declares, values of the wrong type, and the canonical form.
 
 The real server decodes a built-in object into a struct and writes it again: nulls and empty maps and lists vanish,
-quantities come back in their shortest form. A custom resource keeps what its schema knows, as it was written.
+structs held by value appear, quantities come back in their shortest form.
 """
 
+import base64
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from agents.sandbox import schema
+from agents.sandbox import fieldsets, merging, schema
 from agents.sandbox.quantities import canonical_quantity
 from agents.sandbox.schema import Json, List, Map, Type
 
 DEPTH_MAX = 200  # deeper than any object; the real server's decoder stops at 10,000, beyond Python's stack
 
-_NUMBERS = {"integer": int, "number": int | float}
-_DROPPED: Any = object()
+_NUMBERS: dict[str, Any] = {"integer": int, "number": int | float}
 
 
 class Reader:
-    """One reading of an object: its canonical form, and what is wrong with it."""
+    """One reading of a value: its canonical form, and what is wrong with it.
 
-    def __init__(self, *, builtin: bool) -> None:
-        self._builtin = builtin
+    A configuration is read `typed`, as server-side apply does: the items of keyed lists are told apart, and must be.
+    """
+
+    def __init__(self, *, typed: bool = False) -> None:
+        self._typed = typed
         self.unknown: list[str] = []
         self.wrong: list[str] = []
+        self.unsupported: list[tuple[str, str, Sequence[str]]] = []
+        """Values that are not among those that their field allows: path, value, allowed."""
 
-    def read(self, kind: Type, value: Json) -> Json:
-        """Return the canonical form of an object of this type."""
-        return self._read(kind, value, "", depth=0)
+    def read(self, kind: Type, value: Json, *, path: str = "") -> Json:
+        """Return the canonical form of a value of this type."""
+        return self._read(kind, value, path, depth=0)
 
     def _read(self, kind: Type, value: Json, path: str, *, depth: int) -> Json:
         if depth > DEPTH_MAX:
@@ -40,7 +46,7 @@ class Reader:
             if kind.list is not None:
                 return value if kind is schema.DEDUCED else self._list(kind.list, value, path, depth=depth + 1)
         elif kind.scalar is not None or value is None:
-            return self._scalar(kind.scalar, value, path)
+            return self._scalar(kind, value, path)
         self.wrong.append(f"{path}: expected {_expected(kind)}, got {_described(value)}")
         return value
 
@@ -53,45 +59,91 @@ class Reader:
                 changed = True
                 continue
             read = self._read(field, child, f"{path}.{name}", depth=depth)
-            if self._builtin and name not in kind.required and _is_empty(field, read):
+            if read is None and name not in kind.fields and field.scalar == "string" and not self._typed:
+                read = ""  # the value of a map of strings has no null
+            if not self._typed and name in kind.fields and _is_left_out(field, read):
                 changed = True
                 continue
             changed = changed or read is not child
             out[name] = read
+        if not self._typed:
+            changed = _completed(kind, out, whole=path == "") or changed
         return out if changed else value
 
     def _list(self, kind: List, value: list[Json], path: str, *, depth: int) -> Json:
-        out = [self._read(kind.element, item, f"{path}[{index}]", depth=depth) for index, item in enumerate(value)]
+        elements = self._elements(kind, value, path)
+        out = [
+            self._read(kind.element, item, path + element, depth=depth)
+            for item, element in zip(value, elements, strict=True)
+        ]
         return value if all(map(_same, out, value)) else out
 
-    def _scalar(self, scalar: str | None, value: Json, path: str) -> Json:
-        if value is None or scalar == "untyped":
+    def _elements(self, kind: List, value: list[Json], path: str) -> list[str]:
+        """Return how a message names each item; in a keyed list, that is by its keys."""
+        if not self._typed or kind.kind == "atomic":
+            return [f"[{index}]" for index in range(len(value))]
+        out: list[str] = []
+        for index, item in enumerate(value):
+            try:
+                text = fieldsets.text((merging.item_element(kind, item),))
+            except TypeError as error:
+                self.wrong.append(f"{path}: element {index}: {error}")
+                text = f"[{index}]"
+            if text in out:
+                self.wrong.append(f"{path}: duplicate entries for key {text}")
+            out.append(text)
+        return out
+
+    def _scalar(self, kind: Type, value: Json, path: str) -> Json:
+        if value is None or kind.scalar == "untyped":
             return value
-        if scalar == "quantity":
+        if kind.scalar == "quantity":
             return canonical_quantity(value)
-        if scalar == "string":
-            if isinstance(value, str):
-                return value
-            self.wrong.append(f"{path}: expected string, got {_described(value)}")
-        elif scalar == "boolean":
+        if kind.scalar in ("string", "byte"):
+            self._string(kind, value, path)
+        elif kind.scalar == "boolean":
             if not isinstance(value, bool):
                 self.wrong.append(f"{path}: expected boolean, got {_described(value)}")
-        elif isinstance(value, bool) or not isinstance(value, _NUMBERS.get(scalar or "", int | float)):
+        elif isinstance(value, bool) or not isinstance(value, _NUMBERS.get(kind.scalar or "", int | float)):
             self.wrong.append(f"{path}: expected numeric (int or float), got {_go_type(value)}")
         return value
+
+    def _string(self, kind: Type, value: Json, path: str) -> None:
+        if not isinstance(value, str):
+            self.wrong.append(f"{path}: expected string, got {_described(value)}")
+        elif kind.enum and value and value not in kind.enum:
+            self.unsupported.append((path[1:], value, kind.enum))
+        elif kind.scalar == "byte" and not self._typed:
+            try:
+                base64.b64decode(value, validate=True)
+            except ValueError:
+                self.wrong.append("illegal base64 data at input byte 0")
 
 
 def _same(left: Json, right: Json) -> bool:
     return left is right
 
 
-def _is_empty(kind: Type, value: Json) -> bool:
-    """Say whether a struct field is left out when it is written: null, an empty list, an empty map of keys."""
-    if value is None:
+def _is_left_out(kind: Type, value: Json) -> bool:
+    """Say whether a field is not written: null, an empty list, an empty map of keys; an empty struct is written."""
+    if value is None or (value == [] and isinstance(value, list)):
         return True
-    if value == [] and isinstance(value, list):
-        return True
-    return value == {} and isinstance(value, dict) and kind.map is not None and not kind.map.fields
+    if value != {} or not isinstance(value, dict) or kind.map is None:
+        return False
+    return not kind.map.fields and kind.map.element is not schema.DEDUCED  # that is how a struct without fields looks
+
+
+def _completed(kind: Map, out: dict[str, Json], *, whole: bool) -> bool:
+    """Add what a struct writes even when it is empty; say whether anything was added."""
+    before = len(out)
+    if not whole:  # the parts of a whole object are the business of the strategies
+        for name in kind.embedded:
+            if name not in out:
+                out[name] = schema.zero(kind.fields[name])
+    for name in kind.required:
+        if name not in out and kind.fields[name].scalar is None:
+            out[name] = None
+    return len(out) != before
 
 
 def _expected(kind: Type) -> str:

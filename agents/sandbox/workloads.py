@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from agents.sandbox import conditions, patches, pods, writes
+from agents.sandbox import commits, conditions, patches, pods, writes
 from agents.sandbox.admission import Target
 from agents.sandbox.cluster import Cluster
 from agents.sandbox.schema import Json, Object
@@ -77,7 +77,7 @@ class Workloads:
 
     def _status(self, key: Key, name: Name, status: Object) -> None:
         target = Target(self._cluster.registry.of_key(key), *name, subresource="status")
-        options = writes.Options(manager=MANAGER)
+        options = commits.Options(manager=MANAGER)
         writes.patch(self._cluster, target, lambda value: {**value, "status": status}, options)
 
     # One method per kind: what it reports when it starts, and when its time has come.
@@ -107,7 +107,7 @@ class Workloads:
 
     def _patch(self, key: Key, name: Name, patch: Object) -> None:
         target = Target(self._cluster.registry.of_key(key), *name)
-        options = writes.Options(manager=MANAGER)
+        options = commits.Options(manager=MANAGER)
         writes.patch(self._cluster, target, lambda live: patches.merge_patch(live, patch), options)
 
     def _stateful_set(self, key: Key, name: Name, done: bool) -> None:
