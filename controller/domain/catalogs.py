@@ -33,6 +33,10 @@ class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     path: str
     tree: str
     """OID of the bundle's Git tree when it was last rendered without an error; empty: never."""
+    inputs: str = ""
+    """Digest of what the rendering of `tree` depended on beside it (I2): renderer, paths, ignore files above it."""
+    spoiled: str = ""
+    """Fingerprint of what gave `errors`: as long as it stays, so do the errors, unread."""
     index: Digest = NO_DIGEST
     """The rendered content, the last good one; empty where there never was one."""
     objects: int = 0
@@ -72,3 +76,13 @@ def errors(catalog: Catalog) -> tuple[Problem, ...]:
 def carried(entry: Entry, *, because: tuple[Problem, ...]) -> Entry:
     """The last good entry of a bundle that this commit has, but spoiled."""
     return msgspec.structs.replace(entry, errors=because)
+
+
+def fingerprint(tree: str, inputs: str) -> str:
+    """All that a bundle's entry follows from."""
+    return f"{tree}.{inputs}"
+
+
+def resolved_from(entry: Entry) -> str:
+    """The fingerprint of the commit that gave the entry, with its errors or without."""
+    return entry.spoiled or fingerprint(entry.tree, entry.inputs)

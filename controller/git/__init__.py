@@ -1,0 +1,1 @@
+"""Git without a checkout: bare mirrors of sources, and what stands in their commits."""

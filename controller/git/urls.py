@@ -1,0 +1,94 @@
+"""URLs of repositories: which are fetched, and how they are shown.
+
+A URL is shown in logs, errors and events, so it must not hold a secret; one that does is refused before it gets there.
+"""
+
+import re
+import urllib.parse
+
+import msgspec
+
+from controller.git import errors
+
+_SCP_LIKE = re.compile(r"[^/\s:]+@?[^/\s:]*:(?!//)")
+"""`git@host:path`, ssh in the form of scp."""
+
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
+
+URL_CHARACTERS_MAX = 2048
+"""What browsers and Git servers take; a longer one is a mistake."""
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Url(msgspec.Struct, frozen=True):
+    """A checked URL without secrets."""
+
+    text: str
+    scheme: str
+    """`https`, `http` or `file`."""
+    host: str = ""
+    path: str = ""
+    """Of a file URL: the directory, decoded."""
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def keeps_secrets(self) -> bool:
+        """May a password travel there? Plain http is read by everybody on the way, unless it does not leave here."""
+        return self.scheme == "https" or (self.scheme == "http" and self.host in LOOPBACK)
+
+
+def parse(text: str) -> Url:
+    """Check a URL or an absolute path; raise InvalidUrl with the reason, never with the secret."""
+    if len(text) > URL_CHARACTERS_MAX:
+        raise errors.InvalidUrl(f"url: longer than {URL_CHARACTERS_MAX} characters")
+    if text.startswith("/"):
+        return _file(text)
+    if _UNPRINTABLE.search(text):
+        raise errors.InvalidUrl("url: holds a blank or a control character")
+    try:
+        parts = urllib.parse.urlsplit(text)
+        _ = parts.port
+    except ValueError as error:
+        raise errors.InvalidUrl("url: cannot be read (a malformed host or port)") from error
+    if parts.scheme == "file":
+        return _file_url(parts)
+    if parts.scheme in ("http", "https"):
+        return _web(parts)
+    raise errors.InvalidUrl(_unsupported(text, parts.scheme))
+
+
+def _unsupported(text: str, scheme: str) -> str:
+    if scheme in ("ssh", "git+ssh", "ssh+git") or _SCP_LIKE.match(text):
+        return "url: ssh is not supported yet (use the https URL, with passwordEnv or passwordFile)"
+    if not scheme:
+        return "url: neither https://… nor file://… nor an absolute path"
+    return f"url: scheme {scheme!r} is not supported (https, http, file)"
+
+
+def _file(path: str) -> Url:
+    if "\0" in path or "\n" in path:
+        raise errors.InvalidUrl("url: holds a control character")
+    return Url(text=f"file://{urllib.parse.quote(path)}", scheme="file", path=path)
+
+
+def _file_url(parts: urllib.parse.SplitResult) -> Url:
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise errors.InvalidUrl("url: a file URL names an absolute path, file:///…")
+    return _file(urllib.parse.unquote(parts.path))
+
+
+def _web(parts: urllib.parse.SplitResult) -> Url:
+    host = parts.hostname or ""
+    if not host:
+        raise errors.InvalidUrl("url: names no host")
+    if "@" in parts.netloc:
+        raise errors.InvalidUrl(
+            f"url of {host}: holds credentials (take them out, and name them with username and passwordEnv or "
+            "passwordFile)"
+        )
+    if parts.query or parts.fragment:
+        raise errors.InvalidUrl(f"url of {host}: holds a query or a fragment (a repository's URL has none)")
+    return Url(text=urllib.parse.urlunsplit(parts), scheme=parts.scheme, host=host)
