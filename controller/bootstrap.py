@@ -1,0 +1,167 @@
+"""The hub put together: every part made once, given what it needs, and run in one task group."""
+
+import asyncio
+import contextlib
+import datetime
+import pathlib
+import random
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import msgspec
+import structlog
+
+from controller import errors, keys, library, nats_server, repositories, runtime, settings, transact
+from controller.broker import connection, doors
+from controller.domain import fleet
+from controller.git import mirrors
+from controller.reactors import listening, polling, publishing, rolling
+from protocol import crashpoints
+from protocol.events import fleet as fleet_events
+
+logger = structlog.get_logger(__name__)
+
+BY = "hub"
+MIRRORS = "mirrors"
+
+
+class Hub(msgspec.Struct, frozen=True):
+    """A hub whose parts are made and whose log is folded; nothing runs yet."""
+
+    settings: settings.Settings
+    directory: pathlib.Path
+    ring: keys.KeyRing
+    doors: doors.Doors
+    shared: runtime.Runtime
+    mirrors: mirrors.Mirrors
+    polling: polling.Polling
+    rolling: rolling.Rolling
+    publishing: publishing.Publishing
+    listening: listening.Listening
+    nats_url: str
+
+
+def utc_now() -> datetime.datetime:
+    """The hub's only clock."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def new_id() -> str:
+    """A fresh event id."""
+    return uuid.uuid4().hex
+
+
+@contextlib.asynccontextmanager
+async def assembled(
+    chosen: settings.Settings,
+    *,
+    environ: Mapping[str, str],
+    clock: Callable[[], datetime.datetime] = utc_now,
+) -> AsyncIterator[Hub]:
+    """Open everything and fold the log; raise HubError if something is missing."""
+    directory = settings.state_directory(chosen)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    ring = keys.KeyRing(directory / keys.DIRECTORY)
+    async with contextlib.AsyncExitStack() as stack:
+        url = chosen.nats_url
+        if not url:
+            server = await stack.enter_async_context(
+                nats_server.running(
+                    nats_server.Settings(state_dir=directory, host=chosen.nats_listen, port=chosen.nats_port),
+                    ring,
+                    at=clock(),
+                )
+            )
+            url = server.url
+        opened = await stack.enter_async_context(doors.opened([url], ring, at=clock()))
+        store = mirrors.Mirrors(directory / MIRRORS, environ=environ, git=shutil.which("git"))
+        stack.push_async_callback(store.close)
+        around = _Around(
+            settings=chosen,
+            directory=directory,
+            ring=ring,
+            doors=opened,
+            mirrors=store,
+            nats_url=chosen.advertise or url,
+        )
+        hub = _hub(around, clock=clock, boundary=crashpoints.from_environment(environ))
+        await _prepare(hub)
+        yield hub
+
+
+async def run(hub: Hub) -> None:
+    """Run every reactor until one of them fails or the task is cancelled."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hub.listening.read_reports(hub.doors.reports))
+        group.create_task(hub.listening.read_beats(hub.doors.beats))
+        group.create_task(hub.polling.run())
+        group.create_task(hub.rolling.run())
+        group.create_task(hub.publishing.run())
+        group.create_task(_follow(hub.shared))
+        group.create_task(_lost(hub.doors.hub))
+
+
+class _Around(msgspec.Struct, frozen=True):
+    """What the hub stands on."""
+
+    settings: settings.Settings
+    directory: pathlib.Path
+    ring: keys.KeyRing
+    doors: doors.Doors
+    mirrors: mirrors.Mirrors
+    nats_url: str
+
+
+def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: crashpoints.Boundary) -> Hub:
+    opened = around.doors
+    transactor = transact.Transactor(opened.log, clock=clock, new_id=new_id, boundary=boundary)
+    timing = runtime.Timing(silence_s=around.settings.silence_s)
+    shared = runtime.Runtime(transactor, library.Library(opened.blobs), clock=clock, timing=timing)
+    publisher = publishing.Publishing(shared, opened.desired, around.ring.signer, new_id=new_id, boundary=boundary)
+    open_repository = repositories.opener(around.mirrors)
+    return Hub(
+        settings=around.settings,
+        directory=around.directory,
+        ring=around.ring,
+        doors=opened,
+        shared=shared,
+        mirrors=around.mirrors,
+        polling=polling.Polling(shared, open_repository, chance=random.Random()),  # noqa: S311 - jitter
+        rolling=rolling.Rolling(shared, publisher),
+        publishing=publisher,
+        listening=listening.Listening(shared, opened.desired),
+        nats_url=around.nats_url,
+    )
+
+
+async def _prepare(hub: Hub) -> None:
+    """Fold the log, learn what is published, and notice a log that is younger than the fleet."""
+    shared, run = hub.shared, hub.shared.transactor.run
+    await shared.transactor.catch_up()
+    was_empty = not shared.world.fleet.epoch
+    await run(lambda world: fleet.initialize(world.fleet, hub.ring.signer.public_key), by=BY)
+    accounts = len(hub.ring.clusters())
+    if was_empty and accounts:
+        event = fleet_events.RecoveryEntered(
+            reason=f"the log is empty, but there are keys of {accounts} clusters", cluster="", epoch=0, generation=0
+        )
+        await run(lambda world: fleet.enter_recovery(world.fleet, event), by=BY)
+    await hub.publishing.load()
+    if shared.world.fleet.recovering:
+        logger.error("hub is in recovery", reason=shared.world.fleet.recovering)
+
+
+async def _follow(shared: runtime.Runtime) -> None:
+    """See what another hub on the same log decides, for ever."""
+    never = transact.Signal()
+    while True:
+        await never.wait(shared.timing.look_again_s)
+        try:
+            await shared.transactor.catch_up()
+        except errors.Transient as error:
+            logger.warning("log cannot be read", reason=str(error))
+
+
+async def _lost(link: connection.Connection) -> None:
+    await link.lost()
