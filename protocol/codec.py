@@ -49,10 +49,18 @@ class Codec(Generic[T]):
 
     def _upcast(self, raw: Any) -> Any:
         for _ in range(UPCASTS_MAX):
-            if not isinstance(raw, dict) or raw.get(TAG) not in self._upcasters:
+            tag = raw.get(TAG) if isinstance(raw, dict) else None
+            if not isinstance(tag, str) or tag not in self._upcasters:
                 return raw
-            raw = self._upcasters[raw[TAG]](raw)
-        raise DecodeError(f"message: more than {UPCASTS_MAX} upcasts, last tag {raw.get(TAG)!r}")
+            raw = self._upcast_once(raw, tag)
+        raise DecodeError(f"message: more than {UPCASTS_MAX} upcasts, last tag {tag!r}")
+
+    def _upcast_once(self, raw: Raw, tag: str) -> Raw:
+        try:
+            return self._upcasters[tag](raw)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # An upcaster reads what nobody has validated: a body with its tag, but not of its shape, is no message.
+            raise DecodeError(f"message: {tag} cannot be read as of today ({error!r})") from error
 
 
 def tag_of(message: msgspec.Struct) -> str:

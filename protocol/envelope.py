@@ -48,16 +48,26 @@ def to_headers(envelope: Envelope) -> dict[str, str]:
 def from_headers(headers: dict[str, str]) -> Envelope:
     """Read a message's headers; raise EnvelopeError if one is missing or senseless."""
     try:
-        if headers["ce-specversion"] != SPEC_VERSION:
-            raise EnvelopeError(f"message: CloudEvents version {headers['ce-specversion']!r} is not {SPEC_VERSION}")
+        version = headers["ce-specversion"]
+        if version != SPEC_VERSION:
+            raise EnvelopeError(f"message: CloudEvents version {version!r} is not {SPEC_VERSION}")
         return Envelope(
             id=headers["ce-id"],
             type=headers["ce-type"].removeprefix(TYPE_PREFIX),
             source=headers["ce-source"],
-            time=datetime.datetime.fromisoformat(headers["ce-time"]),
+            time=_time(headers["ce-time"]),
             traceparent=headers.get("traceparent", ""),
         )
     except KeyError as error:
         raise EnvelopeError(f"message: header {error} is missing") from error
+
+
+def _time(text: str) -> datetime.datetime:
+    """RFC 3339, which has no time without an offset."""
+    try:
+        time = datetime.datetime.fromisoformat(text)
     except ValueError as error:
-        raise EnvelopeError(f"message: {error}") from error
+        raise EnvelopeError(f"message: ce-time {text!r} is no time") from error
+    if time.tzinfo is None:
+        raise EnvelopeError(f"message: ce-time {text!r} names no offset from UTC")
+    return time

@@ -8,6 +8,7 @@ One key seals one content for ever, which is why a fixed nonce is safe here.
 
 import hashlib
 import hmac
+import re
 
 import msgspec
 import zstandard
@@ -20,6 +21,7 @@ from protocol.canonical import Digest
 PLAIN_BYTES_MAX = 8 * 1024 * 1024
 """No blob unpacks to more: an index of 60,000 objects, or a manifest eight times etcd's limit."""
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _NONCE = bytes(12)
 _COMPRESSION_LEVEL = 3
 _HKDF_INFO = b"flotilla.blob.v1"
@@ -56,8 +58,13 @@ def seal(tag: str, plain: bytes) -> Sealed:
 
 def open_blob(blob: Digest, tag: str, data: bytes) -> bytes:
     """The plain bytes of the blob with this id and tag; raise BlobError if `data` is anything else."""
+    if _DIGEST.fullmatch(blob) is None:
+        raise BlobError(f"{tag} {blob[:16]!r}: not the id of a blob")
     try:
         packed = aead.ChaCha20Poly1305(_key(blob)).decrypt(_NONCE, data, None)
+        # The library's own limit does not count where the frame says its size: it would allocate that much.
+        if zstandard.frame_content_size(packed) > PLAIN_BYTES_MAX:
+            raise BlobError(f"{tag} {blob[:16]}…: unpacks to more than {PLAIN_BYTES_MAX} bytes")
         body = zstandard.ZstdDecompressor().decompress(packed, max_output_size=PLAIN_BYTES_MAX)
     except (InvalidTag, zstandard.ZstdError) as error:
         raise BlobError(f"{tag} {blob[:16]}…: the stored bytes do not open with its key") from error

@@ -34,7 +34,10 @@ def verify(message: desired.SignedDesired, *, trusted: frozenset[str]) -> None:
     """Raise SignatureError unless a key in `trusted` (hexadecimal public keys) signed the message's payload."""
     if message.key not in trusted:
         raise SignatureError(f"desired state: signed by an unknown key {message.key[:16]}…")
-    key = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(message.key))
+    try:
+        key = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(message.key))
+    except ValueError as error:
+        raise SignatureError(f"desired state: the trusted key {message.key[:16]!r} is no public key") from error
     try:
         key.verify(message.signature, desired.SIGNED_PREFIX + message.payload)
     except InvalidSignature as error:
