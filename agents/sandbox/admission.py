@@ -105,9 +105,9 @@ class Decoded(msgspec.Struct, frozen=True):
     unknown: list[str]
 
 
-def decode(resource: Resource, value: Object) -> Decoded:
+def decode(resource: Resource, value: Object, *, applied: bool = False) -> Decoded:
     """Read an object as the server does, leaving out unknown fields."""
-    return _decode_custom(resource, value) if resource.custom else _decode_builtin(resource, value)
+    return _decode_custom(resource, value, applied) if resource.custom else _decode_builtin(resource, value)
 
 
 def _decode_builtin(resource: Resource, value: Object) -> Decoded:
@@ -120,12 +120,12 @@ def _decode_builtin(resource: Resource, value: Object) -> Decoded:
     return Decoded(defaults.filled((resource.group, resource.kind), canonical), causes, unknown)
 
 
-def _decode_custom(resource: Resource, value: Object) -> Decoded:
+def _decode_custom(resource: Resource, value: Object, applied: bool) -> Decoded:
     meta = validation.Reader()
     metadata = meta.read(schema.builtin().types[schema.OBJECT_META], value.get("metadata", {}), path=".metadata")
     if meta.wrong:
         raise Undecodable("; ".join(meta.wrong))
-    reader = structural.Reader()
+    reader = structural.Reader(keep_nulls=applied)
     kept = reader.read(resource.type.map or schema.Map(fields={}), value)
     unknown = [path[1:] for path in meta.unknown] + reader.unknown
     return Decoded({**kept, "metadata": metadata}, reader.causes, unknown)
@@ -161,8 +161,12 @@ def check_kind(resource: Resource, value: Json) -> Object:
 
 
 def check_body(resource: Resource, value: Json) -> Object:
-    """Refuse a posted or put body of another kind, in the words of the real server's decoder."""
+    """Refuse a posted or put body of another kind, in the words of the real server's decoder.
+
+    A body that does not say what it is, is what its path says.
+    """
     if isinstance(value, dict) and not resource.custom:
+        value = {"apiVersion": resource.api_version, "kind": resource.kind} | value
         group, _, version = value.get("apiVersion", "").rpartition("/")
         kind = value.get("kind", "")
         if kind and kind != resource.kind and not group:

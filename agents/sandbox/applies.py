@@ -65,7 +65,7 @@ def _failed(message: str) -> statuses.Failure:
 
 def _decoded(target: Target, value: Object, config: Object) -> Decoded:
     try:
-        return admission.decode(target.resource, value)
+        return admission.decode(target.resource, value, applied=True)
     except admission.Undecodable as error:
         resource = target.resource
         place, kind = _place(target, config), f"{resource.group}/{resource.version}, Kind={resource.kind}"
@@ -96,12 +96,20 @@ def _change(cluster: Cluster, target: Target, config: Configuration, *, options:
         entries = ownership.update(kind, commits.nothing(target.resource), live, entries=(), writer=first)
     applied = ownership.apply(kind, live, _without_identity(config), entries=entries, writer=writer)
     admission.check_place(target, config.value)
-    commits.check_identity(target, live, config.value.get("metadata", {}))
+    _check_identity(target, live, config.value.get("metadata", {}))
     if not applied.changed and commits.same_owners(applied.entries, entries):
         return Written(record.raw)
     decoded = _decoded(target, applied.value, config.value) if applied.changed else Decoded(live, [], [])
     change = Change(live, decoded, entries, applied.entries)
     return commits.replace(cluster, target, change, dry_run=options.dry_run)
+
+
+def _check_identity(target: Target, live: Object, given: Object) -> None:
+    """Refuse a configuration for another object of the name; an apply finds that out in validation."""
+    if given.get("uid") and given["uid"] != live["metadata"]["uid"]:
+        message = f'Invalid value: "{given["uid"]}": field is immutable'
+        raise statuses.invalid(target.resource, target.name, [("FieldValueInvalid", message, "metadata.uid")])
+    commits.check_identity(target, live, given)
 
 
 _IDENTITY = frozenset(("uid", "resourceVersion", "creationTimestamp", "generation", "selfLink"))

@@ -15,6 +15,7 @@ DEPTH_MAX = 100  # manifests are shallow; beyond this somebody is testing the pa
 NODES_MAX = 200_000  # more than fits in BYTES_MAX of honest YAML; an alias counts what it stands for
 
 _RESOLVER = yaml.resolver.Resolver()
+_LETTERS = {"y": True, "Y": True, "n": False, "N": False}
 _OCTAL = re.compile(r"[-+]?0[0-7]+")
 
 
@@ -100,8 +101,10 @@ class _Document:
 
 def _scalar(event: yaml.ScalarEvent) -> Json:
     text: str = event.value
-    if event.style is not None or event.tag == "!":
+    if event.style or event.tag == "!":  # quoted, or a block
         return text
+    if text in _LETTERS:  # YAML 1.1 as Go reads it, and PyYAML does not
+        return _LETTERS[text]
     tag = event.tag or _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     match tag.rpartition(":")[2]:
         case "null":

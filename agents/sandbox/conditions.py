@@ -32,17 +32,30 @@ def _replicas(value: Object) -> int:
     return 1 if replicas is None else int(replicas)
 
 
-def deployment(value: Object, revision: str, *, done: bool, failure: Failing | None, now: str) -> Object:
-    """Return a Deployment's status: progressing, then available, or past its deadline."""
+class Progress(NamedTuple):
+    """How far a rollout has come: of which revision, whether its time has passed, and how it fails if it does."""
+
+    revision: str
+    done: bool
+    failure: Failing | None
+
+
+def deployment(value: Object, progress: Progress, *, now: str) -> Object:
+    """Return a Deployment's status: progressing, then available, or past its deadline.
+
+    Until its time has passed, the replicas of the revision before go on serving and none of the new are up to date.
+    """
     replicas = _replicas(value)
     old = value.get("status", {})
-    ready = replicas if done and not failure else min(old.get("availableReplicas", 0), replicas)
-    counts = {"replicas": replicas, "updatedReplicas": replicas, "readyReplicas": ready, "availableReplicas": ready}
+    replica_set = f'ReplicaSet "{_meta(value)["name"]}-{progress.revision}"'
+    rolled = any(str(found.get("message", "")).startswith(replica_set) for found in old.get("conditions") or ())
+    ready = replicas if progress.done and not progress.failure else min(old.get("availableReplicas", 0), replicas)
+    updated = replicas if progress.done or rolled or not ready else 0
+    counts = {"replicas": replicas, "updatedReplicas": updated, "readyReplicas": ready, "availableReplicas": ready}
     counts["unavailableReplicas"] = replicas - ready
     status: Object = {"observedGeneration": _meta(value)["generation"]}
     status |= {name: count for name, count in counts.items() if count}
-    replica_set = f'ReplicaSet "{_meta(value)["name"]}-{revision}"'
-    found = [_available(ready >= replicas, now), _progressing(replica_set, done=done, failure=failure, now=now)]
+    found = [_available(ready >= replicas, now), _progressing(replica_set, progress, now)]
     return status | {"conditions": [_updated(_carried(new, old), now) for new in found]}
 
 
@@ -54,10 +67,10 @@ def _available(enough: bool, now: str) -> Object:
     return condition("Available", enough, reason, message, now=now)
 
 
-def _progressing(replica_set: str, *, done: bool, failure: Failing | None, now: str) -> Object:
-    if not done:
+def _progressing(replica_set: str, progress: Progress, now: str) -> Object:
+    if not progress.done:
         return condition("Progressing", True, "ReplicaSetUpdated", f"{replica_set} is progressing.", now=now)
-    if failure:
+    if progress.failure:
         message = f"{replica_set} has timed out progressing."
         return condition("Progressing", False, "ProgressDeadlineExceeded", message, now=now)
     message = f"{replica_set} has successfully progressed."
@@ -66,7 +79,7 @@ def _progressing(replica_set: str, *, done: bool, failure: Failing | None, now: 
 
 def _carried(new: Object, old: Object) -> Object:
     """Keep the time of a condition's last transition while its status stays the same."""
-    for known in old.get("conditions", ()):
+    for known in old.get("conditions") or ():
         if known["type"] == new["type"] and known["status"] == new["status"]:
             return new | {"lastTransitionTime": known["lastTransitionTime"]}
     return new

@@ -162,6 +162,10 @@ def _pod(value: Object) -> Object:
     return _at(value, ("spec",), _pod_spec)
 
 
+def _pod_template(value: Object) -> Object:
+    return _at(value, ("template", "spec"), _pod_spec)
+
+
 def _service(value: Object) -> Object:
     defaults: Object = {"type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}
     spec = value.get("spec") or {}
@@ -262,6 +266,7 @@ _DEFAULTS: Mapping[tuple[str, str], Default] = {
     ("batch", "Job"): _job,
     ("batch", "CronJob"): _cron_job,
     ("", "Pod"): _pod,
+    ("", "PodTemplate"): _pod_template,
     ("", "Service"): _service,
     ("", "Secret"): _secret,
     ("", "PersistentVolumeClaim"): _claim,

@@ -19,6 +19,10 @@ _MEMBER: FieldSet = {}
 _quote = encoder.encode_basestring  # as Go writes JSON strings: UTF-8 as it is
 
 
+class Unkeyed(ValueError):
+    """An item of a keyed list or set that cannot be told apart from others."""
+
+
 class Duplicate(ValueError):
     """Two items of a keyed list or set are the same item."""
 
@@ -33,14 +37,14 @@ def item_element(owner: List, item: Json) -> str:
     if owner.kind == "set":
         return "v:" + _scalar(item)
     if not isinstance(item, dict):
-        raise TypeError("associative list with keys may not have non-map elements")
+        raise Unkeyed("associative list with keys may not have non-map elements")
     if len(owner.keys) == 1 and owner.keys[0] in item:
         return f'k:{{"{owner.keys[0]}":{_scalar(item[owner.keys[0]])}}}'
     defaults = owner.element.map.defaults if owner.element.map else {}
     found = [(key, item.get(key, defaults.get(key))) for key in owner.keys]
     pairs = [f'"{key}":{_scalar(value)}' for key, value in found if value is not None]
     if not pairs:
-        raise TypeError(
+        raise Unkeyed(
             f'associative list with keys has an element that omits all key fields ["{" ".join(owner.keys)}"]'
             " (and doesn't have default values for any key fields)"
         )

@@ -1,6 +1,6 @@
 """The ReplicaSets and Pods below a workload: few and small, so that `kubectl get pods` shows something."""
 
-from agents.sandbox import commits, deletes, statuses, writes
+from agents.sandbox import commits, deletes, patches, statuses, writes
 from agents.sandbox.admission import Target
 from agents.sandbox.cluster import Cluster
 from agents.sandbox.schema import Object
@@ -37,31 +37,47 @@ def _put(cluster: Cluster, key: tuple[str, str], value: Object) -> None:
 
 
 def replica_set(cluster: Cluster, deployment: Object, revision: str) -> None:
-    """Create the ReplicaSet of a Deployment's template, and its Pods."""
+    """Create the ReplicaSet of a Deployment's template, or bring it to the Deployment's size and behaviour."""
     spec, meta = deployment["spec"], deployment["metadata"]
-    name = f"{meta['name']}-{revision}"
     template = _hashed(spec["template"], revision)
-    value = {
+    selector = {"matchLabels": {**(spec["selector"].get("matchLabels") or {}), "pod-template-hash": revision}}
+    value: Object = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
         "metadata": {
-            "name": name,
+            "name": f"{meta['name']}-{revision}",
             "namespace": meta["namespace"],
             "labels": template["metadata"]["labels"],
+            "annotations": _behaviour(deployment),
             "ownerReferences": [_owner(deployment)],
         },
-        "spec": {
-            "replicas": spec.get("replicas", 1),
-            "selector": {"matchLabels": {**(spec["selector"].get("matchLabels") or {}), "pod-template-hash": revision}},
-            "template": template,
-        },
+        "spec": {"replicas": spec.get("replicas", 1), "selector": selector, "template": template},
     }
-    _put(cluster, _REPLICA_SET_KEY, value)
-    record = cluster.store.get(_REPLICA_SET_KEY, (meta["namespace"], name))
-    if record is not None:
-        owner = record.decode()
-        wanted = min(spec.get("replicas", 1), PODS_MAX)
-        _scale(cluster, owner, wanted, template=_annotated(template, _behaviour(deployment)))
+    record = cluster.store.get(_REPLICA_SET_KEY, (meta["namespace"], value["metadata"]["name"]))
+    if record is None:
+        _put(cluster, _REPLICA_SET_KEY, value)
+        return
+    gone = dict.fromkeys(_behaviour(record.decode()))  # null takes a behaviour back
+    target = Target(cluster.registry.of_key(_REPLICA_SET_KEY), meta["namespace"], value["metadata"]["name"])
+    patch = {"metadata": {"annotations": gone | _behaviour(deployment)}, "spec": {"replicas": spec["replicas"]}}
+    options = commits.Options(manager=MANAGER)
+    writes.patch(cluster, target, lambda live: patches.merge_patch(live, patch), options)
+
+
+def of_replica_set(cluster: Cluster, owner: Object) -> None:
+    """Create the Pods of a ReplicaSet that are missing, and delete those that are too many or behave as it once did."""
+    wanted = min(owner["spec"].get("replicas", 1), PODS_MAX)
+    template = _annotated(owner["spec"]["template"], _behaviour(owner))
+    meta = owner["metadata"]
+    for name in [name for key, name in cluster.store.dependents(meta["uid"]) if key == _POD_KEY]:
+        record = cluster.store.get(_POD_KEY, name)
+        if record is not None and _behaviour(record.decode()) != _behaviour(owner):
+            deletes.expel(cluster, _POD_KEY, name)
+    present = [name for key, name in cluster.store.dependents(meta["uid"]) if key == _POD_KEY]
+    for name in present[wanted:]:
+        deletes.expel(cluster, _POD_KEY, name)
+    for _ in range(wanted - len(present)):
+        _pod(cluster, owner, f"{meta['name']}-{cluster.suffix()}", template)
 
 
 def _hashed(template: Object, revision: str) -> Object:
@@ -75,16 +91,6 @@ def _annotated(template: Object, more: Object) -> Object:
         return template
     meta = template.get("metadata", {})
     return {**template, "metadata": {**meta, "annotations": {**(meta.get("annotations") or {}), **more}}}
-
-
-def _scale(cluster: Cluster, owner: Object, wanted: int, *, template: Object) -> None:
-    """Create the Pods that are missing and delete those that are too many."""
-    meta = owner["metadata"]
-    present = [name for key, name in cluster.store.dependents(meta["uid"]) if key == _POD_KEY]
-    for name in present[wanted:]:
-        deletes.expel(cluster, _POD_KEY, name)
-    for _ in range(wanted - len(present)):
-        _pod(cluster, owner, f"{meta['name']}-{cluster.suffix()}", template)
 
 
 def _pod(cluster: Cluster, owner: Object, name: str, template: Object) -> None:

@@ -12,7 +12,8 @@ _FORMS = {"string": (str,), "integer": (int,), "number": (int, float), "boolean"
 class Reader:
     """One reading of a custom resource: what is kept of it, what no schema declares, and what is invalid."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_nulls: bool) -> None:
+        self._keep_nulls = keep_nulls  # an apply validates them; a decoder drops those that cannot stand
         self.unknown: list[str] = []
         self.causes: list[Cause] = []
 
@@ -45,8 +46,8 @@ class Reader:
             field = kind.fields.get(name) or kind.element
             if field is None:
                 self.unknown.append(f"{path}{name}")
-            elif child is None and name in kind.defaults and not field.nullable:
-                continue  # null where it cannot stand asks for the default
+            elif child is None and self._is_dropped(kind, name, field):
+                continue
             else:
                 out[name] = self._read(field, child, f"{path}{name}.")
         for name, default in kind.defaults.items():
@@ -54,6 +55,12 @@ class Reader:
                 out[name] = self._read(kind.fields[name], default, f"{path}{name}.")
         self.causes += [_missing(f"{path}{name}") for name in kind.required if name not in out]
         return value if out == value else out
+
+    def _is_dropped(self, kind: Map, name: str, field: Type) -> bool:
+        """Say whether a null goes: where it cannot stand, it asks for the default or says nothing."""
+        if field is schema.DEDUCED or field.nullable or name not in kind.fields:
+            return False
+        return name in kind.defaults or not self._keep_nulls
 
     def _list(self, kind: List, value: list[Json], path: str) -> list[Json]:
         stem = path.removesuffix(".")

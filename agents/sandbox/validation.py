@@ -86,7 +86,7 @@ class Reader:
         for index, item in enumerate(value):
             try:
                 text = fieldsets.text((merging.item_element(kind, item),))
-            except TypeError as error:
+            except merging.Unkeyed as error:
                 self.wrong.append(f"{path}: element {index}: {error}")
                 text = f"[{index}]"
             if text in out:

@@ -38,6 +38,7 @@ class Workloads:
         self._revisions: dict[str, tuple[int, str]] = {}
         self._kinds: Mapping[Key, Callable[[Key, Name, bool], None]] = {
             ("apps", "deployments"): self._deployment,
+            ("apps", "replicasets"): self._replica_set,
             ("apps", "statefulsets"): self._stateful_set,
             ("apps", "daemonsets"): self._daemon_set,
             ("batch", "jobs"): self._job,
@@ -85,13 +86,13 @@ class Workloads:
     def _deployment(self, key: Key, name: Name, done: bool) -> None:
         value = self._value(key, name)
         revision = _hash(value["spec"]["template"])
+        failure = failing(value)
         if not done:
             self._revise(key, name, value, revision)
             if self._cluster.settings.pods:
                 pods.replica_set(self._cluster, value, revision)
-        failure = failing(value)
-        status = conditions.deployment(value, revision, done=done, failure=failure, now=self._cluster.now())
-        self._status(key, name, status)
+        progress = conditions.Progress(revision, done, failure)
+        self._status(key, name, conditions.deployment(value, progress, now=self._cluster.now()))
         if done and not failure:
             pods.retire(self._cluster, value, revision)
 
@@ -109,6 +110,12 @@ class Workloads:
         target = Target(self._cluster.registry.of_key(key), *name)
         options = commits.Options(manager=MANAGER)
         writes.patch(self._cluster, target, lambda live: patches.merge_patch(live, patch), options)
+
+    def _replica_set(self, key: Key, name: Name, done: bool) -> None:
+        value = self._value(key, name)
+        if not done and self._cluster.settings.pods:
+            pods.of_replica_set(self._cluster, value)
+        self._status(key, name, conditions.replica_set(value, ready=done and not failing(value)))
 
     def _stateful_set(self, key: Key, name: Name, done: bool) -> None:
         value = self._value(key, name)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from agents.sandbox import admission, commits, ownership
+from agents.sandbox import admission, commits, merging, ownership
 from agents.sandbox.admission import Target
 from agents.sandbox.cluster import Cluster
 from agents.sandbox.commits import Change, Options, Written
-from agents.sandbox.schema import Json, Object
+from agents.sandbox.ownership import Entry, Writer
+from agents.sandbox.schema import Json, Object, Resource
 from agents.sandbox.store import Record
 
 
@@ -17,7 +18,7 @@ def create(cluster: Cluster, target: Target, body: Json, options: Options) -> Wr
     admission.check_place(target, value)
     decoded = admission.decode_body(resource, commits.named(cluster, target, value), strict=options.strict)
     writer = commits.writer(cluster, target, options)
-    entries = ownership.update(resource.type, commits.nothing(resource), decoded.value, entries=(), writer=writer)
+    entries = _owned(resource, commits.nothing(resource), decoded.value, entries=[], writer=writer)
     return commits.create(cluster, target, decoded, entries=entries, dry_run=options.dry_run)
 
 
@@ -49,5 +50,12 @@ def _change(cluster: Cluster, target: Target, value: Object, *, options: Options
     decoded = admission.decode_body(resource, {**value, "metadata": meta}, strict=options.strict)
     if kept:
         writer = commits.writer(cluster, target, options)
-        kept = ownership.update(resource.type, live, decoded.value, entries=kept, writer=writer)
+        kept = _owned(resource, live, decoded.value, entries=kept, writer=writer)
     return commits.replace(cluster, target, Change(live, decoded, entries, kept), dry_run=options.dry_run)
+
+
+def _owned(resource: Resource, live: Object, value: Object, *, entries: list[Entry], writer: Writer) -> list[Entry]:
+    try:
+        return ownership.update(resource.type, live, value, entries=entries, writer=writer)
+    except merging.Unkeyed:  # the real server forgets all owners then; if the value is invalid, validation says so
+        return []
