@@ -38,6 +38,9 @@ controlplane: setup ## compile kube-apiserver, its controller manager, etcd and 
 test: check controlplane ## everything, on a real nats-server, real Git and a real Kubernetes control plane
 	@$(BIN)/pytest -q -m "nats or kube" tests
 
+demo: setup ## one commit, twelve clusters, converged; KEEP=1 leaves it running
+	@$(BIN)/flotilla demo $(if $(KEEP),--keep)
+
 lock: ## pin every dependency with hashes
 	@uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 \
 	  --all-extras --group dev pyproject.toml -o requirements.lock

@@ -168,3 +168,9 @@ def _sync_directory(path: pathlib.Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def new_user(*, randomness: Randomness = secrets.token_bytes) -> tuple[str, str]:
+    """A fresh user nkey: its seed (`SU…`) and its public key (`U…`). The seed belongs to whoever will use it."""
+    seed = nkeys.encode_seed(randomness(KEY_BYTES), nkeys.PREFIX_BYTE_USER)
+    return seed.decode(), nkeys.from_seed(seed).public_key.decode()

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from controller import errors, keys, nats_server
+from controller import errors, keys, logs, nats_server
 
 FAILURE = 1
 
@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = nats_server.Settings(
         state_dir=options.state_dir, host=options.listen, port=options.port, tls=tls, binary=options.binary
     )
+    logs.configure()
     try:
         return asyncio.run(_run(settings, ready_json=options.ready_json))
     except errors.HubError as error:

@@ -1,0 +1,95 @@
+"""`flotilla demo`: the whole loop on this machine, with a story."""
+
+import argparse
+import asyncio
+import contextlib
+import pathlib
+import sys
+import tempfile
+from collections.abc import Sequence
+
+from rich import console
+
+from controller import errors
+from controller.demo import fleet, processes, screen, story
+
+FAILURE = 1
+INTERRUPTED = 130
+
+DESCRIPTION = """\
+Starts nats-server, a hub, three agents and twelve sandbox clusters as separate processes on the loopback, makes a Git
+repository, and shows what five merges do. Everything ends with it, and nothing is left behind.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; 0: every step came true in the clusters themselves."""
+    parser = argparse.ArgumentParser(
+        prog="flotilla demo", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--keep", action="store_true", help="leave it running at the end, and say what to look at")
+    options = parser.parse_args(argv)
+    output = console.Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    code = FAILURE
+    try:
+        code = asyncio.run(_run(output, keep=options.keep))
+    except* errors.HubError as failures:
+        output.print(f"[red]the demo failed:[/] {_first(failures)}")
+    return code
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = failures
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+async def _run(output: console.Console, *, keep: bool) -> int:
+    stop = asyncio.Event()
+    processes.on_signal(stop)
+    with tempfile.TemporaryDirectory(prefix="flotilla-demo-") as directory:
+        telling = asyncio.create_task(_tell(pathlib.Path(directory), output, stop if keep else None))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait((telling, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if telling.done() or keep:
+                return await telling
+            output.print("\nstopping")
+            return INTERRUPTED
+        finally:
+            stopping.cancel()
+            telling.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):  # raised above already
+                await telling
+
+
+async def _tell(directory: pathlib.Path, output: console.Console, stop: asyncio.Event | None) -> int:
+    show = screen.Screen(output)
+    show.say("starting nats-server, the hub, three agents and twelve clusters, each on the loopback …")
+    async with fleet.started(directory) as running:
+        tale = story.Story(running, show)
+        async with asyncio.TaskGroup() as group:
+            watching = [group.create_task(child.ended()) for child in running.children]
+            await tale.tell()
+            show.summary(tale.chapters)
+            if stop is not None:
+                _what_to_look_at(running, show)
+                await stop.wait()
+            for task in watching:
+                task.cancel()
+    return 0
+
+
+def _what_to_look_at(running: fleet.Fleet, show: screen.Screen) -> None:
+    show.say(f"""
+It goes on running; Ctrl-C ends it. In another terminal:
+
+  export FLOTILLA_URL={running.hub_url} FLOTILLA_TOKEN=$(cat {running.token_file})
+  flotilla status
+  flotilla rollout status {fleet.SOURCE}
+  flotilla deletions list
+  flotilla events
+  kubectl --kubeconfig {running.kubeconfig} --context prod-1 get all -n {story.NAMESPACE}
+  git clone {running.repository.url} my-fleet    # change something, push to main, and look again
+""")
