@@ -102,8 +102,15 @@ class World:
         else:
             self.fleet = fleet.evolve(self.fleet, event)
             if isinstance(event, fleet_events.HubRecovered):
-                # A hub that was restored starts without debts: what is not in Git is an orphan.
-                self.ledger = debts.Ledger(opened=self.ledger.opened)
+                self._forget_what_was_given()
+
+    def _forget_what_was_given(self) -> None:
+        """A restored hub does not know what the clusters have: no debts, so that what is not in Git is an orphan; and
+        no revision counts as given, so that nobody is taken back to an old one before Git's present one arrives."""
+        self.ledger = debts.Ledger(opened=self.ledger.opened)
+        self.rollouts = {
+            source: rollout_state.State(source=source, history=state.history) for source, state in self.rollouts.items()
+        }
 
 
 DELETIONS_SUBJECT = subjects.log("deletions", "fleet")

@@ -194,7 +194,8 @@ class Publishing:
         # root is worth a generation without them.
         if same_root and (not verified or desired.deletions_digest(named) == before.deletions):
             return None
-        if not before.sequence and not outcome.derived.root.bundles:
+        # Nothing was given yet, in this epoch: what the cluster has from an earlier one stays as it is.
+        if before.epoch != world.fleet.epoch and not outcome.derived.root.bundles:
             return None
         await self._shared.library.store(bundles.ROOT_TAG, plain)
         inline = len(named) <= desired.DELETIONS_INLINE_BYTES_MAX

@@ -93,7 +93,7 @@ class Station(msgspec.Struct):
         provider.add_span_processor(export.SimpleSpanProcessor(self.spans))
         around = agent.Surroundings(
             clocks=clock.SystemClock(),
-            chance=random.Random(1),  # noqa: S311  # jitter
+            chance=random.Random(1),  # jitter
             tracer=provider.get_tracer("test"),
             boundary=self.boundary,
             version="test",

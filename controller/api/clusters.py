@@ -1,0 +1,142 @@
+"""`/api/v1/clusters`: destinations, their labels, and what lets their agents in."""
+
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+
+from controller.api import requests
+from controller.domain import clusters, declarations, documents, rejections
+from controller.domain.views import clusters as views
+from controller.domain.world import World
+from protocol import credentials, ids, specs
+from protocol.events import log
+
+COMMAND = specs.ManagedBy.COMMAND
+
+AgentKey = Annotated[str, msgspec.Meta(description="The public user nkey that the agent made.")]
+
+
+class Add(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Have a cluster."""
+
+    name: str
+    labels: dict[str, str] = {}
+    agent_key: AgentKey = ""
+    """Empty: no credentials are issued yet."""
+    rebuilt: bool = False
+    """A cluster of this name was removed, and this is another one: it begins anew, with an account of its own."""
+
+
+class Added(msgspec.Struct, frozen=True, rename="camel"):
+    """The cluster, and what lets its agent in."""
+
+    cluster: views.Row
+    credentials: credentials.Credentials | None
+
+
+class Label(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Change its labels; those that are not named stay."""
+
+    set: dict[str, str] = {}
+    remove: tuple[str, ...] = ()
+
+
+class Issue(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Let the holder of this key in as the cluster's agent."""
+
+    agent_key: AgentKey = ""
+    """Empty: the key that the configuration file names."""
+
+
+class Suspend(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Give it nothing new; what it has stays."""
+
+    reason: str = "by command"
+
+
+async def index(request: web.Request) -> web.Response:
+    view = requests.looking(request)
+    return requests.listed(request, view, view.clusters, key=lambda one: one.name, row=lambda one: views.row(view, one))
+
+
+async def show(request: web.Request) -> web.Response:
+    view = requests.looking(request)
+    return requests.answer(views.detail(view, clusters.by_name(view.world.clusters, request.match_info["name"])))
+
+
+async def add(request: web.Request) -> web.Response:
+    """The account comes first: what the log names must exist. A decision that will fail makes none."""
+    hub, asked = request.app[requests.HUB], await requests.body(request, Add)
+    what = f"cluster {asked.name!r}"
+    documents.agent_key(asked.agent_key, what)
+    labels = documents.labels(asked.labels, what)
+
+    def decide(account: ids.ClusterId) -> requests.Decide:
+        new = clusters.Cluster(id=account, name=asked.name, labels=labels, managed_by=COMMAND)
+        return lambda world: clusters.add(world.clusters, new)
+
+    world = hub.transactor.world
+    decide(declarations.SOMEBODY)(world)
+    former = None if asked.rebuilt else declarations.former(world, asked.name)
+    account = await hub.open_account(asked.name, former)
+    await hub.transactor.run(decide(account), by=request[requests.BY], cause="cluster add")
+    issued = await hub.credentials(account, asked.name, asked.agent_key) if asked.agent_key else None
+    view = requests.looking(request)
+    row = views.row(view, clusters.by_name(view.world.clusters, account))
+    return requests.answer(Added(cluster=row, credentials=issued), status=201)
+
+
+async def issue(request: web.Request) -> web.Response:
+    """A token for the agent's own key; the hub never sees the seed."""
+    hub, asked = request.app[requests.HUB], await requests.body(request, Issue)
+    cluster = clusters.by_name(hub.transactor.world.clusters, request.match_info["name"])
+    what = f"cluster {cluster.name!r}"
+    key = documents.agent_key(asked.agent_key, what) or hub.agent_keys.get(cluster.name, "")
+    if not key:
+        raise rejections.Invalid(f"{what}: say which agentKey; the configuration file names none")
+    return requests.answer(await hub.credentials(cluster.id, cluster.name, key))
+
+
+async def label(request: web.Request) -> web.Response:
+    name, asked = request.match_info["name"], await requests.body(request, Label)
+
+    def decide(world: World) -> tuple[log.Event, ...]:
+        cluster = clusters.by_name(world.clusters, name)
+        kept = {key: value for key, value in {**cluster.labels, **asked.set}.items() if key not in asked.remove}
+        return clusters.label(cluster, documents.labels(kept, f"cluster {name!r}"), by=COMMAND)
+
+    return await _changed(request, decide, "label")
+
+
+async def suspend(request: web.Request) -> web.Response:
+    name, asked = request.match_info["name"], await requests.body(request, Suspend)
+    return await _changed(
+        request,
+        lambda world: clusters.suspend(clusters.by_name(world.clusters, name), asked.reason, by=COMMAND),
+        "suspend",
+    )
+
+
+async def resume(request: web.Request) -> web.Response:
+    name = request.match_info["name"]
+    return await _changed(request, lambda world: declarations.resume_cluster(world, name), "resume")
+
+
+async def remove(request: web.Request) -> web.Response:
+    """First the fact, then the account: a hub that stops in between ends it at its next start."""
+    hub, name = request.app[requests.HUB], request.match_info["name"]
+    cluster = clusters.by_name(hub.transactor.world.clusters, name)
+    await hub.transactor.run(
+        lambda world: declarations.remove_cluster(world, cluster.id, by=COMMAND),
+        by=request[requests.BY],
+        cause="cluster remove",
+    )
+    await hub.close_account(cluster.id)
+    return web.Response(status=204)
+
+
+async def _changed(request: web.Request, decide: requests.Decide, verb: str) -> web.Response:
+    await request.app[requests.HUB].transactor.run(decide, by=request[requests.BY], cause=f"cluster {verb}")
+    view = requests.looking(request)
+    return requests.answer(views.row(view, clusters.by_name(view.world.clusters, request.match_info["name"])))

@@ -1,0 +1,50 @@
+"""`/api/v1/deletions`: what is or would be taken away, and a person's word on it."""
+
+from collections.abc import Callable
+
+import msgspec
+from aiohttp import web
+
+from controller.api import requests
+from controller.domain import debts
+from controller.domain.views import deletions as views
+from protocol.events import log
+
+
+class Decide(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A word on exactly what this digest names."""
+
+    digest: str
+
+
+async def index(request: web.Request) -> web.Response:
+    """Not in the order of ids: the newest first, and at most one page."""
+    view, asked = requests.looking(request), requests.page(request)
+    tally = views.Tally(view)
+    found = views.every(view, tally, settled=requests.flag(request, "all"))
+    rows = [views.row(view, tally, one) for one in found[: asked.limit]]
+    return requests.answer(requests.paged(rows, view, total=len(found)))
+
+
+async def show(request: web.Request) -> web.Response:
+    view = requests.looking(request)
+    return requests.answer(views.detail(view, debts.get(view.world.ledger, request.match_info["set"])))
+
+
+async def approve(request: web.Request) -> web.Response:
+    return await _decided(request, debts.approve, "approve")
+
+
+async def reject(request: web.Request) -> web.Response:
+    return await _decided(request, debts.reject, "reject")
+
+
+async def _decided(
+    request: web.Request, decide: Callable[[debts.Ledger, str, str], tuple[log.Event, ...]], verb: str
+) -> web.Response:
+    hub, set_id, asked = request.app[requests.HUB], request.match_info["set"], await requests.body(request, Decide)
+    await hub.transactor.run(
+        lambda world: decide(world.ledger, set_id, asked.digest), by=request[requests.BY], cause=f"deletions {verb}"
+    )
+    view = requests.looking(request)
+    return requests.answer(views.row(view, views.Tally(view), debts.get(view.world.ledger, set_id)))

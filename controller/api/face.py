@@ -1,0 +1,85 @@
+"""The hub, as far as the API needs it."""
+
+import datetime
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from controller import transact
+from controller.domain import catalogs, observed, publications
+from protocol import bundles, credentials, ids, specs
+from protocol.canonical import Digest
+from protocol.events import log
+
+
+class Access(msgspec.Struct, frozen=True, rename="camel"):
+    """What a remote answered when it was tried."""
+
+    ref: str
+    commit: str
+
+
+class LoggedEvent(msgspec.Struct, frozen=True):
+    """One event of the log, where it stands."""
+
+    sequence: int
+    subject: str
+    record: log.Record
+
+
+class HubFace(Protocol):
+    """What the API needs of the hub. Everything that can fail raises an errors.HubError."""
+
+    @property
+    def transactor(self) -> transact.Transactor:
+        """The folded world and the way to change it."""
+
+    @property
+    def observed(self) -> Mapping[ids.ClusterId, observed.Observed]:
+        """What the clusters said."""
+
+    @property
+    def published(self) -> Mapping[ids.ClusterId, publications.Publication]:
+        """What was published for them."""
+
+    @property
+    def catalogs(self) -> Mapping[Digest, catalogs.Catalog]:
+        """At least the present catalog of every source."""
+
+    @property
+    def roots(self) -> Mapping[Digest, bundles.ClusterRoot]:
+        """At least the root of every published state."""
+
+    @property
+    def agent_keys(self) -> Mapping[str, str]:
+        """The agents' public keys that the configuration file names, by cluster name."""
+
+    @property
+    def silence(self) -> datetime.timedelta:
+        """A cluster that was not heard for so long is offline."""
+
+    def clock(self) -> datetime.datetime:
+        """Now."""
+
+    def problems(self) -> Sequence[str]:
+        """Why the hub is not ready, one line each; none: it is. No secrets, no paths: anybody may ask."""
+
+    def wake(self, source: ids.SourceName) -> None:
+        """Poll this source now."""
+
+    async def test_access(self, spec: specs.SourceSpec) -> Access:
+        """Ask the remote for its ref, with the source's credentials."""
+
+    async def open_account(self, name: str, former: ids.ClusterId | None) -> ids.ClusterId:
+        """Make a new cluster's NATS account known, or open the one again that the cluster had before it was removed;
+        tokens that were issued for it before stay revoked."""
+
+    async def close_account(self, cluster: ids.ClusterId) -> None:
+        """End a cluster's account: live connections drop. It is ended again at every start of the hub."""
+
+    async def credentials(self, cluster: ids.ClusterId, name: str, agent_key: str) -> credentials.Credentials:
+        """What lets the holder of this user key in as the cluster's agent; without a seed."""
+
+    def events(self, after: int) -> AsyncGenerator[LoggedEvent, None]:
+        """The log after a sequence, up to its present end."""

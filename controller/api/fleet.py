@@ -1,0 +1,124 @@
+"""The fleet as a whole: health of the hub, overview, bundles, configuration documents, and the way out of recovery."""
+
+from collections.abc import Mapping
+
+import msgspec
+from aiohttp import web
+
+from controller.api import face, problems, requests
+from controller.configuration import applying, reading
+from controller.domain import clusters, declarations, documents, fleet
+from controller.domain.views import bundles, overview
+from protocol import credentials, ids
+
+Credentials = credentials.Credentials
+Issued = Mapping[str, Credentials | None]
+
+
+class File(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """One file of documents, as it is; its name stands in errors."""
+
+    name: str
+    text: str
+
+
+class Apply(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Make what these files declare true."""
+
+    files: tuple[File, ...]
+    dry_run: bool = False
+
+
+class Outcome(msgspec.Struct, frozen=True, rename="camel"):
+    """What became of one document."""
+
+    kind: documents.Kind
+    name: str
+    action: declarations.Action
+    credentials: Credentials | None = None
+    """Of a cluster whose document names its agent's key."""
+
+
+class Recover(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Take a restored or forked hub back into service."""
+
+    reason: str
+
+
+async def healthz(_request: web.Request) -> web.Response:
+    """The process answers."""
+    return requests.answer({"status": "ok"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """It does its work; if not, what is missing."""
+    missing = list(request.app[requests.HUB].problems())
+    return requests.answer(
+        {"status": "unready" if missing else "ready", "problems": missing}, status=503 if missing else 200
+    )
+
+
+async def status(request: web.Request) -> web.Response:
+    return requests.answer(overview.overview(requests.looking(request), request.app[requests.HUB].problems()))
+
+
+async def bundle_index(request: web.Request) -> web.Response:
+    view = requests.looking(request)
+    return requests.listed(
+        request,
+        view,
+        bundles.every(view),
+        key=lambda found: found.entry.bundle,
+        row=lambda found: bundles.row(view, found),
+    )
+
+
+async def bundle_show(request: web.Request) -> web.Response:
+    view = requests.looking(request)
+    return requests.answer(bundles.detail(view, bundles.get(view, request.match_info["bundle"])))
+
+
+async def apply(request: web.Request) -> web.Response:
+    hub, asked = request.app[requests.HUB], await requests.body(request, Apply)
+    given = [one for file in asked.files for one in reading.parse(file.name, file.text.encode())]
+    if not given:
+        raise problems.ProblemError(422, "invalid", "the files declare nothing")
+    if asked.dry_run:
+        outcomes = applying.rehearse(hub.transactor.world, given)
+        return requests.answer({"items": [_outcome(change, action, {}) for change, action in outcomes]})
+    outcomes = await applying.apply(hub.transactor, hub, given, who=request[requests.BY])
+    for change, action in outcomes:
+        if change.document.kind is documents.Kind.SOURCE and action is not declarations.Action.DELETED:
+            hub.wake(ids.SourceName(change.document.name))
+    issued = {
+        change.document.name: await _issue(hub, change.document)
+        for change, _ in outcomes
+        if change.document.kind is documents.Kind.CLUSTER
+    }
+    return requests.answer({"items": [_outcome(change, action, issued) for change, action in outcomes]})
+
+
+async def recover(request: web.Request) -> web.Response:
+    hub, asked = request.app[requests.HUB], await requests.body(request, Recover)
+    await hub.transactor.run(
+        lambda world: fleet.recover(world.fleet, asked.reason), by=request[requests.BY], cause="recover"
+    )
+    return requests.answer(overview.overview(requests.looking(request), hub.problems()))
+
+
+def _outcome(change: declarations.Change, action: declarations.Action, issued: Issued) -> Outcome:
+    document = change.document
+    is_cluster = document.kind is documents.Kind.CLUSTER
+    return Outcome(
+        kind=document.kind,
+        name=document.name,
+        action=action,
+        credentials=issued.get(document.name) if is_cluster else None,
+    )
+
+
+async def _issue(hub: face.HubFace, document: documents.Document) -> Credentials | None:
+    if not isinstance(document.spec, documents.ClusterSpec) or not document.spec.agent_key:
+        return None
+    cluster = clusters.by_name(hub.transactor.world.clusters, document.name)
+    return await hub.credentials(cluster.id, cluster.name, document.spec.agent_key)

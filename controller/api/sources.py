@@ -1,0 +1,116 @@
+"""`/api/v1/sources`: Git repositories and what of them goes where."""
+
+import msgspec
+from aiohttp import web
+
+from controller import errors
+from controller.api import face, problems, requests
+from controller.domain import declarations, rejections, sources
+from controller.domain.views import sources as views
+from controller.domain.world import World
+from protocol import ids, specs
+from protocol.events import log
+
+COMMAND = specs.ManagedBy.COMMAND
+
+
+class Declare(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Have a source."""
+
+    name: str
+    spec: specs.SourceSpec
+    replace: bool = False
+    """Change it where there is one of this name with another spec."""
+    skip_test: bool = False
+    """Do not try whether the remote can be reached."""
+
+
+class Declared(msgspec.Struct, frozen=True, rename="camel"):
+    """The source, and what its remote answered."""
+
+    source: views.Row
+    access: face.Access | None
+
+
+class Suspend(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Stop without taking anything away."""
+
+    reason: str = "by command"
+
+
+async def index(request: web.Request) -> web.Response:
+    view = requests.looking(request)
+    members = sorted((one for one in view.world.sources.values() if not one.removed), key=lambda one: one.name)
+    return requests.listed(request, view, members, key=lambda one: one.name, row=lambda one: views.row(view, one))
+
+
+async def show(request: web.Request) -> web.Response:
+    view = requests.looking(request)
+    return requests.answer(views.detail(view, sources.get(view.world.sources, request.match_info["name"])))
+
+
+async def declare(request: web.Request) -> web.Response:
+    """Access is tried before anything is saved: a source that cannot be read helps nobody."""
+    hub, asked = request.app[requests.HUB], await requests.body(request, Declare)
+
+    def decide(world: World) -> tuple[log.Event, ...]:
+        present = world.sources.get(ids.SourceName(asked.name))
+        if present is not None and not present.removed and present.spec != asked.spec and not asked.replace:
+            raise rejections.AlreadyExists(f"source {asked.name!r}: there is one with another spec; replace it, or not")
+        return declarations.declare_source(world, asked.name, asked.spec, by=COMMAND)
+
+    decide(hub.transactor.world)
+    access = None if asked.skip_test else await _tested(hub, asked.spec)
+    written = await hub.transactor.run(decide, by=request[requests.BY], cause="source add")
+    hub.wake(ids.SourceName(asked.name))
+    view = requests.looking(request)
+    row = views.row(view, sources.get(view.world.sources, asked.name))
+    return requests.answer(Declared(source=row, access=access), status=201 if written else 200)
+
+
+async def sync(request: web.Request) -> web.Response:
+    """Poll it now, whatever its interval says."""
+    hub = request.app[requests.HUB]
+    source = sources.get(hub.transactor.world.sources, request.match_info["name"])
+    if source.suspended:
+        raise rejections.Invalid(f"source {source.name}: suspended ({source.suspended}); resume it first")
+    hub.wake(source.name)
+    return requests.answer(views.row(requests.looking(request), source), status=202)
+
+
+async def suspend(request: web.Request) -> web.Response:
+    name, asked = request.match_info["name"], await requests.body(request, Suspend)
+    return await _changed(
+        request, lambda world: sources.suspend(sources.get(world.sources, name), asked.reason, by=COMMAND), "suspend"
+    )
+
+
+async def resume(request: web.Request) -> web.Response:
+    name = request.match_info["name"]
+    answer = await _changed(request, lambda world: declarations.resume_source(world, name), "resume")
+    request.app[requests.HUB].wake(ids.SourceName(name))
+    return answer
+
+
+async def remove(request: web.Request) -> web.Response:
+    name, prune = request.match_info["name"], requests.flag(request, "prune")
+    hub = request.app[requests.HUB]
+    await hub.transactor.run(
+        lambda world: sources.remove(sources.get(world.sources, name), prune=prune, by=COMMAND),
+        by=request[requests.BY],
+        cause="source remove",
+    )
+    return web.Response(status=204)
+
+
+async def _changed(request: web.Request, decide: requests.Decide, verb: str) -> web.Response:
+    await request.app[requests.HUB].transactor.run(decide, by=request[requests.BY], cause=f"source {verb}")
+    view = requests.looking(request)
+    return requests.answer(views.row(view, sources.get(view.world.sources, request.match_info["name"])))
+
+
+async def _tested(hub: face.HubFace, spec: specs.SourceSpec) -> face.Access:
+    try:
+        return await hub.test_access(spec)
+    except errors.HubError as error:
+        raise problems.ProblemError(422, "access", str(error)) from error

@@ -1,0 +1,153 @@
+"""`flotilla hub`: the daemon that turns commits into desired states."""
+
+import argparse
+import asyncio
+import json
+import os
+import pathlib
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from controller import bootstrap, errors, face, logs, settings
+from controller.api import app
+from controller.configuration import watching
+from controller.store import records
+
+FAILURE = 1
+TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
+TOKEN_BYTES = 32
+SHUTDOWN_S = 2.0
+"""For requests under way when the hub stops; streams of events end at once."""
+
+DESCRIPTION = """\
+The hub polls Git, decides rollouts, and publishes a signed desired state for every cluster.
+Everything it decides is an event; what it knows survives in its state directory.
+"""
+
+EXAMPLES = """\
+examples:
+  flotilla hub
+      Start with an embedded nats-server, everything on the loopback; the first start prints how to log in.
+  flotilla hub --config fleet/ --state-dir /var/lib/flotilla
+      Read sources, clusters, groups and policies from files; the command line then refuses to change them.
+  flotilla hub --nats-url nats://127.0.0.1:4222 --state-dir state
+      Use a server that 'flotilla nats --state-dir state' started.
+
+settings:
+  Each flag can be set as FLOTILLA_HUB_NAME (FLOTILLA_HUB_LISTEN, ...) or in a YAML file (--settings FILE, names in
+  camelCase). Flags win over the environment, the environment over the file.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the hub until SIGINT or SIGTERM; return its exit code."""
+    options = vars(_parser().parse_args(argv))
+    ready_json, file = options.pop("ready_json"), options.pop("settings")
+    try:
+        chosen = settings.load(options, file=file)
+        logs.configure(chosen.log_format)
+        return asyncio.run(_serve(chosen, ready_json=ready_json))
+    except (errors.HubError, OSError) as error:
+        sys.stderr.write(f"flotilla hub: {error}\n")
+        return FAILURE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="flotilla hub",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--settings", default="", metavar="FILE", help="a YAML file with settings")
+    parser.add_argument(
+        "--state-dir", metavar="DIR", help="keys, mirrors and streams (default: in the XDG state directory)"
+    )
+    parser.add_argument("--config", metavar="PATH", help="file or directory of configuration documents")
+    parser.add_argument("--listen", metavar="ADDRESS", help="of the HTTP API (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="of the HTTP API; 0 takes a free one (default: 8420)")
+    parser.add_argument("--nats-url", metavar="URL", help="a running server (default: an embedded one)")
+    parser.add_argument("--nats-listen", metavar="ADDRESS", help="of the embedded server (default: 127.0.0.1)")
+    parser.add_argument(
+        "--nats-port", type=int, metavar="PORT", help="of the embedded server; -1 takes a free one (default: 4222)"
+    )
+    parser.add_argument("--advertise", metavar="URL", help="the NATS URL that agents are told")
+    parser.add_argument(
+        "--silence-s", type=float, metavar="SECONDS", help="a cluster not heard so long is offline (default: 30)"
+    )
+    parser.add_argument("--log-format", choices=("auto", "console", "json"))
+    parser.add_argument("--ready-json", action="store_true", help="say that it is ready as one line of JSON")
+    return parser
+
+
+async def _serve(chosen: settings.Settings, *, ready_json: bool) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with bootstrap.assembled(chosen, environ=os.environ) as hub:
+        seen = face.Face(hub, None)
+        if chosen.config:
+            seen.configuration = watching.Configuration(pathlib.Path(chosen.config), hub.shared.transactor, seen)
+        token, is_new = _token(hub.directory)
+        runner = web.AppRunner(app.make_app(seen, token=token), access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, chosen.listen, chosen.port).start()
+            _announce(hub, runner.addresses[0][1], is_new=is_new, ready_json=ready_json)
+            return await _until(stop, hub, seen)
+        finally:
+            await runner.cleanup()
+
+
+async def _until(stop: asyncio.Event, hub: bootstrap.Hub, seen: face.Face) -> int:
+    """Run until a signal comes; whatever ends a reactor ends the hub, so that a supervisor starts it anew."""
+    code = 0
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(bootstrap.run(hub))]
+            if seen.configuration is not None:
+                running.append(group.create_task(seen.configuration.run()))
+            await stop.wait()
+            for task in running:
+                task.cancel()
+    except* (errors.HubError, records.StoreError) as failures:
+        sys.stderr.write(f"flotilla hub: {_first(failures)}\n")
+        code = FAILURE
+    return code
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = failures
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+def _token(directory: pathlib.Path) -> tuple[str, bool]:
+    """The admin token, and whether this start made it."""
+    path = directory / TOKEN_FILE
+    if path.exists():
+        return path.read_text().strip(), False
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token + "\n")
+    return token, True
+
+
+def _announce(hub: bootstrap.Hub, port: int, *, is_new: bool, ready_json: bool) -> None:
+    url = f"http://{hub.settings.listen}:{port}"
+    file = hub.directory / TOKEN_FILE
+    if ready_json:
+        text = json.dumps({"url": url, "tokenFile": str(file), "natsUrl": hub.nats_url, "pid": os.getpid()})
+    else:
+        text = f"hub ready at {url}"
+        if is_new:
+            text += f"\nlog in with: flotilla login {url} --token-file {file}"
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,1 @@
+"""Configuration documents: read from files or requests, and made true in the log."""

@@ -1,0 +1,163 @@
+"""Bundles: on how many clusters each should be, and on how many it is, by the source's latest commit."""
+
+import datetime
+import enum
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from controller.domain import catalogs, clusters, observed, rejections
+from controller.domain.views import clusters as cluster_views
+from controller.domain.views import sight
+from protocol import ids, selectors, status
+
+
+class State(enum.StrEnum):
+    """How one bundle of the latest commit stands on one cluster."""
+
+    READY = "Ready"
+    PROGRESSING = "Progressing"
+    FAILED = "Failed"
+    WAITING = "Waiting"
+    """The rollout has not given it the latest content yet."""
+    UNKNOWN = "Unknown"
+    """Nobody hears from the cluster."""
+
+
+class Row(msgspec.Struct, frozen=True, rename="camel"):
+    """One bundle in a list."""
+
+    id: ids.BundleId
+    name: str
+    source: ids.SourceName
+    path: str
+    revision: str
+    objects: int
+    placed: int
+    """Clusters that should have it."""
+    ready: int
+    progressing: int
+    failed: int
+    waiting: int
+    unknown: int
+    reason: str
+    """The first error of its latest content, or the first failure on a cluster."""
+    as_of: datetime.datetime
+    event: int
+
+
+class OnCluster(msgspec.Struct, frozen=True, rename="camel"):
+    """A bundle on one cluster."""
+
+    cluster: str
+    state: State
+    reason: str
+    as_of: datetime.datetime | None
+
+
+class Detail(msgspec.Struct, frozen=True, rename="camel"):
+    """One bundle with its clusters."""
+
+    bundle: Row
+    labels: dict[str, str]
+    targets: list[selectors.Target]
+    """Narrow the source's; empty: they do not."""
+    errors: list[str]
+    warnings: list[str]
+    clusters: list[OnCluster]
+    """At most sight.NAMES_MAX, those that are not ready first."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A bundle in the latest catalog of its source."""
+
+    entry: catalogs.Entry
+    catalog: catalogs.Catalog
+
+
+def every(looking: sight.Sight) -> list[Found]:
+    """All bundles of all sources, in the order of their ids."""
+    found = [
+        Found(entry=entry, catalog=looking.facts.catalogs[source.catalog])
+        for source in looking.world.sources.values()
+        if not source.removed and source.catalog in looking.facts.catalogs
+        for entry in looking.facts.catalogs[source.catalog].entries
+    ]
+    return sorted(found, key=lambda one: one.entry.bundle)
+
+
+def get(looking: sight.Sight, bundle: str) -> Found:
+    """The bundle with this id; NotFound if no source's latest commit has it."""
+    for found in every(looking):
+        if found.entry.bundle == bundle:
+            return found
+    raise rejections.NotFound(f"bundle {bundle!r}: no source's latest commit has it")
+
+
+def row(looking: sight.Sight, found: Found) -> Row:
+    """One bundle."""
+    return _row(looking, found, list(on_clusters(looking, found.entry)))
+
+
+def detail(looking: sight.Sight, found: Found) -> Detail:
+    """One bundle with its clusters."""
+    entry, where = found.entry, list(on_clusters(looking, found.entry))
+    return Detail(
+        bundle=_row(looking, found, where),
+        labels=entry.labels,
+        targets=list(entry.targets or ()),
+        errors=[str(error) for error in entry.errors],
+        warnings=[str(warning) for warning in entry.warnings],
+        clusters=sorted(where, key=lambda one: one.state is State.READY)[: sight.NAMES_MAX],
+    )
+
+
+def on_clusters(looking: sight.Sight, entry: catalogs.Entry) -> Iterator[OnCluster]:
+    """Every cluster that should have the bundle, in the order of names."""
+    for cluster in looking.placed(entry):
+        state, reason = _state(looking, cluster, entry)
+        yield OnCluster(cluster=cluster.name, state=state, reason=reason, as_of=looking.seen(cluster.id).heard_at)
+
+
+def _row(looking: sight.Sight, found: Found, where: list[OnCluster]) -> Row:
+    entry, counts = found.entry, Counter(one.state for one in where)
+    source = ids.source_of(entry.bundle)
+    failure = next((f"{one.cluster}: {one.reason}" for one in where if one.state is State.FAILED), "")
+    return Row(
+        id=entry.bundle,
+        name=entry.name,
+        source=source,
+        path=entry.path,
+        revision=str(found.catalog.revision),
+        objects=entry.objects,
+        placed=len(where),
+        ready=counts[State.READY],
+        progressing=counts[State.PROGRESSING],
+        failed=counts[State.FAILED],
+        waiting=counts[State.WAITING],
+        unknown=counts[State.UNKNOWN],
+        reason=str(entry.errors[0]) if entry.errors else failure,
+        as_of=looking.at,
+        event=looking.head("source", source),
+    )
+
+
+def _state(looking: sight.Sight, cluster: clusters.Cluster, entry: catalogs.Entry) -> tuple[State, str]:
+    if not looking.online(cluster.id):
+        return State.UNKNOWN, f"cluster is {cluster_views.connection(looking, cluster.id).value.lower()}"
+    conflict = looking.publication(cluster.id).conflicts.get(entry.bundle)
+    if conflict:
+        return State.FAILED, conflict
+    if not entry.index:
+        return State.FAILED, "it never had content without errors"
+    if looking.content(cluster.id).get(entry.bundle) != entry.index:
+        return State.WAITING, cluster.suspended or "the rollout has not reached it"
+    found = observed.bundle_status(looking.seen(cluster.id), entry.bundle, entry.index)
+    if found is None:
+        return State.PROGRESSING, "not reported yet"
+    if found.failed or found.health is status.Health.DEGRADED:
+        return State.FAILED, cluster_views.why(found) or found.health.value
+    if found.sync is status.Sync.SYNCED and found.health in (status.Health.HEALTHY, status.Health.SUSPENDED):
+        return State.READY, ""
+    return State.PROGRESSING, cluster_views.why(found) or found.health.value

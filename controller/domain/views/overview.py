@@ -1,0 +1,147 @@
+"""The fleet on one screen: how many of what, and what needs a person."""
+
+import datetime
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from controller.domain import rollout_state
+from controller.domain.views import clusters, deletions, rollouts, sight, sources
+from protocol import status
+
+ATTENTION_MAX = 20
+"""Lines that say what needs a person: a screen has so many."""
+
+
+class Recovery(msgspec.Struct, frozen=True, rename="camel"):
+    """The hub publishes nothing until an operator takes it back into service."""
+
+    reason: str
+    epoch_seen: int
+
+
+class Clusters(msgspec.Struct, frozen=True, rename="camel"):
+    total: int
+    online: int
+    synced: int
+    out_of_sync: int
+    unknown: int
+    healthy: int
+    progressing: int
+    degraded: int
+    suspended: int
+
+
+class Sources(msgspec.Struct, frozen=True, rename="camel"):
+    total: int
+    resolved: int
+    degraded: int
+    failing: int
+    pending: int
+    suspended: int
+    bundles: int
+
+
+class Deletions(msgspec.Struct, frozen=True, rename="camel"):
+    held_sets: int
+    held: int
+    """Objects on clusters that wait for a person's approval."""
+    pending: int
+    """Objects on clusters that the agents may delete, and have not yet."""
+
+
+class Overview(msgspec.Struct, frozen=True, rename="camel"):
+    """The fleet on one screen."""
+
+    epoch: int
+    recovery: Recovery | None
+    sources: Sources
+    clusters: Clusters
+    rollouts: dict[str, int]
+    """Newest rollouts by phase."""
+    deletions: Deletions
+    attention: list[str]
+    """What needs a person, the worst first; at most ATTENTION_MAX."""
+    attention_count: int
+    as_of: datetime.datetime
+    event: int
+    """The newest event of the log that is in it."""
+
+
+def overview(looking: sight.Sight, problems: Sequence[str] = ()) -> Overview:
+    """The fleet on one screen. `problems`: of the hub itself."""
+    rows = clusters.rows(looking, looking.clusters)
+    tally = deletions.Tally(looking)
+    world = looking.world
+    attention = [*problems, *_attention(looking, rows, tally)]
+    owed = [looking.owed(cluster.id) for cluster in looking.clusters]
+    return Overview(
+        epoch=world.fleet.epoch,
+        recovery=_recovery(looking),
+        sources=_sources(looking),
+        clusters=_clusters(rows),
+        rollouts=dict(Counter(one.current.phase.value for one in rollouts.every(looking) if one.current is not None)),
+        deletions=Deletions(
+            held_sets=len(deletions.waiting(looking, tally)),
+            held=sum(one.held for one in owed),
+            pending=sum(one.pending for one in owed),
+        ),
+        attention=attention[:ATTENTION_MAX],
+        attention_count=len(attention),
+        as_of=looking.at,
+        event=looking.event,
+    )
+
+
+def _recovery(looking: sight.Sight) -> Recovery | None:
+    state = looking.world.fleet
+    return Recovery(reason=state.recovering, epoch_seen=state.epoch_seen) if state.recovering else None
+
+
+def _clusters(rows: Sequence[clusters.Row]) -> Clusters:
+    sync, health = Counter(row.sync for row in rows), Counter(row.health for row in rows)
+    return Clusters(
+        total=len(rows),
+        online=sum(row.connection is clusters.Connection.ONLINE for row in rows),
+        synced=sync[status.Sync.SYNCED],
+        out_of_sync=sync[status.Sync.OUT_OF_SYNC],
+        unknown=sync[status.Sync.UNKNOWN],
+        healthy=health[status.Health.HEALTHY] + health[status.Health.SUSPENDED],
+        progressing=health[status.Health.PROGRESSING],
+        degraded=health[status.Health.DEGRADED] + health[status.Health.MISSING],
+        suspended=sum(bool(row.suspended) for row in rows),
+    )
+
+
+def _sources(looking: sight.Sight) -> Sources:
+    rows = [sources.row(looking, one) for one in looking.world.sources.values() if not one.removed]
+    states = Counter(row.state for row in rows)
+    return Sources(
+        total=len(rows),
+        resolved=states[sources.State.RESOLVED],
+        degraded=states[sources.State.DEGRADED],
+        failing=states[sources.State.FAILING],
+        pending=states[sources.State.PENDING],
+        suspended=states[sources.State.SUSPENDED],
+        bundles=sum(row.bundles for row in rows),
+    )
+
+
+def _attention(looking: sight.Sight, rows: Sequence[clusters.Row], tally: deletions.Tally) -> Iterator[str]:
+    if looking.world.fleet.recovering:
+        yield f"recovery: nothing is published ({looking.world.fleet.recovering}); `flotilla hub recover` ends it"
+    for state in rollouts.every(looking):
+        if state.current is not None and state.current.phase is rollout_state.Phase.HALTED:
+            yield f"rollout of {state.source} halted: {state.current.halted}"
+    for one in deletions.waiting(looking, tally):
+        yield f"deletions {one.id} wait for approval: {'; '.join(one.held)}"
+    for source in looking.world.sources.values():
+        shown = sources.row(looking, source)
+        if not source.removed and shown.state in (sources.State.FAILING, sources.State.DEGRADED):
+            yield f"source {source.name}: {shown.reason}"
+    for row in rows:
+        if row.health in (status.Health.DEGRADED, status.Health.MISSING):
+            yield f"cluster {row.name}: {row.reason}"
+        if row.refused:
+            yield f"cluster {row.name}: its agent refused {row.refused} desired states"

@@ -1,0 +1,113 @@
+"""All that a view is made of, at one instant."""
+
+import datetime
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from controller.domain import catalogs, clusters, debts, fleet, observed, placements, publications
+from controller.domain.world import World
+from protocol import bundles, ids, subjects
+from protocol.canonical import Digest
+
+NAMES_MAX = 1000
+"""Names that one field of a view lists; beside it stands how many there are. A person reads the first screen, and a
+script that needs all of them has the events."""
+
+TEXTS_MAX = 50
+"""Messages that one field of a view lists."""
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What is known beside the log."""
+
+    observed: Mapping[ids.ClusterId, observed.Observed]
+    published: Mapping[ids.ClusterId, publications.Publication]
+    catalogs: Mapping[Digest, catalogs.Catalog]
+    roots: Mapping[Digest, bundles.ClusterRoot]
+    """Of the published states; a cluster whose root is not here has Unknown health."""
+    silence: datetime.timedelta
+    """A cluster that was not heard for so long is offline."""
+
+
+class Owed(msgspec.Struct, frozen=True):
+    """Open debts of one cluster."""
+
+    pending: int = 0
+    """The agent may delete them, and has not yet."""
+    held: int = 0
+    """They wait for a person."""
+
+
+class Sight:
+    """The world and the facts at one instant, with what several views look up in them."""
+
+    def __init__(self, world: World, facts: Facts, at: datetime.datetime) -> None:
+        self.world = world
+        self.facts = facts
+        self.at = at
+        self.event = world.log_head.sequence
+        """The newest event that the views know of."""
+        self.groups = fleet.group_selectors(world.fleet)
+        self.clusters = sorted(
+            (one for one in world.clusters.values() if not one.removed), key=lambda one: (one.name, one.id)
+        )
+        self._contents: dict[Digest, Mapping[ids.BundleId, Digest]] = {}
+        self._owed = _owed(world.ledger)
+
+    def seen(self, cluster: ids.ClusterId) -> observed.Observed:
+        """What the cluster said."""
+        return self.facts.observed.get(cluster) or observed.initial(cluster)
+
+    def publication(self, cluster: ids.ClusterId) -> publications.Publication:
+        """What was published for it."""
+        return self.facts.published.get(cluster) or publications.Publication(cluster=cluster)
+
+    def online(self, cluster: ids.ClusterId) -> bool:
+        """Was it heard lately?"""
+        return observed.online(self.seen(cluster), self.at, self.facts.silence)
+
+    def root(self, cluster: ids.ClusterId) -> bundles.ClusterRoot | None:
+        """What it should have; None where nothing was published, or the root is not at hand."""
+        digest = self.publication(cluster).root
+        return self.facts.roots.get(digest) if digest else None
+
+    def content(self, cluster: ids.ClusterId) -> Mapping[ids.BundleId, Digest]:
+        """The bundles that it should have, with the digest of each one's content; many clusters share a root."""
+        digest = self.publication(cluster).root
+        if digest not in self._contents:
+            root = self.root(cluster)
+            self._contents[digest] = {entry.bundle: entry.index for entry in root.bundles} if root is not None else {}
+        return self._contents[digest]
+
+    def owed(self, cluster: ids.ClusterId) -> Owed:
+        """Its open debts."""
+        return self._owed.get(cluster, Owed())
+
+    def name(self, cluster: ids.ClusterId) -> str:
+        """Its name for people."""
+        found = self.world.clusters.get(cluster)
+        return found.name if found is not None else cluster
+
+    def names(self, members: Iterable[ids.ClusterId]) -> list[str]:
+        """Names for people, in order, at most NAMES_MAX."""
+        return sorted(self.name(cluster) for cluster in members)[:NAMES_MAX]
+
+    def head(self, aggregate: str, identity: str) -> int:
+        """The last event of an aggregate; 0: there is none."""
+        head = self.world.heads.get(subjects.log(aggregate, identity))
+        return head.sequence if head is not None else 0
+
+    def placed(self, entry: catalogs.Entry) -> tuple[clusters.Cluster, ...]:
+        """The clusters that should have a bundle, by the source's latest commit."""
+        spec = self.world.sources[ids.source_of(entry.bundle)].spec
+        return placements.matching(entry, spec, self.clusters, self.groups)
+
+
+def _owed(ledger: debts.Ledger) -> dict[ids.ClusterId, Owed]:
+    pending: Counter[ids.ClusterId] = Counter()
+    held: Counter[ids.ClusterId] = Counter()
+    for debt in ledger.debts.values():
+        (pending if debts.may_go(ledger, debt) else held)[debt.cluster] += 1
+    return {cluster: Owed(pending=pending[cluster], held=held[cluster]) for cluster in pending.keys() | held.keys()}

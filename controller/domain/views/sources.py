@@ -1,0 +1,107 @@
+"""Sources: what each says now, since when nothing could be learned from it, and why."""
+
+import datetime
+import enum
+
+import msgspec
+
+from controller.domain import sources
+from controller.domain.views import sight
+from protocol import ids, specs
+from protocol.events import sources as events
+
+
+class State(enum.StrEnum):
+    """A source in one word."""
+
+    RESOLVED = "Resolved"
+    DEGRADED = "Degraded"
+    """Bundles of it are in error; they keep their last good content."""
+    FAILING = "Failing"
+    """It says nothing at present; the last good state stays."""
+    PENDING = "Pending"
+    """Not resolved yet."""
+    SUSPENDED = "Suspended"
+
+
+class Row(msgspec.Struct, frozen=True, rename="camel"):
+    """One source in a list."""
+
+    name: ids.SourceName
+    url: str
+    ref: str
+    revision: str
+    state: State
+    reason: str
+    bundles: int
+    objects: int
+    problems: int
+    warnings: int
+    managed_by: specs.ManagedBy
+    suspended: str
+    rollout: str
+    """Phase of its newest rollout; empty: there was none."""
+    as_of: datetime.datetime
+    event: int
+
+
+class Detail(msgspec.Struct, frozen=True, rename="camel"):
+    """One source with its spec and everything that is wrong with it."""
+
+    source: Row
+    spec: specs.SourceSpec
+    failure: events.FailureKind | None
+    problems: list[str]
+    warnings: list[str]
+    rollback_seen: str
+    """The ref moved back to this commit once; it counts when the next poll sees the same."""
+
+
+def row(looking: sight.Sight, source: sources.Source) -> Row:
+    """One source."""
+    state, reason = _state(source)
+    current = looking.world.rollout(source.name).current
+    return Row(
+        name=source.name,
+        url=source.spec.url,
+        ref=source.spec.ref or (source.revision.ref if source.revision is not None else ""),
+        revision=str(source.revision) if source.revision is not None else "",
+        state=state,
+        reason=reason,
+        bundles=source.bundles,
+        objects=source.objects,
+        problems=source.problem_count,
+        warnings=len(source.warnings),
+        managed_by=source.managed_by,
+        suspended=source.suspended,
+        rollout=current.phase.value if current is not None else "",
+        as_of=looking.at,
+        event=looking.head("source", source.name),
+    )
+
+
+def detail(looking: sight.Sight, source: sources.Source) -> Detail:
+    """One source with its spec and everything that is wrong with it."""
+    return Detail(
+        source=row(looking, source),
+        spec=source.spec,
+        failure=source.failure,
+        problems=[str(problem) for problem in source.problems],
+        warnings=[str(warning) for warning in source.warnings],
+        rollback_seen=source.rollback_seen,
+    )
+
+
+def _state(source: sources.Source) -> tuple[State, str]:
+    if source.suspended:
+        return State.SUSPENDED, source.suspended
+    if source.failure is not None:
+        return State.FAILING, f"{source.failure.value}: {source.failure_reason}"
+    if source.revision is None:
+        return State.PENDING, "not resolved yet"
+    if source.problem_count:
+        first = str(source.problems[0]) if source.problems else ""
+        return State.DEGRADED, f"{source.problem_count} problems: {first}"
+    if source.rollback_seen:
+        return State.RESOLVED, f"moved back to {source.rollback_seen[:12]}; counts if the next poll agrees"
+    return State.RESOLVED, ""

@@ -1,0 +1,112 @@
+"""The running hub as the API sees it."""
+
+import datetime
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+from controller import bootstrap, errors, transact
+from controller.api import face
+from controller.configuration import watching
+from controller.domain import catalogs, observed, publications
+from controller.git import errors as git_errors
+from controller.git import mirrors
+from protocol import bundles, ids, specs
+from protocol import credentials as credentials_
+from protocol.canonical import Digest
+from protocol.events import log
+
+
+class Face:
+    """Implements `face.HubFace` over the parts of a hub."""
+
+    def __init__(self, hub: bootstrap.Hub, configuration: watching.Configuration | None) -> None:
+        self._hub = hub
+        self.configuration = configuration
+
+    @property
+    def transactor(self) -> transact.Transactor:
+        """The folded world and the way to change it."""
+        return self._hub.shared.transactor
+
+    @property
+    def observed(self) -> Mapping[ids.ClusterId, observed.Observed]:
+        """What the clusters said."""
+        return self._hub.shared.observed
+
+    @property
+    def published(self) -> Mapping[ids.ClusterId, publications.Publication]:
+        """What was published for them."""
+        return self._hub.shared.published
+
+    @property
+    def catalogs(self) -> Mapping[Digest, catalogs.Catalog]:
+        """The catalogs that are in memory."""
+        return self._hub.shared.library.catalogs
+
+    @property
+    def roots(self) -> Mapping[Digest, bundles.ClusterRoot]:
+        """The roots that are in memory."""
+        return self._hub.shared.library.roots
+
+    @property
+    def agent_keys(self) -> Mapping[str, str]:
+        """The agents' public keys that the configuration file names, by cluster name."""
+        return self.configuration.agent_keys if self.configuration is not None else {}
+
+    @property
+    def silence(self) -> datetime.timedelta:
+        """A cluster that was not heard for so long is offline."""
+        return datetime.timedelta(seconds=self._hub.shared.timing.silence_s)
+
+    def clock(self) -> datetime.datetime:
+        """Now."""
+        return self._hub.shared.clock()
+
+    def problems(self) -> Sequence[str]:
+        """Why the hub is not ready."""
+        found = []
+        recovering = self._hub.shared.world.fleet.recovering
+        if recovering:
+            found.append(f"recovery: nothing is published ({recovering})")
+        if self.configuration is not None:
+            found += [self.configuration.problem] if self.configuration.problem else []
+        return found
+
+    def wake(self, source: ids.SourceName) -> None:
+        """Poll this source now."""
+        self._hub.polling.wake(source)
+
+    async def test_access(self, spec: specs.SourceSpec) -> face.Access:
+        """Ask the remote for its ref, with the source's credentials."""
+        try:
+            target = await self._hub.mirrors.test_access(mirrors.Remote(spec.url, spec.credentials), spec.ref)
+        except git_errors.GitError as error:
+            raise errors.Transient(str(error)) from error
+        return face.Access(ref=target.short, commit=target.oid)
+
+    async def open_account(self, name: str, former: ids.ClusterId | None) -> ids.ClusterId:
+        """Make a new cluster's NATS account known, or open the one again that it had before it was removed."""
+        tenancy, at = self._hub.doors.tenancy, self.clock()
+        if former is None:
+            return await tenancy.add(name, at=at)
+        await tenancy.announce(former, name=name, at=at, revoked_before=at)
+        return former
+
+    async def close_account(self, cluster: ids.ClusterId) -> None:
+        """End a cluster's account: live connections drop."""
+        await self._hub.doors.tenancy.remove(cluster, at=self.clock())
+
+    async def credentials(self, cluster: ids.ClusterId, name: str, agent_key: str) -> credentials_.Credentials:
+        """What lets the holder of this user key in as the cluster's agent; without a seed."""
+        return credentials_.Credentials(
+            cluster=cluster,
+            name=name,
+            nats_urls=(self._hub.nats_url,),
+            user_jwt=self._hub.doors.tenancy.admit(cluster, agent_key, name=name, at=self.clock()),
+            trusted_keys=(self._hub.ring.signer.public_key,),
+        )
+
+    async def events(self, after: int) -> AsyncGenerator[face.LoggedEvent, None]:
+        """The log after a sequence, up to its present end."""
+        async for stored in self._hub.doors.log.read(after):
+            record = log.RECORD.decode(stored.body)
+            yield face.LoggedEvent(sequence=stored.sequence, subject=stored.subject, record=record)

@@ -1,0 +1,83 @@
+"""Who may ask, and how refusals look."""
+
+import io
+
+import aiohttp
+import pytest
+
+from tests.fixtures import hub as hubs
+
+
+@pytest.mark.parametrize("path", ["/api/v1/status", "/api/v1/sources", "/api/v1/no-such-thing", "/"])
+async def test_without_a_token_nothing_is_said(stranger: aiohttp.ClientSession, path: str) -> None:
+    async with stranger.get(path) as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert problem["type"] == "urn:flotilla:problem:unauthorized"
+
+
+@pytest.mark.parametrize("shown", ["Bearer", "Bearer wrong", "Basic open-sesame", "open-sesame"])
+async def test_a_wrong_token_is_refused(stranger: aiohttp.ClientSession, shown: str) -> None:
+    async with stranger.get("/api/v1/status", headers={"Authorization": shown}) as answer:
+        assert answer.status == 401
+
+
+async def test_health_is_for_everybody(stranger: aiohttp.ClientSession) -> None:
+    async with stranger.get("/healthz") as answer:
+        assert (answer.status, await answer.json()) == (200, {"status": "ok"})
+
+
+async def test_readiness_says_what_is_missing(stranger: aiohttp.ClientSession, hub: hubs.Hub) -> None:
+    async with stranger.get("/readyz") as answer:
+        assert (answer.status, await answer.json()) == (200, {"status": "ready", "problems": []})
+
+    hub.missing = ["nats: not connected"]
+    async with stranger.get("/readyz") as answer:
+        assert (
+            answer.status,
+            await answer.json(),
+        ) == (503, {"status": "unready", "problems": ["nats: not connected"]})
+
+
+async def test_an_unknown_path_is_a_problem(client: aiohttp.ClientSession) -> None:
+    async with client.get("/api/v1/no-such-thing") as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (
+        answer.status,
+        problem["type"],
+        problem["instance"],
+    ) == (404, "urn:flotilla:problem:not-found", "/api/v1/no-such-thing")
+
+
+async def test_a_wrong_method_is_a_problem(client: aiohttp.ClientSession) -> None:
+    async with client.put("/api/v1/sources") as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, problem["type"]) == (405, "urn:flotilla:problem:bad-request")
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"name": 1}', b'{"name": "x", "surprise": 1}', b"\xff"])
+async def test_a_senseless_body_is_a_problem(client: aiohttp.ClientSession, body: bytes) -> None:
+    async with client.post("/api/v1/clusters", data=body) as answer:
+        assert answer.status == 400
+
+
+async def test_a_body_that_is_too_large_is_not_read(client: aiohttp.ClientSession) -> None:
+    async with client.post("/api/v1/apply", data=io.BytesIO(b" " * (17 * 1024 * 1024))) as answer:
+        assert answer.status == 413
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=5000", "limit=x", "limit=-1"])
+async def test_a_page_has_bounds(client: aiohttp.ClientSession, query: str) -> None:
+    async with client.get(f"/api/v1/clusters?{query}") as answer:
+        assert answer.status == 400
+
+
+async def test_a_mistake_of_the_hub_tells_nothing(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
+    del hub.observed
+    async with client.get("/api/v1/status") as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, problem["detail"]) == (500, "AttributeError")
