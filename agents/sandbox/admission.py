@@ -122,13 +122,20 @@ def _decode_builtin(resource: Resource, value: Object) -> Decoded:
 
 def _decode_custom(resource: Resource, value: Object, applied: bool) -> Decoded:
     meta = validation.Reader()
-    metadata = meta.read(schema.builtin().types[schema.OBJECT_META], value.get("metadata", {}), path=".metadata")
+    metadata = meta.read(schema.builtin().types[schema.OBJECT_META], value.get("metadata", {}), path=((), "metadata"))
     if meta.wrong:
         raise Undecodable("; ".join(meta.wrong))
     reader = structural.Reader(keep_nulls=applied)
     kept = reader.read(resource.type.map or schema.Map(fields={}), value)
     unknown = [path[1:] for path in meta.unknown] + reader.unknown
     return Decoded({**kept, "metadata": metadata}, reader.causes, unknown)
+
+
+def read_status(resource: Resource, given: Object) -> Object:
+    """Return a status that the server itself has made in canonical form."""
+    kind = (resource.type.map or schema.Map(fields={})).fields["status"]
+    status: Object = validation.Reader().read(kind, given, path=((), "status"))
+    return status
 
 
 def decode_body(resource: Resource, value: Object, *, strict: bool) -> Decoded:

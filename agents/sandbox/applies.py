@@ -4,7 +4,7 @@ import functools
 
 import msgspec
 
-from agents.sandbox import admission, bodies, commits, merging, ownership, statuses, validation
+from agents.sandbox import admission, bodies, commits, ownership, statuses, validation
 from agents.sandbox.admission import Decoded, Target
 from agents.sandbox.cluster import Cluster
 from agents.sandbox.commits import Change, Options, Written
@@ -42,12 +42,12 @@ def apply(cluster: Cluster, target: Target, body: bytes, options: Options) -> Wr
 def _parsed(kind: Type, body: bytes) -> _Parsed:
     value = bodies.decode(body)
     if not isinstance(value, dict) or not isinstance(value.get("metadata", {}), dict):
-        return _Parsed(Configuration(value, {}), ())  # refused for what it is before anybody looks further
+        return _Parsed(Configuration(value, {}, {}), ())  # refused for what it is before anybody looks further
     reader = validation.Reader(typed=True)
     reader.read(kind, value)
     problems = [f"{path}: field not declared in schema" for path in reader.unknown] + reader.wrong
-    fields = {} if problems else merging.field_set(kind, value)
-    return _Parsed(Configuration(value, fields), tuple(problems))
+    config = Configuration(value, {}, {}) if problems else ownership.configuration(kind, value)
+    return _Parsed(config, tuple(problems))
 
 
 _known = functools.lru_cache(maxsize=KNOWN_MAX)(_parsed)
@@ -83,7 +83,8 @@ def _create(cluster: Cluster, target: Target, config: Configuration, options: Op
         raise statuses.conflict(target.resource, target.name, why)
     writer = commits.writer(cluster, target, options)
     value = {**config.value, "metadata": {**meta, "name": target.name}}
-    applied = ownership.apply(target.resource.type, {}, Configuration(value, config.fields), entries=(), writer=writer)
+    config = msgspec.structs.replace(config, value=value)
+    applied = ownership.apply(target.resource.type, {}, config, entries=(), writer=writer)
     decoded = _decoded(target, commits.named(cluster, target, applied.value), config.value)
     return commits.create(cluster, target, decoded, entries=applied.entries, dry_run=options.dry_run)
 
@@ -121,4 +122,4 @@ def _without_identity(config: Configuration) -> Configuration:
     if _IDENTITY.isdisjoint(meta):
         return config
     kept = {name: part for name, part in meta.items() if name not in _IDENTITY}
-    return Configuration({**config.value, "metadata": kept}, config.fields)
+    return msgspec.structs.replace(config, value={**config.value, "metadata": kept})

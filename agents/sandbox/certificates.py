@@ -10,7 +10,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALIDITY = datetime.timedelta(days=365)  # a sandbox lives for a demo; a year outlasts any of them
 CLOCK_SKEW = datetime.timedelta(minutes=5)  # a client whose clock is a little behind must not refuse us
@@ -25,18 +25,22 @@ class Identity(msgspec.Struct, frozen=True):
 
 def create(hosts: tuple[str, ...], *, at: datetime.datetime) -> Identity:
     """Make an authority and a server certificate for these names and addresses."""
-    authority_key = ec.generate_private_key(ec.SECP256R1())
     issuer = _name("flotilla sandbox CA")
+    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority = (
-        _builder(issuer, issuer, authority_key, at)
+        _builder(issuer, issuer, authority_key.public_key(), at)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
         .sign(authority_key, hashes.SHA256())
     )
-    key = ec.generate_private_key(ec.SECP256R1())
-    names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
+    # Python 3.13 and later refuse a chain without the identifiers of its keys (VERIFY_X509_STRICT).
     certificate = (
-        _builder(_name("flotilla sandbox"), issuer, key, at)
-        .add_extension(names, critical=False)
+        _builder(_name("flotilla sandbox"), issuer, key.public_key(), at)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
@@ -49,16 +53,28 @@ def _name(common: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, at: datetime.datetime
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, at: datetime.datetime
 ) -> x509.CertificateBuilder:
     return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
+        x509.CertificateBuilder(issuer_name=issuer, subject_name=subject, public_key=key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(at - CLOCK_SKEW)
         .not_valid_after(at + VALIDITY)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
     )
 
 

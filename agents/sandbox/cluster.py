@@ -1,6 +1,7 @@
 """One cluster of the sandbox: its objects, what it serves, and what it reacts with."""
 
 import datetime
+import functools
 import uuid
 from random import Random
 
@@ -14,6 +15,11 @@ from agents.sandbox.timers import Timers
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")  # what every real cluster starts with
 NAMESPACE_KEY: Key = ("", "namespaces")
 DEFINITION_KEY: Key = ("apiextensions.k8s.io", "customresourcedefinitions")
+
+
+@functools.lru_cache(maxsize=4)  # many writes of many clusters share a second
+def _written(second: int) -> str:
+    return datetime.datetime.fromtimestamp(second, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -74,8 +80,7 @@ class Cluster:
 
     def now(self) -> str:
         """Return the time as the API writes it."""
-        at = datetime.datetime.fromtimestamp(self.timers.clock(), datetime.UTC)
-        return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return _written(int(self.timers.clock()))
 
     @property
     def uid_of_cluster(self) -> str:

@@ -113,7 +113,7 @@ def _check_namespace(cluster: Cluster, target: Target) -> None:
     namespace = cluster.namespace(target.namespace)
     if namespace is None:
         raise statuses.not_found(cluster.registry.of_key(NAMESPACE_KEY), target.namespace)
-    if namespace.decode()["status"]["phase"] == "Terminating":
+    if store.DELETED_MARK in namespace.raw:
         space = target.namespace
         why = f"unable to create new content in namespace {space} because it is being terminated"
         message = f"namespace {space} is being terminated"

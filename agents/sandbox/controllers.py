@@ -6,7 +6,7 @@ request pays for it and a test decides when it happens. Work starts from what is
 
 from collections.abc import Callable
 
-from agents.sandbox import allocations, commits, crds, deletes, store, workloads, writes
+from agents.sandbox import allocations, crds, deletes, store, workloads, writes
 from agents.sandbox.admission import Target
 from agents.sandbox.cluster import DEFINITION_KEY, NAMESPACE_KEY, Cluster
 from agents.sandbox.schema import Object
@@ -33,7 +33,7 @@ def _heard(cluster: Cluster, event: Event) -> None:
             _soon(cluster, lambda: _owners_released(cluster, record.owners))
         if record.name[0]:
             _namespace_emptied(cluster, record.name[0])
-    elif b'"deletionTimestamp"' in record.raw:
+    elif store.DELETED_MARK in record.raw:
         if event.key == NAMESPACE_KEY:
             _soon(cluster, lambda: _empty(cluster, record.name[1]))
         if deletes.FOREGROUND.encode() in record.raw:
@@ -64,21 +64,8 @@ def _collect(cluster: Cluster, uid: str) -> None:
     """Delete the dependents of an object that is gone, but for those that another owner still holds."""
     for key, name in cluster.store.dependents(uid):
         record = cluster.store.get(key, name)
-        if record is not None and not any(_lives(cluster, owner) for owner in _owners(record.decode())):
+        if record is not None and not any(map(cluster.store.place, record.owners)):
             deletes.expel(cluster, key, name)
-
-
-def _owners(value: Object) -> list[Object]:
-    return list(value["metadata"].get("ownerReferences", ()))
-
-
-def _lives(cluster: Cluster, owner: Object) -> bool:
-    group = owner["apiVersion"].rpartition("/")[0]
-    for resource in cluster.registry.all():
-        if resource.group == group and resource.kind == owner["kind"]:
-            found = cluster.store.collection(store.key_of(resource))
-            return any(record.uid == owner["uid"] for record in found)
-    return False
 
 
 def _collect_first(cluster: Cluster, key: Key, name: Name) -> None:
@@ -95,13 +82,12 @@ def _collect_first(cluster: Cluster, key: Key, name: Name) -> None:
 
 def _owners_released(cluster: Cluster, uids: tuple[str, ...]) -> None:
     """Let the owners go that were waiting for their last dependent."""
-    waiting = [uid for uid in uids if not cluster.store.dependents(uid)]
-    if not waiting:
-        return
-    for key in cluster.store.occupied():
-        for record in cluster.store.collection(key):
-            if record.uid in waiting and deletes.FOREGROUND.encode() in record.raw:
-                deletes.released(cluster, key, record.name, deletes.FOREGROUND)
+    for uid in uids:
+        place = cluster.store.place(uid)
+        record = cluster.store.get(*place) if place else None
+        waits = record is not None and deletes.FOREGROUND.encode() in record.raw
+        if place and waits and not cluster.store.dependents(uid):
+            deletes.released(cluster, *place, deletes.FOREGROUND)
 
 
 # Namespaces
@@ -119,7 +105,7 @@ def _empty(cluster: Cluster, namespace: str) -> None:
 
 def _namespace_emptied(cluster: Cluster, namespace: str) -> None:
     record = cluster.namespace(namespace)
-    if record is not None and b'"deletionTimestamp"' in record.raw:
+    if record is not None and store.DELETED_MARK in record.raw:
         _soon(cluster, lambda: _finish_namespace(cluster, namespace))
 
 
@@ -161,19 +147,13 @@ def _establish(cluster: Cluster, name: Name) -> None:
     conditions = [_condition(cluster, *accepted), _condition(cluster, *served)]
     versions = [version["name"] for version in value["spec"]["versions"] if version.get("storage")]
     status = {"conditions": conditions, "acceptedNames": value["spec"]["names"], "storedVersions": versions}
-    set_status(cluster, DEFINITION_KEY, name, status, manager=DEFINITIONS_MANAGER)
+    target = Target(cluster.registry.of_key(DEFINITION_KEY), *name, subresource="status")
+    writes.status(cluster, target, status, manager=DEFINITIONS_MANAGER)
 
 
 def _condition(cluster: Cluster, kind: str, reason: str, message: str) -> Object:
     found = {"type": kind, "status": "True", "lastTransitionTime": cluster.now()}
     return found | {"reason": reason, "message": message}
-
-
-def set_status(cluster: Cluster, key: Key, name: Name, status: Object, *, manager: str) -> None:
-    """Write the status of an object as a controller does: through its own door, under its own name."""
-    target = Target(cluster.registry.of_key(key), *name, subresource="status")
-    options = commits.Options(manager=manager)
-    writes.patch(cluster, target, lambda value: {**value, "status": status}, options)
 
 
 def _clean_up(cluster: Cluster, name: Name) -> None:

@@ -68,7 +68,7 @@ def of_schema(described: Json) -> Type:
             return Type(list=_list(described), nullable=nullable)
         case "string" | "integer" | "number" | "boolean":
             enum = tuple(value for value in described.get("enum") or () if isinstance(value, str))
-            return Type(scalar=described["type"], enum=enum, nullable=nullable)
+            return Type(scalar="enum" if enum else described["type"], enum=enum, nullable=nullable)
     return schema.DEDUCED  # only x-kubernetes-preserve-unknown-fields may leave out the type
 
 
@@ -100,6 +100,9 @@ class Registry:
 
     def __init__(self) -> None:
         self._by_path: dict[tuple[str, str, str], Resource] = dict(_builtin_paths())
+        self._by_key: dict[tuple[str, str], Resource] = {
+            (resource.group, resource.plural): resource for resource in self._by_path.values()
+        }
         self._custom: dict[str, list[Resource]] = {}
         self.generation = 0  # counts changes, so that rendered discovery documents can be kept
 
@@ -111,7 +114,7 @@ class Registry:
 
     def of_key(self, key: tuple[str, str]) -> Resource:
         """Return a resource of a collection in any version it is served in."""
-        return next(resource for resource in self._by_path.values() if (resource.group, resource.plural) == key)
+        return self._by_key[key]
 
     def all(self) -> Iterable[Resource]:
         return self._by_path.values()
@@ -122,6 +125,7 @@ class Registry:
         self._custom[name] = served
         for resource in served:
             self._by_path[(resource.group, resource.version, resource.plural)] = resource
+            self._by_key[(resource.group, resource.plural)] = resource
         self.generation += 1
 
     def withdraw(self, name: str) -> None:
@@ -132,6 +136,7 @@ class Registry:
     def _withdraw(self, name: str) -> None:
         for resource in self._custom.pop(name, ()):
             self._by_path.pop((resource.group, resource.version, resource.plural), None)
+            self._by_key.pop((resource.group, resource.plural), None)
 
 
 @functools.cache

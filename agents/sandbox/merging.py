@@ -132,8 +132,12 @@ def _merge_list(kind: List, live: list[Json], config: list[Json]) -> list[Json]:
     known: dict[str, Json] = {}
     for element, item in theirs:
         known[element] = ABSENT if element in known else item  # duplicates are never merged with
+    order = [element for element, _ in theirs]
     out: list[Json] = []
-    for element, before in _interleave([element for element, _ in theirs], ours):
+    if order == list(ours):  # nearly always: nobody has added, dropped or moved an item
+        out = [merge(kind.element, item, ours[element]) for element, item in theirs]
+        return live if all(map(_same, out, live)) else out
+    for element, before in _interleave(order, ours):
         if element not in ours:
             out.append(theirs[before][1])
         else:

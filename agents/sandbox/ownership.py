@@ -55,10 +55,11 @@ class Writer(msgspec.Struct, frozen=True):
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """What an applier wants, and the fields that this names."""
+    """What an applier wants, the fields that this names, and those of them that can be owned."""
 
     value: Object
     fields: FieldSet
+    owned: FieldSet
 
 
 def decode(entries: Iterable[Object]) -> list[Entry]:
@@ -106,6 +107,12 @@ def _tracked(fields: FieldSet, ignored: FieldSet) -> FieldSet:
     return fieldsets.difference(fields, _STRIPPED)
 
 
+def configuration(kind: Type, value: Object) -> Configuration:
+    """Work out once what a configuration names: it is the same for every object that it is applied to."""
+    fields = merging.field_set(kind, value)
+    return Configuration(value, fields, fieldsets.difference(fields, _STRIPPED))
+
+
 class Applied(msgspec.Struct, frozen=True):
     """What an apply makes of an object: the merged value and who owns it then."""
 
@@ -121,29 +128,27 @@ def apply(kind: Type, live: Object, config: Configuration, *, entries: Sequence[
         operation="Apply",
         api_version=writer.api_version,
         subresource=writer.subresource,
-        fields_v1=config.fields,
+        fields_v1=fieldsets.without(config.owned, writer.ignored) if writer.ignored else config.owned,
     )
-    if writer.ignored:
-        fresh = msgspec.structs.replace(fresh, fields_v1=fieldsets.without(fresh.fields_v1, writer.ignored))
     others = [entry for entry in entries if entry.identity != fresh.identity]
     last = next((entry for entry in entries if entry.identity == fresh.identity), None)
     value = merging.merge(kind, live, config.value)
-    if last is not None:
-        value = _prune(kind, value, last.fields_v1, kept=[fresh, *others])
+    if last is not None and last.fields_v1 != fresh.fields_v1:
+        value = _prune(kind, value, last.fields_v1, kept=[config.fields, *(entry.fields_v1 for entry in others)])
     found = _comparison(kind, live, value, writer.ignored)
-    others = _yield_fields(others, found, force=writer.force)
-    owned = fieldsets.difference(fresh.fields_v1, _STRIPPED)
     changed = found is not comparison.SAME
+    if changed:
+        others = _yield_fields(others, found, force=writer.force)
     time = writer.time if changed else last.time if last else ""  # an apply that only takes a share has no time
-    mine = [msgspec.structs.replace(fresh, fields_v1=owned, time=time)] if owned else []
+    mine = [msgspec.structs.replace(fresh, time=time)] if fresh.fields_v1 else []
     return Applied(value=value, entries=mine + others, changed=changed)
 
 
-def _prune(kind: Type, value: Object, last: FieldSet, *, kept: Sequence[Entry]) -> Object:
+def _prune(kind: Type, value: Object, last: FieldSet, *, kept: Iterable[FieldSet]) -> Object:
     """Take out what the manager applied the last time and nobody owns now."""
     owned: FieldSet = {}
-    for entry in kept:
-        owned = fieldsets.union(owned, entry.fields_v1)
+    for fields in kept:
+        owned = fieldsets.union(owned, fields)
     if not fieldsets.difference(last, owned):
         return value
     last = merging.with_named_fields(kind, last)

@@ -37,7 +37,11 @@ class List(msgspec.Struct, frozen=True, eq=False):
 
 
 class Type(msgspec.Struct, frozen=True, eq=False):
-    """A union of at most one scalar, one list and one map: a deduced type has all three."""
+    """A union of at most one scalar, one list and one map: a deduced type has all three.
+
+    A scalar is a `string`, an `enum` of some, `byte` (a string of base64), `boolean`, `integer`, `number`, a `quantity`
+    or `untyped`.
+    """
 
     scalar: str | None = None
     list: List | None = None
@@ -155,7 +159,8 @@ class _Loader:
             case "any":
                 return ATOMIC if described.get("atomic") else DEDUCED
         scalar = _FORMATS.get(described.get("format", "")) or _SCALARS[described["type"]]
-        return Type(scalar=scalar, enum=tuple(described.get("enum", ())))
+        enum = tuple(described.get("enum", ()))
+        return Type(scalar="enum" if enum else scalar, enum=enum)
 
     def _reference(self, described: Json) -> Type:
         target = self.named(described["ref"])

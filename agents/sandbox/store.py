@@ -10,7 +10,11 @@ import msgspec
 
 from agents.sandbox.schema import Object, Resource
 
-EVENTS_MAX = 1000  # per cluster: longer than any watch's gap at a reconnect, and 2 MB at most for 2 KB objects
+EVENTS_MAX = 1000  # per cluster: longer than any watch's gap at a reconnect
+EVENTS_BYTES_MAX = 1024 * 1024  # per cluster: hundreds of them must not remember more than they hold
+
+DELETED_MARK = b'"deletionTimestamp"'
+"""Where these bytes are not in an object, it is not on its way out; that saves decoding nearly all of them."""
 
 Key = tuple[str, str]  # group and plural: one collection for all served versions
 Name = tuple[str, str]  # namespace ("" when cluster-scoped) and name
@@ -57,10 +61,14 @@ def key_of(resource: Resource) -> Key:
 class Store:
     """Objects by collection and name. Every change gets the next version and is told to the listeners."""
 
-    def __init__(self, *, events_max: int = EVENTS_MAX) -> None:
+    def __init__(self, *, events_max: int = EVENTS_MAX, bytes_max: int = EVENTS_BYTES_MAX) -> None:
         self.version = 1
         self._collections: dict[Key, dict[Name, Record]] = {}
-        self._history: collections.deque[Event] = collections.deque(maxlen=events_max)
+        self._history: collections.deque[Event] = collections.deque()
+        self._history_bytes = 0
+        self._forgotten = 0  # the version of the newest change that is no longer remembered
+        self._events_max, self._bytes_max = events_max, bytes_max
+        self._places: dict[str, tuple[Key, Name]] = {}
         self._dependents: dict[str, set[tuple[Key, Name]]] = {}
         self._listeners: list[Listener] = []
         self._watchers: dict[Key, list[Callable[[], None]]] = {}
@@ -94,7 +102,7 @@ class Store:
         objects = self._collections.setdefault(key, {})
         previous = objects.get(name)
         objects[name] = record
-        self._index(key, previous, record)
+        self._index(key, name, before=previous, after=record)
         self._tell(Event("MODIFIED" if previous else "ADDED", key, record, previous))
         return record
 
@@ -105,34 +113,41 @@ class Store:
         value = previous.decode()
         value["metadata"]["resourceVersion"] = str(self.version)
         record = msgspec.structs.replace(previous, raw=encode(value), version=self.version)
-        self._index(key, previous, None)
+        self._index(key, name, before=previous, after=None)
         self._tell(Event("DELETED", key, record, previous))
         return record
-
-    def drop(self, key: Key) -> None:
-        """Forget a collection whose kind is no longer served."""
-        for name in list(self._collections.get(key, ())):
-            self.remove(key, name)
 
     def dependents(self, uid: str) -> Iterable[tuple[Key, Name]]:
         """Return the objects that name this one as an owner."""
         return sorted(self._dependents.get(uid, ()))
 
-    def _index(self, key: Key, previous: Record | None, record: Record | None) -> None:
-        before = previous.owners if previous else ()
-        after = record.owners if record else ()
-        if before == after:
+    def place(self, uid: str) -> tuple[Key, Name] | None:
+        """Return where the object with a UID is, if it is there."""
+        return self._places.get(uid)
+
+    def _index(self, key: Key, name: Name, *, before: Record | None, after: Record | None) -> None:
+        if before is not None:
+            self._places.pop(before.uid, None)
+        if after is not None:
+            self._places[after.uid] = (key, name)
+        owners_before, owners_after = before.owners if before else (), after.owners if after else ()
+        if owners_before == owners_after:
             return
-        for uid in before:
+        for uid in owners_before:
             known = self._dependents.get(uid, set())
-            known.discard((key, (previous or record).name))  # type: ignore[union-attr]  # one of the two is there
+            known.discard((key, name))
             if not known:
                 self._dependents.pop(uid, None)
-        for uid in after:
-            self._dependents.setdefault(uid, set()).add((key, record.name))  # type: ignore[union-attr]
+        for uid in owners_after:
+            self._dependents.setdefault(uid, set()).add((key, name))
 
     def _tell(self, event: Event) -> None:
         self._history.append(event)
+        self._history_bytes += len(event.record.raw)
+        while len(self._history) > self._events_max or self._history_bytes > self._bytes_max:
+            oldest = self._history.popleft().record
+            self._history_bytes -= len(oldest.raw)
+            self._forgotten = oldest.version
         for wake in self._watchers.get(event.key, ()):
             wake()
         for listener in self._listeners:
@@ -140,7 +155,7 @@ class Store:
 
     def since(self, key: Key, version: int) -> list[Event]:
         """Return a collection's changes after a version; `TooOld` when some of them are forgotten."""
-        if len(self._history) == self._history.maxlen and version < self._history[0].record.version - 1:
+        if version < self._forgotten:
             raise TooOld
         out: list[Event] = []
         for event in reversed(self._history):

@@ -6,7 +6,7 @@ from agents.sandbox.statuses import Cause
 
 _OWN = ("apiVersion", "kind", "metadata")  # of every object, and read by the server's own types
 
-_FORMS = {"string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,)}
+_FORMS = {"string": (str,), "enum": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,)}
 
 
 class Reader:
@@ -78,7 +78,8 @@ class Reader:
 
     def _wrong(self, kind: Type, found: str, path: str) -> None:
         field = path.removesuffix(".")
-        wanted = kind.scalar or ("array" if kind.list is not None else "object")
+        scalar = "string" if kind.scalar == "enum" else kind.scalar
+        wanted = scalar or ("array" if kind.list is not None else "object")
         message = f'Invalid value: "{found}": {field} in body must be of type {wanted}: "{found}"'
         self.causes.append(("FieldValueTypeInvalid", message, field))
 

@@ -7,13 +7,16 @@ structs held by value appear, quantities come back in their shortest form.
 import base64
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from agents.sandbox import fieldsets, merging, schema
 from agents.sandbox.quantities import canonical_quantity
 from agents.sandbox.schema import Json, List, Map, Type
 
 DEPTH_MAX = 200  # deeper than any object; the real server's decoder stops at 10,000, beyond Python's stack
+
+# Where a value is: its parent's path and its own name or index. Text is made of it only for a message.
+Path: TypeAlias = "tuple[()] | tuple[Path, str]"
 
 _NUMBERS: dict[str, Any] = {"integer": int, "number": int | float}
 
@@ -31,13 +34,13 @@ class Reader:
         self.unsupported: list[tuple[str, str, Sequence[str]]] = []
         """Values that are not among those that their field allows: path, value, allowed."""
 
-    def read(self, kind: Type, value: Json, *, path: str = "") -> Json:
+    def read(self, kind: Type, value: Json, *, path: Path = ()) -> Json:
         """Return the canonical form of a value of this type."""
         return self._read(kind, value, path, depth=0)
 
-    def _read(self, kind: Type, value: Json, path: str, *, depth: int) -> Json:
+    def _read(self, kind: Type, value: Json, path: Path, *, depth: int) -> Json:
         if depth > DEPTH_MAX:
-            self.wrong.append(f"{path}: nested too deep")
+            self.wrong.append(f"{_text(path)}: nested too deep")
             return value
         if isinstance(value, dict):
             if kind.map is not None:
@@ -47,18 +50,21 @@ class Reader:
                 return value if kind is schema.DEDUCED else self._list(kind.list, value, path, depth=depth + 1)
         elif kind.scalar is not None or value is None:
             return self._scalar(kind, value, path)
-        self.wrong.append(f"{path}: expected {_expected(kind)}, got {_described(value)}")
+        self.wrong.append(f"{_text(path)}: expected {_expected(kind)}, got {_described(value)}")
         return value
 
-    def _map(self, kind: Map, value: dict[str, Json], path: str, *, depth: int) -> Json:
+    def _map(self, kind: Map, value: dict[str, Json], path: Path, *, depth: int) -> Json:
         out, changed = {}, False
         for name, child in value.items():
             field = kind.fields.get(name) or kind.element
             if field is None:
-                self.unknown.append(f"{path}.{name}")
+                self.unknown.append(f"{_text(path)}.{name}")
                 changed = True
                 continue
-            read = self._read(field, child, f"{path}.{name}", depth=depth)
+            if field.scalar == "string" and child.__class__ is str:  # nearly every scalar is one
+                out[name] = child
+                continue
+            read = self._read(field, child, (path, name), depth=depth)
             if read is None and name not in kind.fields and field.scalar == "string" and not self._typed:
                 read = ""  # the value of a map of strings has no null
             if not self._typed and name in kind.fields and _is_left_out(field, read):
@@ -66,19 +72,19 @@ class Reader:
                 continue
             changed = changed or read is not child
             out[name] = read
-        if not self._typed:
-            changed = _completed(kind, out, whole=path == "") or changed
+        if not self._typed and (kind.embedded or kind.required):
+            changed = _completed(kind, out, whole=not path) or changed
         return out if changed else value
 
-    def _list(self, kind: List, value: list[Json], path: str, *, depth: int) -> Json:
+    def _list(self, kind: List, value: list[Json], path: Path, *, depth: int) -> Json:
         elements = self._elements(kind, value, path)
         out = [
-            self._read(kind.element, item, path + element, depth=depth)
+            self._read(kind.element, item, (path, element), depth=depth)
             for item, element in zip(value, elements, strict=True)
         ]
         return value if all(map(_same, out, value)) else out
 
-    def _elements(self, kind: List, value: list[Json], path: str) -> list[str]:
+    def _elements(self, kind: List, value: list[Json], path: Path) -> list[str]:
         """Return how a message names each item; in a keyed list, that is by its keys."""
         if not self._typed or kind.kind == "atomic":
             return [f"[{index}]" for index in range(len(value))]
@@ -87,37 +93,45 @@ class Reader:
             try:
                 text = fieldsets.text((merging.item_element(kind, item),))
             except merging.Unkeyed as error:
-                self.wrong.append(f"{path}: element {index}: {error}")
+                self.wrong.append(f"{_text(path)}: element {index}: {error}")
                 text = f"[{index}]"
             if text in out:
-                self.wrong.append(f"{path}: duplicate entries for key {text}")
+                self.wrong.append(f"{_text(path)}: duplicate entries for key {text}")
             out.append(text)
         return out
 
-    def _scalar(self, kind: Type, value: Json, path: str) -> Json:
+    def _scalar(self, kind: Type, value: Json, path: Path) -> Json:
         if value is None or kind.scalar == "untyped":
             return value
         if kind.scalar == "quantity":
             return canonical_quantity(value)
-        if kind.scalar in ("string", "byte"):
+        if kind.scalar in ("string", "enum", "byte"):
             self._string(kind, value, path)
         elif kind.scalar == "boolean":
             if not isinstance(value, bool):
-                self.wrong.append(f"{path}: expected boolean, got {_described(value)}")
+                self.wrong.append(f"{_text(path)}: expected boolean, got {_described(value)}")
         elif isinstance(value, bool) or not isinstance(value, _NUMBERS.get(kind.scalar or "", int | float)):
-            self.wrong.append(f"{path}: expected numeric (int or float), got {_go_type(value)}")
+            self.wrong.append(f"{_text(path)}: expected numeric (int or float), got {_go_type(value)}")
         return value
 
-    def _string(self, kind: Type, value: Json, path: str) -> None:
+    def _string(self, kind: Type, value: Json, path: Path) -> None:
         if not isinstance(value, str):
-            self.wrong.append(f"{path}: expected string, got {_described(value)}")
-        elif kind.enum and value and value not in kind.enum:
-            self.unsupported.append((path[1:], value, kind.enum))
+            self.wrong.append(f"{_text(path)}: expected string, got {_described(value)}")
+        elif kind.scalar == "enum" and value and value not in kind.enum:
+            self.unsupported.append((_text(path)[1:], value, kind.enum))
         elif kind.scalar == "byte" and not self._typed:
             try:
                 base64.b64decode(value, validate=True)
             except ValueError:
                 self.wrong.append("illegal base64 data at input byte 0")
+
+
+def _text(path: Path) -> str:
+    parts: list[str] = []
+    while path:
+        path, name = path
+        parts.append(name if name[:1] == "[" else f".{name}" if name else "")
+    return "".join(reversed(parts))
 
 
 def _same(left: Json, right: Json) -> bool:

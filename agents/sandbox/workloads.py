@@ -35,6 +35,7 @@ class Workloads:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._seen: dict[str, Trigger] = {}
+        self._writing = ""  # the object whose status is being written: that is no news
         self._revisions: dict[str, tuple[int, str]] = {}
         self._kinds: Mapping[Key, Callable[[Key, Name, bool], None]] = {
             ("apps", "deployments"): self._deployment,
@@ -50,7 +51,7 @@ class Workloads:
     def heard(self, event: Event) -> None:
         """Note what a change asks for."""
         act = self._kinds.get(event.key)
-        if act is None:
+        if act is None or event.record.uid == self._writing:
             return
         uid = event.record.uid
         if event.type == "DELETED":
@@ -78,8 +79,9 @@ class Workloads:
 
     def _status(self, key: Key, name: Name, status: Object) -> None:
         target = Target(self._cluster.registry.of_key(key), *name, subresource="status")
-        options = commits.Options(manager=MANAGER)
-        writes.patch(self._cluster, target, lambda value: {**value, "status": status}, options)
+        self._writing = commits.live(self._cluster, target).uid
+        writes.status(self._cluster, target, status, manager=MANAGER)
+        self._writing = ""
 
     # One method per kind: what it reports when it starts, and when its time has come.
 

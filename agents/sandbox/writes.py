@@ -54,6 +54,17 @@ def _change(cluster: Cluster, target: Target, value: Object, *, options: Options
     return commits.replace(cluster, target, Change(live, decoded, entries, kept), dry_run=options.dry_run)
 
 
+def status(cluster: Cluster, target: Target, given: Object, *, manager: str) -> None:
+    """Write a status as a controller does: through its own door and under its own name, reading nothing else."""
+    resource = target.resource
+    live, entries = commits.opened(commits.live(cluster, target))
+    value = {**live, "status": admission.read_status(resource, given)}
+    writer = commits.writer(cluster, target, Options(manager=manager))
+    kept = ownership.update(resource.type, live, value, entries=entries, writer=writer)
+    change = Change(live, admission.Decoded(value, [], []), entries, kept)
+    commits.replace(cluster, target, change, dry_run=False)
+
+
 def _owned(resource: Resource, live: Object, value: Object, *, entries: list[Entry], writer: Writer) -> list[Entry]:
     try:
         return ownership.update(resource.type, live, value, entries=entries, writer=writer)

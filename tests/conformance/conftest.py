@@ -1,6 +1,6 @@
 """One suite for the real API server and for the sandbox: what the real one does is what is expected."""
 
-import ssl
+import contextlib
 import uuid
 from collections.abc import Iterator
 
@@ -12,14 +12,17 @@ from tests.fixtures.sandbox import Endpoint
 
 
 @pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.kube)])
-def cluster(request: pytest.FixtureRequest) -> Api:
+def cluster(request: pytest.FixtureRequest) -> Iterator[Api]:
     """The API of a cluster that all tests share."""
     if request.param == "sandbox":
-        endpoints: list[Endpoint] = request.getfixturevalue("sandbox")
-        return Api(endpoints[0].server, endpoints[0].token, endpoints[0].ssl_context())
-    plane: ControlPlane = request.getfixturevalue("control_plane")
-    trust = ssl.create_default_context(cafile=str(plane.directory / "ca.crt"))
-    return Api(plane.server, plane.token, trust)
+        endpoint: Endpoint = request.getfixturevalue("sandbox")[0]
+        server, token, trust = endpoint.server, endpoint.token, endpoint.authority_pem
+    else:
+        plane: ControlPlane = request.getfixturevalue("control_plane")
+        server, token = plane.server, plane.token
+        trust = (plane.directory / "ca.crt").read_text()
+    with contextlib.closing(Api(server, token, trust)) as api:
+        yield api
 
 
 @pytest.fixture
@@ -28,5 +31,6 @@ def api(cluster: Api) -> Iterator[Api]:
     name = f"test-{uuid.uuid4().hex[:10]}"
     created = cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     assert created.code == 201, created
-    yield cluster.within(name)
+    with contextlib.closing(cluster.within(name)) as within:
+        yield within
     cluster.call("DELETE", f"/api/v1/namespaces/{name}")

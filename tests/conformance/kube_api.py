@@ -38,16 +38,23 @@ class Answer(msgspec.Struct, frozen=True):
 class Api:
     """One cluster's API, with a namespace that belongs to the test."""
 
-    def __init__(self, server: str, token: str, context: ssl.SSLContext, *, namespace: str = "") -> None:
+    def __init__(self, server: str, token: str, authority_pem: str, *, namespace: str = "") -> None:
         self.server = server
         self.token = token
+        self.authority_pem = authority_pem
         self.namespace = namespace
-        self._context = context
+        self._context = ssl.create_default_context(cadata=authority_pem)
+        self._context.verify_flags |= ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on
         self._address = urllib.parse.urlsplit(server)
+        self._kept = self._connection()
+
+    def close(self) -> None:
+        """Close the connection that requests share; a watch has its own."""
+        self._kept.close()
 
     def within(self, namespace: str) -> "Api":
         """The same API, for a test that works in this namespace."""
-        return Api(self.server, self.token, self._context, namespace=namespace)
+        return Api(self.server, self.token, self.authority_pem, namespace=namespace)
 
     def path(self, plural: str, name: str = "", *, group: str = "", subresource: str = "") -> str:
         """The path of a namespaced collection or object of the test."""
@@ -57,10 +64,17 @@ class Api:
 
     def call(self, method: str, path: str, body: Json = None, **headers: str) -> Answer:
         """Send one request; header names are written with underscores."""
-        with self._connection() as connection:
-            self._send(connection, method, path, body, headers)
-            answer = connection.getresponse()
-            data = answer.read()
+        self.send(method, path, body, **headers)
+        return self.receive()
+
+    def send(self, method: str, path: str, body: Json = None, **headers: str) -> None:
+        """Send a request without waiting for its answer."""
+        self._send(self._kept, method, path, body, headers)
+
+    def receive(self) -> Answer:
+        """The answer to what was sent."""
+        answer = self._kept.getresponse()
+        data = answer.read()
         try:
             return Answer(answer.status, json.loads(data))
         except ValueError:  # some answers of the real server are plain text
@@ -80,21 +94,17 @@ class Api:
     def watch(self, path: str, **query: str) -> Iterator[Json]:
         """The events of a watch, until the server ends it."""
         words = urllib.parse.urlencode({"watch": "1", **query})
-        with self._connection() as connection:
+        with contextlib.closing(self._connection()) as connection:
             self._send(connection, "GET", f"{path}?{words}", None, {})
             answer = connection.getresponse()
             assert answer.status == 200, answer.read()
             while line := answer.readline():
                 yield json.loads(line)
 
-    @contextlib.contextmanager
-    def _connection(self) -> Iterator[http.client.HTTPSConnection]:
+    def _connection(self) -> http.client.HTTPSConnection:
         host, port = self._address.hostname, self._address.port
         assert host is not None
-        with contextlib.closing(
-            http.client.HTTPSConnection(host, port, timeout=REQUEST_S, context=self._context)
-        ) as connection:
-            yield connection
+        return http.client.HTTPSConnection(host, port, timeout=REQUEST_S, context=self._context)
 
     def _send(
         self, connection: http.client.HTTPSConnection, method: str, path: str, body: Json, headers: dict[str, str]

@@ -369,12 +369,12 @@ def test_a_dry_run_answers_and_changes_nothing(api: Api) -> None:
 
 
 def test_nothing_is_created_in_a_namespace_that_is_not_there(api: Api) -> None:
-    missing = api.within(f"{api.namespace}-missing")
-    refused = missing.apply(missing.path("configmaps", "a"), config_map())
+    missing = f"{api.namespace}-missing"
+    refused = api.apply(f"/api/v1/namespaces/{missing}/configmaps/a", config_map())
 
     assert refused.code == 404
-    assert refused.body["details"] == {"name": missing.namespace, "kind": "namespaces"}
-    assert refused.message == f'namespaces "{missing.namespace}" not found'
+    assert refused.body["details"] == {"name": missing, "kind": "namespaces"}
+    assert refused.message == f'namespaces "{missing}" not found'
 
 
 def test_quantities_come_back_in_their_shortest_form(api: Api) -> None:
