@@ -6,10 +6,29 @@ must not pay for the hub's libraries, nor need them installed.
 
 import importlib.metadata
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 GROUP = "flotilla.commands"
 USAGE_ERROR = 2
+
+ABOUT = {
+    "agent": "serve clusters: verify, apply, prune, report",
+    "apply": "make configuration documents true (-f FILE)",
+    "bundle": "bundles: list, show",
+    "cluster": "clusters: add, list, show, label, suspend, resume, remove",
+    "deletions": "what would be taken away: list, show, approve, reject",
+    "demo": "one commit, twelve clusters, on this machine",
+    "events": "the log of every decision (-f follows)",
+    "hub": "run the hub: Git in, signed desired states out",
+    "login": "keep the hub's URL and token",
+    "nats": "run the embedded nats-server by itself",
+    "recover": "take a restored hub back into service",
+    "rollout": "rollouts: list, status, pause, resume, abort, retry, history",
+    "sandbox": "in-memory Kubernetes clusters to try things on",
+    "source": "Git sources: add, list, show, sync, suspend, resume, remove",
+    "status": "the fleet on one screen (-w watches)",
+}
+"""One line for each command, as data: to list them nothing has to be loaded."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,13 +45,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if entry is None:
         sys.stderr.write(f"flotilla: there is no command '{words[0]}'; 'flotilla --help' lists them\n")
         return USAGE_ERROR
-    result = entry.load()(words[1:])
-    return int(result or 0)
+    try:
+        run = entry.load()
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"flotilla: '{words[0]}' needs {error.name}: install 'flotilla-gitops[hub]'\n")
+        return USAGE_ERROR
+    return int(run(words[1:]) or 0)
 
 
-def _overview(commands: dict[str, importlib.metadata.EntryPoint]) -> str:
-    names = "\n".join(f"  {name}" for name in sorted(commands))
-    return f"usage: flotilla COMMAND [OPTION...]\n\nCommands ('flotilla COMMAND --help' teaches each):\n{names}\n"
+def _overview(commands: Iterable[str]) -> str:
+    lines = "\n".join(f"  {name:<11}{ABOUT.get(name, '')}".rstrip() for name in sorted(commands))
+    return f"usage: flotilla COMMAND [OPTION...]\n\nCommands ('flotilla COMMAND --help' teaches each):\n{lines}\n"
 
 
 if __name__ == "__main__":

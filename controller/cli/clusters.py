@@ -1,0 +1,136 @@
+"""`flotilla cluster`: destinations, and what lets their agents in."""
+
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from controller import keys
+from controller.cli import options, output, session
+
+app = options.application("Clusters of the fleet.")
+
+COLUMNS: tuple[output.Column, ...] = (
+    ("NAME", output.field("name")),
+    ("CONNECTION", output.field("connection")),
+    ("SYNC", output.field("sync")),
+    ("HEALTH", output.field("health")),
+    ("GENERATION", lambda row: f"{row['generation']} of {row['desiredGeneration']}"),
+    ("HEARD", lambda row: output.ago(row["heardAgoS"])),
+    ("OBJECTS", output.field("objects")),
+    ("REASON", output.field("reason")),
+)
+WIDE: tuple[output.Column, ...] = (
+    ("LABELS", output.field("labels")),
+    ("HELD", output.field("heldDeletions")),
+    ("ORPHANS", output.field("orphans")),
+    ("REVISIONS", output.field("revisions")),
+    ("ID", output.field("id")),
+    ("AS OF", output.field("asOf")),
+)
+
+Name = Annotated[str, typer.Argument(help="the cluster's name")]
+AgentKey = Annotated[str, typer.Option(help="public key of the agent (from 'flotilla agent keygen')")]
+Out = Annotated[pathlib.Path | None, typer.Option("--out", help="credentials file (default: NAME.credentials.json)")]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `flotilla cluster`."""
+    return options.run(app, "cluster", argv)
+
+
+@app.command()
+def add(
+    name: Name,
+    label: Annotated[list[str] | None, typer.Option(help="key=value; repeatable")] = None,
+    agent_key: AgentKey = "",
+    out: Out = None,
+    url: options.Url = "",
+    token: options.Token = "",
+) -> None:
+    """Register a cluster and write the credentials file for its agent.
+
+    Without --agent-key the key is made here and goes into the file (mode 0600); the hub never sees it.
+
+    Example: flotilla cluster add edge-1 --label env=prod && flotilla agent run --credentials edge-1.credentials.json
+    --kubeconfig ~/.kube/config --state-dir edge-1
+    """
+    hub = options.hub(url, token)
+    seed, public_key = ("", agent_key) if agent_key else keys.new_user()
+    body = {"name": name, "labels": options.pairs(label or [], "--label"), "agentKey": public_key}
+    answer = hub.post("clusters", body)
+    output.done(f"cluster {name} added; credentials in {_write(answer['credentials'], name, seed, out)}")
+
+
+@app.command()
+def credentials(
+    name: Name, agent_key: AgentKey = "", out: Out = None, url: options.Url = "", token: options.Token = ""
+) -> None:
+    """Write a credentials file anew, for a new key unless --agent-key is given."""
+    hub = options.hub(url, token)
+    seed, public_key = ("", agent_key) if agent_key else keys.new_user()
+    answer = hub.post(f"clusters/{session.quoted(name)}/credentials", {"agentKey": public_key})
+    output.done(f"cluster {name}: credentials in {_write(answer, name, seed, out)}")
+
+
+@app.command("list")
+def list_clusters(output_: options.Output = options.TABLE, url: options.Url = "", token: options.Token = "") -> None:
+    """List clusters: where each stands, and when it was last heard."""
+    output.rows(options.hub(url, token).items("clusters"), output_, columns=COLUMNS, wide=WIDE)
+
+
+@app.command()
+def show(name: Name, output_: options.Output = options.TABLE, url: options.Url = "", token: options.Token = "") -> None:
+    """Show one cluster: bundles, what is kept and why, orphans, refusals."""
+    output.value(options.hub(url, token).get(f"clusters/{session.quoted(name)}"), output_)
+
+
+@app.command()
+def label(
+    name: Name,
+    labels: Annotated[list[str], typer.Argument(help="key=value sets, key- removes")],
+    url: options.Url = "",
+    token: options.Token = "",
+) -> None:
+    """Change labels. Bundles that no longer match leave the cluster only once approved.
+
+    Example: flotilla cluster label edge-1 env=prod canary-
+    """
+    gone = [word[:-1] for word in labels if word.endswith("-") and "=" not in word]
+    kept = options.pairs([word for word in labels if word[:-1] not in gone], "label")
+    options.hub(url, token).post(f"clusters/{session.quoted(name)}/labels", {"set": kept, "remove": gone})
+    output.done(f"cluster {name}: labelled")
+
+
+@app.command()
+def suspend(
+    name: Name,
+    reason: Annotated[str, typer.Option(help="why, for the log")] = "by command",
+    url: options.Url = "",
+    token: options.Token = "",
+) -> None:
+    """Give the cluster nothing new; what it has stays."""
+    options.hub(url, token).post(f"clusters/{session.quoted(name)}/suspend", {"reason": reason})
+    output.done(f"cluster {name}: suspended")
+
+
+@app.command()
+def resume(name: Name, url: options.Url = "", token: options.Token = "") -> None:
+    """Let the cluster take part again."""
+    options.hub(url, token).post(f"clusters/{session.quoted(name)}/resume")
+    output.done(f"cluster {name}: resumed")
+
+
+@app.command()
+def remove(name: Name, url: options.Url = "", token: options.Token = "") -> None:
+    """End its credentials. Its workloads stay, unowned."""
+    options.hub(url, token).delete(f"clusters/{session.quoted(name)}")
+    output.done(f"cluster {name} removed; its workloads stay")
+
+
+def _write(issued: dict[str, object], name: str, seed: str, out: pathlib.Path | None) -> pathlib.Path:
+    path = out or pathlib.Path(f"{name}.credentials.json")
+    session.write_private(path, json.dumps({**issued, **({"seed": seed} if seed else {})}).encode())
+    return path

@@ -1,0 +1,96 @@
+"""What the commands print: a table for people, the whole answer for programs."""
+
+import enum
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import yaml
+from rich import box, console, table
+
+Row = Mapping[str, Any]
+Column = tuple[str, Callable[[Row], Any]]
+
+GOOD = frozenset({"Synced", "Healthy", "completed", "free", "approved", "online", "ready"})
+BAD = frozenset({"Degraded", "OutOfSync", "halted", "aborted", "failing", "offline", "degraded"})
+WAITING = frozenset({"Progressing", "running", "held", "paused", "Unknown", "pending"})
+
+
+class Format(enum.StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
+def field(name: str) -> Callable[[Row], Any]:
+    """The value of a field, as a cell."""
+    return lambda row: row.get(name)
+
+
+def rows(found: Sequence[Row], form: Format, *, columns: Sequence[Column], wide: Sequence[Column] = ()) -> None:
+    """Print a list. The first column is what `-o name` prints."""
+    if form is Format.NAME:
+        for row in found:
+            sys.stdout.write(f"{columns[0][1](row)}\n")
+    elif form in (Format.JSON, Format.YAML):
+        value(list(found), form)
+    else:
+        screen().print(tabled(found, [*columns, *(wide if form is Format.WIDE else ())]))
+
+
+def value(found: Any, form: Format) -> None:
+    """Print one answer whole: YAML, unless JSON is asked for."""
+    if form is Format.JSON:
+        sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(yaml.safe_dump(found, sort_keys=False, allow_unicode=True))
+
+
+def tabled(found: Sequence[Row], columns: Sequence[Column]) -> table.Table:
+    """A table without lines, as kubectl prints it."""
+    shown = table.Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for heading, _ in columns:
+        shown.add_column(heading, overflow="fold")
+    for row in found:
+        shown.add_row(*(cell(get(row)) for _, get in columns))
+    return shown
+
+
+def cell(found: Any) -> str:
+    """A value as a cell, the words of a state in its colour."""
+    if found is None or found in ("", [], {}):
+        return "-"
+    if isinstance(found, dict):
+        return ",".join(f"{key}={value}" for key, value in sorted(found.items()))
+    if isinstance(found, list):
+        return ", ".join(str(one) for one in found)
+    text = str(found)
+    for words, colour in ((GOOD, "green"), (BAD, "red"), (WAITING, "yellow")):
+        if text in words:
+            return f"[{colour}]{text}[/]"
+    return text.replace("[", r"\[")
+
+
+def ago(seconds: float | None) -> str:
+    """How long ago, for people."""
+    if seconds is None:
+        return "never"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit} ago"
+    return f"{int(seconds)}s ago"
+
+
+def screen() -> console.Console:
+    """Colours on a terminal; NO_COLOR and pipes have none, and no line of a pipe is folded."""
+    return console.Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+
+
+def done(text: str) -> None:
+    """One line that says what was done."""
+    sys.stdout.write(text + "\n")
