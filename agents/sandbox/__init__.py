@@ -1,1 +1,17 @@
-"""An in-memory Kubernetes API over HTTPS, for demos and scale runs without a cluster."""
+"""An in-memory Kubernetes API over HTTPS, for demos and scale runs without a cluster.
+
+Hundreds of small clusters in one process, each below its own path and token, that clients take for kube-apiserver 1.35:
+discovery, server-side apply with managedFields and conflicts, patches, watches, custom resources, deletion with
+finalizers and garbage collection. One conformance suite holds it to the real server. Known differences:
+
+- Nothing is stored, and whoever has a cluster's token may do everything in it: no RBAC, admission or webhooks.
+- Bodies are JSON or YAML: the imperative `kubectl create`, which sends protobuf, gets 415.
+- Each kind is served in its preferred version only; custom resources convert between versions by name alone.
+- Validation is that of types, enumerations, names, immutable fields and a few rules of workloads and Services. Of a
+  custom resource's schema, types, enumerations, required fields, defaults and pruning count; patterns, bounds and CEL
+  do not. What Go says about a value of the wrong type is paraphrased.
+- A false, zero or empty string is kept where the real server would leave it out.
+- Pages of a list are taken from the present state, not from that of the first page.
+- Pods get no service account, volumes or tolerations, and workloads at most ten Pods; a DaemonSet counts one node.
+- A rollout is one step: nothing is up to date until all is ready. Old ReplicaSets go at once.
+"""

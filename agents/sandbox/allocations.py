@@ -58,6 +58,21 @@ def _job(_: Cluster, value: Object, live: Object | None) -> Object:
     return {**_labelled(value, labels), "spec": spec}
 
 
+def _pod(_: Cluster, value: Object, live: Object | None) -> Object:
+    if live is not None:
+        return value
+    return {**value, "status": {**value["status"], "qosClass": _quality(value["spec"])}}
+
+
+def _quality(spec: Object) -> str:
+    """Return the class of service that a Pod's requests and limits ask for."""
+    asked = [container.get("resources") or {} for container in spec.get("containers", ())]
+    if not any(each.get("requests") or each.get("limits") for each in asked):
+        return "BestEffort"
+    whole = all({"cpu", "memory"} <= (each.get("limits") or {}).keys() for each in asked)
+    return "Guaranteed" if whole and all(each["limits"] == each.get("requests") for each in asked) else "Burstable"
+
+
 def _labelled(value: Object, labels: Object) -> Object:
     meta = value.get("metadata") or {}
     return {**value, "metadata": {**meta, "labels": {**(meta.get("labels") or {}), **labels}}}
@@ -99,5 +114,6 @@ _ALLOCATIONS: Mapping[str, Callable[[Cluster, Object, Object | None], Object]] =
     "Job": _job,
     "PersistentVolume": _guarded(_VOLUME_GUARD),
     "PersistentVolumeClaim": _guarded(_CLAIM_GUARD),
+    "Pod": _pod,
     "Service": _service,
 }

@@ -23,7 +23,7 @@ class _Parsed(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-def apply(cluster: Cluster, target: Target, body: bytes, options: Options) -> Written:
+def apply(cluster: Cluster, target: Target, body: bytes, *, options: Options) -> Written:
     """Apply a configuration: create the object, or lay the configuration over it."""
     parse = _known if len(body) <= KNOWN_BYTES_MAX else _parsed
     parsed = parse(target.resource.type, body)
@@ -35,7 +35,7 @@ def apply(cluster: Cluster, target: Target, body: bytes, options: Options) -> Wr
         raise _failed(f"failed to create typed patch object ({_place(target, value)}): {listed}")
     record = cluster.get(target.resource, (target.namespace, target.name))
     if record is None:
-        return _create(cluster, target, parsed.config, options)
+        return _create(cluster, target, parsed.config, options=options)
     return _change(cluster, target, parsed.config, options=options, record=record)
 
 
@@ -73,7 +73,7 @@ def _decoded(target: Target, value: Object, config: Object) -> Decoded:
         raise _failed(f"failed to convert new object ({place}) to proper version: {why}") from error
 
 
-def _create(cluster: Cluster, target: Target, config: Configuration, options: Options) -> Written:
+def _create(cluster: Cluster, target: Target, config: Configuration, *, options: Options) -> Written:
     if target.subresource:
         raise statuses.not_found(target.resource, target.name)
     meta = config.value.get("metadata", {})

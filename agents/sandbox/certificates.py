@@ -28,14 +28,14 @@ def create(hosts: tuple[str, ...], *, at: datetime.datetime) -> Identity:
     issuer = _name("flotilla sandbox CA")
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority = (
-        _builder(issuer, issuer, authority_key.public_key(), at)
+        _builder(issuer, issuer, authority_key.public_key(), at=at)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .sign(authority_key, hashes.SHA256())
     )
     # Python 3.13 and later refuse a chain without the identifiers of its keys (VERIFY_X509_STRICT).
     certificate = (
-        _builder(_name("flotilla sandbox"), issuer, key.public_key(), at)
+        _builder(_name("flotilla sandbox"), issuer, key.public_key(), at=at)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -53,7 +53,7 @@ def _name(common: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, at: datetime.datetime
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, at: datetime.datetime
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder(issuer_name=issuer, subject_name=subject, public_key=key)

@@ -22,6 +22,7 @@ from agents.sandbox.server import PREFIX, Server
 from agents.sandbox.timers import Timers
 
 TOKEN_BYTES = 32  # 256 bits: nobody guesses it
+_ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - where to listen, and no address to connect to
 CLUSTERS_MAX = 2000  # some 200 KB each before their objects; beyond it, start a second sandbox
 
 
@@ -68,18 +69,24 @@ def _log_to_stderr() -> None:
 
 async def _serve(arguments: argparse.Namespace, names: Sequence[str]) -> None:
     timers = Timers(time.time)
-    settings = Settings(ready_after_s=arguments.ready_after, pods=arguments.pods, controllers=arguments.controllers)
-    clusters = {name: (_cluster(name, timers, settings), secrets.token_urlsafe(TOKEN_BYTES)) for name in names}
-    server = Server(clusters, timers)
     hosts = tuple(dict.fromkeys((arguments.listen, "127.0.0.1", "localhost")))
     identity = certificates.create(hosts, at=datetime.datetime.now(datetime.UTC))
+    settings = Settings(
+        ready_after_s=arguments.ready_after,
+        pods=arguments.pods,
+        controllers=arguments.controllers,
+        authority_pem=identity.authority_pem.decode(),
+    )
+    clusters = {name: (_cluster(name, timers, settings), secrets.token_urlsafe(TOKEN_BYTES)) for name in names}
+    server = Server(clusters, timers)
     stop = _stop_event()
     runner = web.ServerRunner(server.web_server(), shutdown_timeout=0.5)
     await runner.setup()
     try:
         await web.TCPSite(runner, arguments.listen, arguments.port, ssl_context=identity.context).start()
         port = runner.addresses[0][1]
-        base = f"https://{arguments.listen}:{port}/{PREFIX}"
+        host = "127.0.0.1" if arguments.listen in _ANYWHERE else arguments.listen
+        base = f"https://{host}:{port}/{PREFIX}"
         accesses = [Access(name, f"{base}/{name}", token) for name, (_, token) in clusters.items()]
         path = arguments.dir / "kubeconfig"
         kubeconfig.write(path, kubeconfig.document(accesses, identity.authority_pem))

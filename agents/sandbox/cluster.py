@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Whether there is what kube-controller-manager does; without, it is an API server by itself."""
     pods: bool = True
     """Whether Deployments and StatefulSets get Pods; a scale run saves their memory."""
+    authority_pem: str = ""
+    """The certificate authority that every namespace of a real cluster holds in a ConfigMap."""
     established_after_s: float = 0.05
     """Seconds until a new definition is served; a real server needs some too, and clients must wait for it."""
 

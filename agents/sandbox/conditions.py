@@ -12,7 +12,7 @@ class Failing(NamedTuple):
     message: str
 
 
-def condition(kind: str, status: bool, reason: str, message: str, *, now: str) -> Object:
+def condition(kind: str, status: bool, reason: str, *, message: str, now: str) -> Object:
     return {
         "type": kind,
         "status": "True" if status else "False",
@@ -56,6 +56,7 @@ def deployment(value: Object, progress: Progress, *, now: str) -> Object:
     status: Object = {"observedGeneration": _meta(value)["generation"]}
     status |= {name: count for name, count in counts.items() if count}
     found = [_available(ready >= replicas, now), _progressing(replica_set, progress, now)]
+    status["terminatingReplicas"] = 0
     return status | {"conditions": [_updated(_carried(new, old), now) for new in found]}
 
 
@@ -64,17 +65,17 @@ def _available(enough: bool, now: str) -> Object:
         reason, message = "MinimumReplicasAvailable", "Deployment has minimum availability."
     else:
         reason, message = "MinimumReplicasUnavailable", "Deployment does not have minimum availability."
-    return condition("Available", enough, reason, message, now=now)
+    return condition("Available", enough, reason, message=message, now=now)
 
 
 def _progressing(replica_set: str, progress: Progress, now: str) -> Object:
     if not progress.done:
-        return condition("Progressing", True, "ReplicaSetUpdated", f"{replica_set} is progressing.", now=now)
+        return condition("Progressing", True, "ReplicaSetUpdated", message=f"{replica_set} is progressing.", now=now)
     if progress.failure:
         message = f"{replica_set} has timed out progressing."
-        return condition("Progressing", False, "ProgressDeadlineExceeded", message, now=now)
+        return condition("Progressing", False, "ProgressDeadlineExceeded", message=message, now=now)
     message = f"{replica_set} has successfully progressed."
-    return condition("Progressing", True, "NewReplicaSetAvailable", message, now=now)
+    return condition("Progressing", True, "NewReplicaSetAvailable", message=message, now=now)
 
 
 def _carried(new: Object, old: Object) -> Object:
@@ -91,7 +92,7 @@ def _updated(new: Object, now: str) -> Object:
 
 def replica_set(value: Object, *, ready: bool) -> Object:
     replicas = _replicas(value)
-    status: Object = {"replicas": replicas, "observedGeneration": _meta(value)["generation"]}
+    status: Object = {"replicas": replicas, "observedGeneration": _meta(value)["generation"], "terminatingReplicas": 0}
     counts = {"fullyLabeledReplicas": replicas, **({"readyReplicas": replicas} if ready else {})}
     if ready:
         counts["availableReplicas"] = replicas
@@ -132,13 +133,16 @@ def job(value: Object, *, done: bool, failure: Failing | None, now: str) -> Obje
     completions = spec.get("completions") or 1
     started: Object = {"startTime": old.get("startTime", now)}
     if not done:
-        return started | {"active": min(spec.get("parallelism", 1), completions), "ready": 0, "terminating": 0}
+        active = min(spec.get("parallelism", 1), completions)
+        return started | {"active": active, "ready": 0, "terminating": 0, "uncountedTerminatedPods": {}}
     if failure:
-        failed = condition("Failed", True, "BackoffLimitExceeded", failure.message, now=now) | {"lastProbeTime": now}
+        failed = condition("Failed", True, "BackoffLimitExceeded", message=failure.message, now=now) | {
+            "lastProbeTime": now
+        }
         return started | {"failed": 1, "ready": 0, "terminating": 0, "conditions": [failed]}
     message = "Reached expected number of succeeded pods"
     found = [
-        condition(kind, True, "CompletionsReached", message, now=now) | {"lastProbeTime": now}
+        condition(kind, True, "CompletionsReached", message=message, now=now) | {"lastProbeTime": now}
         for kind in ("SuccessCriteriaMet", "Complete")
     ]
     ended = {"completionTime": now, "succeeded": completions, "ready": 0, "terminating": 0, "conditions": found}
@@ -160,11 +164,13 @@ def pod(value: Object, *, done: bool, failure: Failing | None, now: str) -> Obje
         "startTime": value.get("status", {}).get("startTime", now),
         "qosClass": value.get("status", {}).get("qosClass", "BestEffort"),
         "conditions": found,
-        "containerStatuses": [_container(each, ready, waiting, now) for each in value["spec"].get("containers", ())],
+        "containerStatuses": [
+            _container(each, ready, waiting, now=now) for each in value["spec"].get("containers", ())
+        ],
     }
 
 
-def _container(container: Object, ready: bool, waiting: Failing, now: str) -> Json:
+def _container(container: Object, ready: bool, waiting: Failing, *, now: str) -> Json:
     message = {"message": waiting.message} if waiting.message else {}
     state = {"running": {"startedAt": now}} if ready else {"waiting": {"reason": waiting.reason} | message}
     image = {"image": container.get("image", ""), "imageID": ""}

@@ -4,11 +4,12 @@ Controllers hear of every change while it is made and only note what to do; the 
 request pays for it and a test decides when it happens. Work starts from what is stored then, never from the event.
 """
 
+import functools
 from collections.abc import Callable
 
-from agents.sandbox import allocations, crds, deletes, store, workloads, writes
+from agents.sandbox import allocations, crds, deletes, pods, store, workloads, writes
 from agents.sandbox.admission import Target
-from agents.sandbox.cluster import DEFINITION_KEY, NAMESPACE_KEY, Cluster
+from agents.sandbox.cluster import DEFINITION_KEY, NAMESPACE_KEY, NAMESPACES, Cluster
 from agents.sandbox.schema import Object
 from agents.sandbox.store import Event, Key, Name
 
@@ -21,6 +22,8 @@ def attach(cluster: Cluster) -> None:
     cluster.store.listen(lambda event: _served(cluster, event))
     if cluster.settings.controllers:
         cluster.store.listen(lambda event: _heard(cluster, event))
+        for namespace in NAMESPACES:
+            _soon(cluster, functools.partial(_furnish, cluster, namespace))
         cluster.store.listen(workloads.Workloads(cluster).heard)
 
 
@@ -33,6 +36,8 @@ def _heard(cluster: Cluster, event: Event) -> None:
             _soon(cluster, lambda: _owners_released(cluster, record.owners))
         if record.name[0]:
             _namespace_emptied(cluster, record.name[0])
+    elif event.type == "ADDED" and event.key == NAMESPACE_KEY:
+        _soon(cluster, lambda: _furnish(cluster, record.name[1]))
     elif store.DELETED_MARK in record.raw:
         if event.key == NAMESPACE_KEY:
             _soon(cluster, lambda: _empty(cluster, record.name[1]))
@@ -40,7 +45,7 @@ def _heard(cluster: Cluster, event: Event) -> None:
             _soon(cluster, lambda: _collect_first(cluster, event.key, record.name))
         guard = allocations.GUARDS.get(event.key)
         if guard and guard.encode() in record.raw:
-            _soon(cluster, lambda: deletes.released(cluster, event.key, record.name, guard))
+            _soon(cluster, lambda: deletes.released(cluster, event.key, record.name, finalizer=guard))
 
 
 def _served(cluster: Cluster, event: Event) -> None:
@@ -77,7 +82,7 @@ def _collect_first(cluster: Cluster, key: Key, name: Name) -> None:
     for dependent in dependents:
         deletes.expel(cluster, *dependent, propagation="Foreground")
     if not cluster.store.dependents(record.uid):
-        deletes.released(cluster, key, name, deletes.FOREGROUND)
+        deletes.released(cluster, key, name, finalizer=deletes.FOREGROUND)
 
 
 def _owners_released(cluster: Cluster, uids: tuple[str, ...]) -> None:
@@ -87,10 +92,22 @@ def _owners_released(cluster: Cluster, uids: tuple[str, ...]) -> None:
         record = cluster.store.get(*place) if place else None
         waits = record is not None and deletes.FOREGROUND.encode() in record.raw
         if place and waits and not cluster.store.dependents(uid):
-            deletes.released(cluster, *place, deletes.FOREGROUND)
+            deletes.released(cluster, *place, finalizer=deletes.FOREGROUND)
 
 
 # Namespaces
+
+
+def _furnish(cluster: Cluster, namespace: str) -> None:
+    """Create what every namespace of a real cluster holds from its first moments."""
+    if cluster.namespace(namespace) is None:
+        return
+    meta = {"namespace": namespace}
+    account: Object = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"} | meta}
+    authority: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt"} | meta}
+    authority["data"] = {"ca.crt": cluster.settings.authority_pem}
+    pods.put(cluster, ("", "serviceaccounts"), account)
+    pods.put(cluster, ("", "configmaps"), authority)
 
 
 def _empty(cluster: Cluster, namespace: str) -> None:
@@ -142,17 +159,19 @@ def _establish(cluster: Cluster, name: Name) -> None:
     value = record.decode()
     if _established(value) or value["metadata"].get("deletionTimestamp"):
         return
-    accepted = ("NamesAccepted", "NoConflicts", "no conflicts found")
-    served = ("Established", "InitialNamesAccepted", "the initial names have been accepted")
-    conditions = [_condition(cluster, *accepted), _condition(cluster, *served)]
+    now, named = cluster.now(), "the initial names have been accepted"
+    conditions = [
+        _condition("NamesAccepted", "NoConflicts", message="no conflicts found", now=now),
+        _condition("Established", "InitialNamesAccepted", message=named, now=now),
+    ]
     versions = [version["name"] for version in value["spec"]["versions"] if version.get("storage")]
     status = {"conditions": conditions, "acceptedNames": value["spec"]["names"], "storedVersions": versions}
     target = Target(cluster.registry.of_key(DEFINITION_KEY), *name, subresource="status")
     writes.status(cluster, target, status, manager=DEFINITIONS_MANAGER)
 
 
-def _condition(cluster: Cluster, kind: str, reason: str, message: str) -> Object:
-    found = {"type": kind, "status": "True", "lastTransitionTime": cluster.now()}
+def _condition(kind: str, reason: str, *, message: str, now: str) -> Object:
+    found = {"type": kind, "status": "True", "lastTransitionTime": now}
     return found | {"reason": reason, "message": message}
 
 
@@ -166,4 +185,4 @@ def _clean_up(cluster: Cluster, name: Name) -> None:
     for found in list(cluster.store.collection(key)):
         deletes.expel(cluster, key, found.name)
     if not cluster.store.collection(key):
-        deletes.released(cluster, DEFINITION_KEY, name, deletes.CLEANUP)
+        deletes.released(cluster, DEFINITION_KEY, name, finalizer=deletes.CLEANUP)

@@ -157,7 +157,17 @@ def _cron_job(value: Object) -> Object:
     return _templated(value, {}, path=("spec", "jobTemplate", "spec"))
 
 
+def _requested(container: Object) -> Object:
+    """Request what is limited: the server does so in Pods, not in the templates of Pods."""
+    resources = container.get("resources") or {}
+    limits, requests = resources.get("limits"), resources.get("requests") or {}
+    if not limits or limits.keys() <= requests.keys():
+        return container
+    return {**container, "resources": {**resources, "requests": {**limits, **requests}}}
+
+
 def _pod(value: Object) -> Object:
+    value = _at(value, ("spec", "containers"), lambda found: _each(found, _requested))
     value = _at(value, ("spec",), lambda spec: _with(spec, {"enableServiceLinks": True}))
     return _at(value, ("spec",), _pod_spec)
 

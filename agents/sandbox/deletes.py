@@ -128,7 +128,7 @@ def expel(cluster: Cluster, key: Key, name: Name, *, propagation: str = "Backgro
         _mark(cluster, record, record.decode(), propagation=propagation, key=key)
 
 
-def released(cluster: Cluster, key: Key, name: Name, finalizer: str) -> None:
+def released(cluster: Cluster, key: Key, name: Name, *, finalizer: str) -> None:
     """Take a finalizer off; an object that was only waiting for it goes."""
     record = cluster.store.get(key, name)
     if record is None:

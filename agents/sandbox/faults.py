@@ -63,7 +63,7 @@ class Faults:
     def pending(self) -> list[Fault]:
         return [msgspec.structs.replace(fault, times=left) for fault, left in self._pending]
 
-    def strike(self, verb: str, resource: Resource, namespace: str, name: str) -> Fault | None:
+    def strike(self, verb: str, resource: Resource, namespace: str, *, name: str) -> Fault | None:
         """Return the first fault that matches a request, and count it."""
         asked = (verb, resource.qualified, namespace, name)
         for index, (fault, left) in enumerate(self._pending):

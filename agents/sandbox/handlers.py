@@ -88,31 +88,31 @@ class Handler:
             raise statuses.method_not_allowed()
         await self._strike(verb, route.target)
         if verb in ("get", "list", "watch"):
-            return await self._read(request, route, verb, query)
+            return await self._read(request, route, verb, query=query)
         body = await _body(request)
         return self._write(request, route, query, verb=verb, body=body)
 
     async def _read(
-        self, request: web.BaseRequest, route: routes.Route, verb: str, query: Mapping[str, str]
+        self, request: web.BaseRequest, route: routes.Route, verb: str, *, query: Mapping[str, str]
     ) -> web.StreamResponse:
         accept = request.headers.get("Accept", "")
         how = reads.rendering(route.target.resource, accept, query, at=self._cluster.timers.clock())
         if verb == "list":
-            return answer(reads.listing(self._cluster, route.target, query, how))
+            return answer(reads.listing(self._cluster, route.target, query, how=how))
         if verb == "watch":
-            return await self._watch(request, route.target, query, how)
+            return await self._watch(request, route.target, query, how=how)
         if route.target.subresource == "scale":
             return answer(store.encode(scales.scale(reads.live(self._cluster, route.target))))
         return answer(reads.get(self._cluster, route.target, how))
 
     async def _watch(
-        self, request: web.BaseRequest, target: Target, query: Mapping[str, str], how: reads.Rendering
+        self, request: web.BaseRequest, target: Target, query: Mapping[str, str], *, how: reads.Rendering
     ) -> web.StreamResponse:
         watch = watches.open_watch(target, query, how)
         response = web.StreamResponse(headers={"Content-Type": JSON})
         await response.prepare(request)
         try:
-            await watches.stream(self._cluster, watch, query, response)
+            await watches.stream(self._cluster, watch, query, response=response)
             await response.write_eof()
         except ConnectionError:  # the client went away: the normal end of a watch
             pass
@@ -132,9 +132,9 @@ class Handler:
         if target.subresource not in ("", "status", "finalize"):
             raise statuses.method_not_allowed()
         if verb == "update":
-            written = writes.replace(self._cluster, target, bodies.decode(body), _options(request, query))
+            written = writes.replace(self._cluster, target, bodies.decode(body), options=_options(request, query))
         else:
-            written = self._patch(request, target, query, body)
+            written = self._patch(request, target, query, body=body)
         return _written(written)
 
     def _rescale(
@@ -145,27 +145,27 @@ class Handler:
         if verb == "patch":
             given = patches.merge_patch(scales.scale(reads.live(self._cluster, target)), given)
         change = scales.change(given)
-        written = writes.patch(self._cluster, target, change, _options(request, query))
+        written = writes.patch(self._cluster, target, change, options=_options(request, query))
         return answer(store.encode(scales.scale(store.decode(written.raw))))
 
     def _create(self, target: Target, body: Json, options: Options) -> web.Response:
         if target.resource.verbs == ("create",):
             return answer(store.encode(_review(body)), HTTPStatus.CREATED)
-        return _written(writes.create(self._cluster, target, body, options))
+        return _written(writes.create(self._cluster, target, body, options=options))
 
-    def _patch(self, request: web.BaseRequest, target: Target, query: Mapping[str, str], body: bytes) -> Written:
+    def _patch(self, request: web.BaseRequest, target: Target, query: Mapping[str, str], *, body: bytes) -> Written:
         options = _options(request, query)
         media = request.headers.get("Content-Type", "").partition(";")[0].strip()
         if media == APPLY:
             if not query.get("fieldManager"):
                 cause = ("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
                 raise _invalid_options(cause)
-            return applies.apply(self._cluster, target, body, options)
+            return applies.apply(self._cluster, target, body, options=options)
         change = _PATCHES.get(media)
         if change is None or (target.resource.custom and media.startswith("application/strategic")):
             raise statuses.unsupported_media_type(target.resource)
         patch = bodies.decode(body)
-        return writes.patch(self._cluster, target, lambda document: change(target, document, patch), options)
+        return writes.patch(self._cluster, target, lambda document: change(target, document, patch), options=options)
 
     def _delete(self, route: routes.Route, query: Mapping[str, str], asked: deletes.DeleteOptions) -> bytes:
         if not route.collection:
@@ -180,7 +180,7 @@ class Handler:
         return reads.Rendering(resource).many(doomed, str(self._cluster.store.version))
 
     async def _strike(self, verb: str, target: Target) -> None:
-        fault = self._cluster.faults.strike(verb, target.resource, target.namespace, target.name)
+        fault = self._cluster.faults.strike(verb, target.resource, target.namespace, name=target.name)
         if fault is None:
             return
         if fault.hang:

@@ -30,7 +30,7 @@ def document(accesses: Sequence[Access], authority_pem: bytes) -> str:
         "users": [{"name": a.name, "user": {"token": a.token}} for a in accesses],
         "contexts": [{"name": a.name, "context": {"cluster": a.name, "user": a.name}} for a in accesses],
     }
-    return yaml.safe_dump(content, sort_keys=False)
+    return str(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False))
 
 
 def write(path: Path, text: str) -> None:

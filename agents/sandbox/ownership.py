@@ -135,7 +135,7 @@ def apply(kind: Type, live: Object, config: Configuration, *, entries: Sequence[
     value = merging.merge(kind, live, config.value)
     if last is not None and last.fields_v1 != fresh.fields_v1:
         value = _prune(kind, value, last.fields_v1, kept=[config.fields, *(entry.fields_v1 for entry in others)])
-    found = _comparison(kind, live, value, writer.ignored)
+    found = _comparison(kind, live, value, ignored=writer.ignored)
     changed = found is not comparison.SAME
     if changed:
         others = _yield_fields(others, found, force=writer.force)
@@ -157,7 +157,7 @@ def _prune(kind: Type, value: Object, last: FieldSet, *, kept: Iterable[FieldSet
     return pruned
 
 
-def _comparison(kind: Type, before: Object, after: Object, ignored: FieldSet) -> Comparison:
+def _comparison(kind: Type, before: Object, after: Object, *, ignored: FieldSet) -> Comparison:
     found = comparison.compare(kind, before, after)
     if not ignored or found is comparison.SAME:
         return found
@@ -207,7 +207,7 @@ def _manager_text(entry: Entry) -> str:
 
 def update(kind: Type, live: Object, value: Object, *, entries: Sequence[Entry], writer: Writer) -> list[Entry]:
     """Return who owns what after any write that is not an apply: the writer owns what it has changed."""
-    found = _comparison(kind, live, value, writer.ignored)
+    found = _comparison(kind, live, value, ignored=writer.ignored)
     if found is comparison.SAME:
         return list(entries)
     kept = _yield_fields(entries, found, force=True)

@@ -25,12 +25,12 @@ def _behaviour(value: Object) -> Object:
     return {name: text for name, text in annotations.items() if name.startswith(PREFIX)}
 
 
-def _put(cluster: Cluster, key: tuple[str, str], value: Object) -> None:
+def put(cluster: Cluster, key: tuple[str, str], value: Object) -> None:
     """Create an object; one that is there already stays."""
     resource = cluster.registry.of_key(key)
     target = Target(resource, value["metadata"]["namespace"])
     try:
-        writes.create(cluster, target, value, commits.Options(manager=MANAGER))
+        writes.create(cluster, target, value, options=commits.Options(manager=MANAGER))
     except statuses.Failure as failure:
         if failure.reason not in ("AlreadyExists", "Forbidden"):  # Forbidden: its namespace is going
             raise
@@ -55,13 +55,13 @@ def replica_set(cluster: Cluster, deployment: Object, revision: str) -> None:
     }
     record = cluster.store.get(_REPLICA_SET_KEY, (meta["namespace"], value["metadata"]["name"]))
     if record is None:
-        _put(cluster, _REPLICA_SET_KEY, value)
+        put(cluster, _REPLICA_SET_KEY, value)
         return
     gone = dict.fromkeys(_behaviour(record.decode()))  # null takes a behaviour back
     target = Target(cluster.registry.of_key(_REPLICA_SET_KEY), meta["namespace"], value["metadata"]["name"])
     patch = {"metadata": {"annotations": gone | _behaviour(deployment)}, "spec": {"replicas": spec["replicas"]}}
     options = commits.Options(manager=MANAGER)
-    writes.patch(cluster, target, lambda live: patches.merge_patch(live, patch), options)
+    writes.patch(cluster, target, lambda live: patches.merge_patch(live, patch), options=options)
 
 
 def of_replica_set(cluster: Cluster, owner: Object) -> None:
@@ -77,7 +77,7 @@ def of_replica_set(cluster: Cluster, owner: Object) -> None:
     for name in present[wanted:]:
         deletes.expel(cluster, _POD_KEY, name)
     for _ in range(wanted - len(present)):
-        _pod(cluster, owner, f"{meta['name']}-{cluster.suffix()}", template)
+        _pod(cluster, owner, {"generateName": f"{meta['name']}-"}, template=template)
 
 
 def _hashed(template: Object, revision: str) -> Object:
@@ -93,11 +93,11 @@ def _annotated(template: Object, more: Object) -> Object:
     return {**template, "metadata": {**meta, "annotations": {**(meta.get("annotations") or {}), **more}}}
 
 
-def _pod(cluster: Cluster, owner: Object, name: str, template: Object) -> None:
-    meta = {"name": name, "namespace": owner["metadata"]["namespace"], "ownerReferences": [_owner(owner)]}
+def _pod(cluster: Cluster, owner: Object, name: Object, *, template: Object) -> None:
+    meta = {**name, "namespace": owner["metadata"]["namespace"], "ownerReferences": [_owner(owner)]}
     kept = {part: value for part, value in template.get("metadata", {}).items() if part in ("labels", "annotations")}
     value = {"apiVersion": "v1", "kind": "Pod", "metadata": {**kept, **meta}, "spec": template["spec"]}
-    _put(cluster, _POD_KEY, value)
+    put(cluster, _POD_KEY, value)
 
 
 def retire(cluster: Cluster, deployment: Object, revision: str) -> None:
@@ -125,4 +125,4 @@ def ordinals(cluster: Cluster, stateful_set: Object, revision: str) -> None:
     labelled = {**template["metadata"], "labels": {**(template["metadata"].get("labels") or {}), **mark}}
     for pod in names:
         if cluster.store.get(_POD_KEY, (meta["namespace"], pod)) is None:
-            _pod(cluster, stateful_set, pod, {**template, "metadata": labelled})
+            _pod(cluster, stateful_set, {"name": pod}, template={**template, "metadata": labelled})

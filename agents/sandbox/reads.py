@@ -126,7 +126,7 @@ def get(cluster: Cluster, target: Target, how: Rendering) -> bytes:
     return how.one(record)
 
 
-def listing(cluster: Cluster, target: Target, query: Mapping[str, str], how: Rendering) -> bytes:
+def listing(cluster: Cluster, target: Target, query: Mapping[str, str], *, how: Rendering) -> bytes:
     """Return a collection, or the part of it that a limit allows."""
     wanted = selection(target, query)
     key = store.key_of(target.resource)

@@ -11,7 +11,7 @@ import msgspec
 from agents.sandbox.schema import Object, Resource
 
 EVENTS_MAX = 1000  # per cluster: longer than any watch's gap at a reconnect
-EVENTS_BYTES_MAX = 1024 * 1024  # per cluster: hundreds of them must not remember more than they hold
+EVENTS_BYTES_MAX = 512 * 1024  # per cluster: hundreds of them must not remember more than they hold
 
 DELETED_MARK = b'"deletionTimestamp"'
 """Where these bytes are not in an object, it is not on its way out; that saves decoding nearly all of them."""

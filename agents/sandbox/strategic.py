@@ -27,10 +27,10 @@ def _map(kind: Map, document: dict[str, Json], patch: dict[str, Json]) -> Json:
             field = name.removeprefix(_DELETE_FROM)
             out[field] = [item for item in out.get(field, ()) if item not in value]
         elif not name.startswith("$"):
-            _set(kind, out, name, value)
+            _set(kind, out, name, value=value)
     for name, order in patch.items():
         if name.startswith(_ORDER):
-            _sort(kind, out, name.removeprefix(_ORDER), order)
+            _sort(kind, out, name.removeprefix(_ORDER), order=order)
     return out
 
 
@@ -39,7 +39,7 @@ def _retained(document: dict[str, Json], patch: dict[str, Json]) -> dict[str, Js
     return dict(document) if keys is None else {name: value for name, value in document.items() if name in keys}
 
 
-def _set(kind: Map, out: dict[str, Json], name: str, value: Json) -> None:
+def _set(kind: Map, out: dict[str, Json], name: str, *, value: Json) -> None:
     if value is None:
         out.pop(name, None)
         return
@@ -78,7 +78,7 @@ def _merge_item(kind: List, out: list[Json], item: Json) -> None:
         out[index] = _map(kind.element.map or Map(fields={}), out[index], item)
 
 
-def _sort(kind: Map, out: dict[str, Json], name: str, order: list[Json]) -> None:
+def _sort(kind: Map, out: dict[str, Json], name: str, *, order: list[Json]) -> None:
     """Bring a list into the order the patch asks for; items it does not name keep their place at the end."""
     listed = merging.field_type(kind, name).list
     items = out.get(name)

@@ -28,7 +28,7 @@ def table(resource: Resource, items: Sequence[Object], *, version: str, at: floa
         for name, kind, wide, _ in columns
     ]
     rows = [
-        {"cells": [_cell(cell, item, kind, at) for _, kind, _, cell in columns], "object": _partial(item, objects)}
+        {"cells": [_cell(cell, item, kind, at=at) for _, kind, _, cell in columns], "object": _partial(item, objects)}
         for item in items
     ]
     return {
@@ -68,7 +68,7 @@ def _custom(column: Object) -> Column:
     return (column["name"], column["type"], column.get("priority", 0), lambda item: _at(item, *path))
 
 
-def _cell(cell: Cell, item: Object, kind: str, at: float) -> Json:
+def _cell(cell: Cell, item: Object, kind: str, *, at: float) -> Json:
     value = cell(item)
     if kind in ("age", "date") and value is not None:
         return age(value, at)

@@ -7,6 +7,8 @@ import heapq
 import itertools
 from collections.abc import Callable
 
+BATCH_MAX = 20  # some 10 ms of work: then requests get their turn, and watches read before changes are forgotten
+
 Clock = Callable[[], float]  # seconds since the epoch
 Action = Callable[[], None]
 
@@ -34,8 +36,8 @@ class Timers:
         """Return when the next action is due, or None when there is none."""
         return self._due[0][0] if self._due else None
 
-    def run_due(self, *, actions_max: int = 1000) -> int:
-        """Run what is due now, at most so many that requests are served in between; return how many ran."""
+    def run_due(self, *, actions_max: int = BATCH_MAX) -> int:
+        """Run what is due now, up to a batch; return how many ran."""
         ran = 0
         now = self.clock()
         while self._due and self._due[0][0] <= now and ran < actions_max:

@@ -54,16 +54,16 @@ def open_watch(target: Target, query: Mapping[str, str], how: Rendering) -> Watc
     )
 
 
-async def stream(cluster: Cluster, watch: Watch, query: Mapping[str, str], response: web.StreamResponse) -> None:
+async def stream(cluster: Cluster, watch: Watch, query: Mapping[str, str], *, response: web.StreamResponse) -> None:
     """Write changes until the watch's time is over; raises what writing raises when the client is gone."""
     wake = asyncio.Event()
     cluster.store.watch(watch.key, wake.set)
     try:
         async with asyncio.timeout(watch.duration_s):
-            position = await _initial(cluster, watch, query, response)
+            position = await _initial(cluster, watch, query, response=response)
             while True:
-                position = await _changes(cluster, watch, position, response)
-                await _woken(wake, watch, cluster.store.version, response)
+                position = await _changes(cluster, watch, position, response=response)
+                await _woken(wake, watch, cluster.store.version, response=response)
     except TimeoutError:  # the watch's own time: the normal end
         if watch.bookmarks:
             await response.write(_line("BOOKMARK", watch.how.bookmark(cluster.store.version)))
@@ -74,7 +74,7 @@ async def stream(cluster: Cluster, watch: Watch, query: Mapping[str, str], respo
         cluster.store.unwatch(watch.key, wake.set)
 
 
-async def _initial(cluster: Cluster, watch: Watch, query: Mapping[str, str], response: web.StreamResponse) -> int:
+async def _initial(cluster: Cluster, watch: Watch, query: Mapping[str, str], *, response: web.StreamResponse) -> int:
     """Write the state from which the watch starts, when it names no version to start from."""
     asked = query.get("resourceVersion", "")
     initial_events = query.get("sendInitialEvents", "").lower() == "true"
@@ -94,7 +94,7 @@ def _state(cluster: Cluster, watch: Watch) -> Iterator[bytes]:
             yield _line("ADDED", watch.how.one(record))
 
 
-async def _changes(cluster: Cluster, watch: Watch, position: int, response: web.StreamResponse) -> int:
+async def _changes(cluster: Cluster, watch: Watch, position: int, *, response: web.StreamResponse) -> int:
     events = cluster.store.since(watch.key, position)
     lines = [line for line in map(watch.line, events) if line]
     if lines:
@@ -102,7 +102,7 @@ async def _changes(cluster: Cluster, watch: Watch, position: int, response: web.
     return events[-1].record.version if events else position
 
 
-async def _woken(wake: asyncio.Event, watch: Watch, version: int, response: web.StreamResponse) -> None:
+async def _woken(wake: asyncio.Event, watch: Watch, version: int, *, response: web.StreamResponse) -> None:
     """Wait for a change; a bookmark now and then tells a quiet client how far it has seen."""
     while not wake.is_set():
         try:

@@ -64,10 +64,10 @@ class Workloads:
             return
         self._seen[uid] = trigger
         delay_s = _seconds(trigger.ready_after, self._cluster.settings.ready_after_s)
-        self._later(event, trigger, 0.0, lambda: act(event.key, event.record.name, False))
-        self._later(event, trigger, delay_s, lambda: act(event.key, event.record.name, True))
+        self._later(event, trigger, 0.0, action=lambda: act(event.key, event.record.name, False))
+        self._later(event, trigger, delay_s, action=lambda: act(event.key, event.record.name, True))
 
-    def _later(self, event: Event, trigger: Trigger, delay_s: float, action: Callable[[], None]) -> None:
+    def _later(self, event: Event, trigger: Trigger, delay_s: float, *, action: Callable[[], None]) -> None:
         def due() -> None:
             if self._seen.get(event.record.uid) == trigger:  # else a newer state has its own timers, or it is gone
                 action()
@@ -77,10 +77,10 @@ class Workloads:
     def _value(self, key: Key, name: Name) -> Object:
         return self._cluster.store.get(key, name).decode()  # type: ignore[union-attr]  # it is in `_seen`: it is there
 
-    def _status(self, key: Key, name: Name, status: Object) -> None:
+    def _status(self, key: Key, name: Name, status: Object, *, annotations: Object | None = None) -> None:
         target = Target(self._cluster.registry.of_key(key), *name, subresource="status")
         self._writing = commits.live(self._cluster, target).uid
-        writes.status(self._cluster, target, status, manager=MANAGER)
+        writes.status(self._cluster, target, status, manager=MANAGER, annotations=annotations)
         self._writing = ""
 
     # One method per kind: what it reports when it starts, and when its time has come.
@@ -89,29 +89,27 @@ class Workloads:
         value = self._value(key, name)
         revision = _hash(value["spec"]["template"])
         failure = failing(value)
-        if not done:
-            self._revise(key, name, value, revision)
-            if self._cluster.settings.pods:
-                pods.replica_set(self._cluster, value, revision)
+        if not done and self._cluster.settings.pods:
+            pods.replica_set(self._cluster, value, revision)
         progress = conditions.Progress(revision, done, failure)
-        self._status(key, name, conditions.deployment(value, progress, now=self._cluster.now()))
+        status = conditions.deployment(value, progress, now=self._cluster.now())
+        self._status(key, name, status, annotations=self._revised(value, revision))
         if done and not failure:
             pods.retire(self._cluster, value, revision)
 
-    def _revise(self, key: Key, name: Name, value: Object, revision: str) -> None:
+    def _revised(self, value: Object, revision: str) -> Object:
         """Count the revisions of a Deployment's template in the annotation that the real controller writes."""
         uid = value["metadata"]["uid"]
         number, last = self._revisions.get(uid, (0, ""))
-        if last == revision:
-            return
-        self._revisions[uid] = (number + 1, revision)
-        patch = {"metadata": {"annotations": {REVISION: str(number + 1)}}}
-        self._patch(key, name, patch)
+        if last != revision:
+            number += 1
+            self._revisions[uid] = (number, revision)
+        return {REVISION: str(number)}
 
     def _patch(self, key: Key, name: Name, patch: Object) -> None:
         target = Target(self._cluster.registry.of_key(key), *name)
         options = commits.Options(manager=MANAGER)
-        writes.patch(self._cluster, target, lambda live: patches.merge_patch(live, patch), options)
+        writes.patch(self._cluster, target, lambda live: patches.merge_patch(live, patch), options=options)
 
     def _replica_set(self, key: Key, name: Name, done: bool) -> None:
         value = self._value(key, name)

@@ -11,7 +11,7 @@ from agents.sandbox.schema import Json, Object, Resource
 from agents.sandbox.store import Record
 
 
-def create(cluster: Cluster, target: Target, body: Json, options: Options) -> Written:
+def create(cluster: Cluster, target: Target, body: Json, *, options: Options) -> Written:
     """Create an object that a client has POSTed; its manager owns every field of it, defaults included."""
     resource = target.resource
     value = admission.check_body(resource, body)
@@ -22,14 +22,14 @@ def create(cluster: Cluster, target: Target, body: Json, options: Options) -> Wr
     return commits.create(cluster, target, decoded, entries=entries, dry_run=options.dry_run)
 
 
-def replace(cluster: Cluster, target: Target, body: Json, options: Options) -> Written:
+def replace(cluster: Cluster, target: Target, body: Json, *, options: Options) -> Written:
     """Replace an object with a whole new one (PUT)."""
     value = admission.check_body(target.resource, body)
     admission.check_place(target, value)
     return _change(cluster, target, value, options=options, record=commits.live(cluster, target))
 
 
-def patch(cluster: Cluster, target: Target, change: Callable[[Object], Json], options: Options) -> Written:
+def patch(cluster: Cluster, target: Target, change: Callable[[Object], Json], *, options: Options) -> Written:
     """Change an object by a function of it."""
     record = commits.live(cluster, target)
     value = admission.check_kind(target.resource, change(record.decode()))
@@ -54,11 +54,17 @@ def _change(cluster: Cluster, target: Target, value: Object, *, options: Options
     return commits.replace(cluster, target, Change(live, decoded, entries, kept), dry_run=options.dry_run)
 
 
-def status(cluster: Cluster, target: Target, given: Object, *, manager: str) -> None:
-    """Write a status as a controller does: through its own door and under its own name, reading nothing else."""
+def status(cluster: Cluster, target: Target, given: Object, *, manager: str, annotations: Object | None = None) -> None:
+    """Write a status as a controller does: through its own door and under its own name, reading nothing else.
+
+    The Deployment controller writes its annotations through that door too.
+    """
     resource = target.resource
     live, entries = commits.opened(commits.live(cluster, target))
     value = {**live, "status": admission.read_status(resource, given)}
+    if annotations:
+        known = live["metadata"].get("annotations") or {}
+        value["metadata"] = {**live["metadata"], "annotations": {**known, **annotations}}
     writer = commits.writer(cluster, target, Options(manager=manager))
     kept = ownership.update(resource.type, live, value, entries=entries, writer=writer)
     change = Change(live, admission.Decoded(value, [], []), entries, kept)

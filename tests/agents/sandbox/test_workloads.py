@@ -40,7 +40,7 @@ class World:
 
     def apply(self, path: str, value: dict[str, Any]) -> None:
         target = self.target(path, value["metadata"]["name"])
-        applies.apply(self.cluster, target, json.dumps(value).encode(), commits.Options(manager="test"))
+        applies.apply(self.cluster, target, json.dumps(value).encode(), options=commits.Options(manager="test"))
         self.pass_s(0.0)
 
     def get(self, path: str, name: str) -> Any:
