@@ -117,11 +117,19 @@ class Transactor:
                     await self._catch_up()
                     continue
                 self._boundary("append")
-                for offset, pending in enumerate(batch):
-                    self.world.take(last - len(batch) + 1 + offset, pending.subject, pending.body)
+                await self._fold(batch, last)
                 self._notify()
                 return written
         raise ContendedError(f"log: another writer was first {ATTEMPTS_MAX} times in a row")
+
+    async def _fold(self, batch: Sequence[records.Pending], last: int) -> None:
+        """Fold what was appended; the fences let another hub's events on other aggregates come in between."""
+        before = last - len(batch)
+        if before != self.world.log_head.sequence:
+            await self._catch_up()
+            return
+        for offset, pending in enumerate(batch):
+            self.world.take(before + 1 + offset, pending.subject, pending.body)
 
     async def _catch_up(self) -> int:
         count = 0
