@@ -174,8 +174,9 @@ def _claims(chosen: Iterable[tuple[ids.BundleId, Digest]], indexes: Indexes) -> 
 
 def _pending_claims(view: View, wanted: dict[ids.BundleId, Digest], indexes: Indexes) -> kinds.Claims:
     """Claims that are not in the root: content in conflict, and revisions that this cluster will get later."""
-    claims = _claims(wanted.items(), indexes)
-    for assignment in view.sources.values():
+    claims = _claims(sorted(wanted.items()), indexes)
+    # In the order of names: the first to claim stands in the reason, and the reason is part of the root.
+    for _, assignment in sorted(view.sources.items()):
         if assignment.latest is None or assignment.removed:
             continue
         for entry in placements.placed(assignment.latest, assignment.spec, view.cluster, view.groups):

@@ -1,0 +1,185 @@
+"""What a cluster should have, and what counts as gone: only what nothing wants any more, beyond doubt (I1)."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol import bundles, selectors, specs
+from tests.controller.domain import fleets
+
+NAMES = st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), unique=True, max_size=5)
+CONTENT = st.dictionaries(st.sampled_from(["one/x", "one/y", "two/x", "two/y"]), NAMES, max_size=4)
+
+
+def test_what_left_its_bundle_drops() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a", "b"]})
+
+    derived = shelf.derive(before, shelf.catalog("one", {"one/x": ["a"]}))
+
+    assert [(drop.object.name, drop.whole_bundle) for drop in derived.drops] == [("b", False)]
+
+
+def test_a_bundle_that_left_drops_as_a_whole() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"], "one/y": ["b"]})
+
+    derived = shelf.derive(before, shelf.catalog("one", {"one/x": ["a"]}))
+
+    assert [(drop.object.name, drop.whole_bundle, drop.misplaced) for drop in derived.drops] == [("b", True, False)]
+
+
+def test_an_object_that_moved_to_another_bundle_does_not_drop() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a", "b"], "one/y": []})
+
+    derived = shelf.derive(before, shelf.catalog("one", {"one/x": ["a"], "one/y": ["b"]}))
+
+    assert (derived.drops, derived.conflicts) == ((), {})
+    assert fleets.contents(derived.root, shelf) == {"a", "b"}
+
+
+def test_an_object_whose_receiver_is_broken_is_kept() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a", "b"], "one/y": []})
+
+    derived = shelf.derive(before, shelf.catalog("one", {"one/x": ["a"], "one/y": []}, broken=["one/y"]))
+
+    assert derived.drops == ()
+    assert [kept.object.name for kept in derived.root.kept] == ["b"]
+
+
+def test_a_broken_bundle_of_another_source_keeps_it_too() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"], "two/x": []})
+
+    derived = shelf.derive(
+        before, shelf.catalog("one", {"one/x": []}), shelf.catalog("two", {"two/x": []}, broken=["two/x"])
+    )
+
+    assert derived.drops == ()
+    assert ["two" in kept.reason for kept in derived.root.kept] == [True]
+
+
+def test_an_object_that_another_source_will_bring_is_kept_until_then() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"]})
+    old, new = shelf.catalog("two", {"two/x": []}), shelf.catalog("two", {"two/x": ["a"]})
+
+    waiting = shelf.derive(before, shelf.catalog("one", {"one/x": []}), old, latest=[new])
+    arrived = shelf.derive(waiting.root, shelf.catalog("one", {"one/x": []}), new)
+
+    assert (waiting.drops, [kept.object.name for kept in waiting.root.kept]) == ((), ["a"])
+    assert (arrived.drops, arrived.root.kept) == ((), ())
+
+
+def test_what_was_kept_drops_once_nothing_is_in_doubt() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a", "b"], "one/y": []})
+
+    kept = shelf.derive(before, shelf.catalog("one", {"one/x": ["a"], "one/y": []}, broken=["one/y"]))
+    whole = shelf.derive(kept.root, shelf.catalog("one", {"one/x": ["a"], "one/y": []}))
+
+    assert fleets.names(whole.drops) == ["b"]
+    assert whole.root.kept == ()
+
+
+def test_of_two_bundles_that_claim_one_object_its_owner_keeps_it() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"]})
+
+    derived = shelf.derive(before, shelf.catalog("one", {"one/x": ["a"], "one/y": ["a", "b"]}))
+
+    assert sorted(derived.conflicts) == ["one/y"]
+    assert fleets.contents(derived.root, shelf) == {"a"}
+
+
+def test_with_no_owner_neither_gets_it() -> None:
+    shelf = fleets.Shelf()
+
+    derived = shelf.derive(shelf.root({}), shelf.catalog("one", {"one/x": ["a"], "one/y": ["a"]}))
+
+    assert sorted(derived.conflicts) == ["one/x", "one/y"]
+    assert derived.root.bundles == ()
+
+
+def test_a_label_that_no_longer_matches_misplaces_the_whole_bundle() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"]})
+    elsewhere = specs.SourceSpec(
+        url=fleets.SPEC.url, targets=(selectors.Target(match_labels={"env": "dev"}),), all_clusters=False
+    )
+
+    derived = shelf.derive(before, shelf.catalog("one", {"one/x": ["a"]}), specs_={"one": elsewhere})
+
+    assert [(drop.object.name, drop.whole_bundle, drop.misplaced) for drop in derived.drops] == [("a", True, True)]
+
+
+def test_a_bundle_that_is_never_pruned_lets_its_objects_go() -> None:
+    shelf = fleets.Shelf()
+    options = bundles.BundleOptions(prune=bundles.Prune.NEVER)
+    entry = bundles.RootEntry(bundle="one/x", index=shelf.index("one/x", ["a"], options=options))
+
+    derived = shelf.derive(bundles.ClusterRoot(bundles=(entry,)), shelf.catalog("one", {"one/x": []}))
+
+    assert (derived.drops, derived.root.kept) == ((), ())
+
+
+@settings(max_examples=300, deadline=None)
+@given(before=CONTENT, now=CONTENT, broken=st.sets(st.sampled_from(["one/x", "one/y", "two/x", "two/y"])))
+def test_nothing_is_lost_and_nothing_that_is_wanted_drops(
+    before: dict[str, list[str]], now: dict[str, list[str]], broken: set[str]
+) -> None:
+    shelf = fleets.Shelf()
+    seen: set[str] = set()
+    fair = {
+        bundle: [name for name in names if not (name in seen or seen.add(name))] for bundle, names in before.items()
+    }
+    previous = shelf.root(fair)
+    parts = [
+        shelf.catalog(source, {bundle: names for bundle, names in now.items() if bundle.startswith(source)},
+                      broken=sorted(broken))
+        for source in ("one", "two")
+    ]  # fmt: skip
+
+    derived = shelf.derive(previous, *parts)
+
+    had = fleets.contents(previous, shelf)
+    wanted = fleets.contents(derived.root, shelf)
+    kept = {one.object.name for one in derived.root.kept}
+    dropped = set(fleets.names(derived.drops))
+    assert had <= wanted | kept | dropped
+    assert not dropped & (wanted | kept)
+    assert not dropped & {name for names in now.values() for name in names}
+    assert not (dropped and any(bundle in now for bundle in broken))
+
+
+@settings(max_examples=150, deadline=None)
+@given(before=CONTENT, now=CONTENT)
+def test_the_order_of_sources_never_decides(before: dict[str, list[str]], now: dict[str, list[str]]) -> None:
+    shelf = fleets.Shelf()
+    previous = shelf.root(before)
+    parts = [
+        shelf.catalog(source, {bundle: names for bundle, names in now.items() if bundle.startswith(source)})
+        for source in ("one", "two")
+    ]
+
+    assert shelf.derive(previous, *parts) == shelf.derive(previous, *reversed(parts))
+
+
+@settings(max_examples=150, deadline=None)
+@given(before=CONTENT, now=CONTENT)
+def test_deriving_again_changes_nothing(before: dict[str, list[str]], now: dict[str, list[str]]) -> None:
+    shelf = fleets.Shelf()
+    seen: set[str] = set()
+    fair = {
+        bundle: [name for name in names if not (name in seen or seen.add(name))] for bundle, names in before.items()
+    }
+    parts = [
+        shelf.catalog(source, {bundle: names for bundle, names in now.items() if bundle.startswith(source)})
+        for source in ("one", "two")
+    ]
+
+    once = shelf.derive(shelf.root(fair), *parts)
+    twice = shelf.derive(once.root, *parts)
+
+    assert (twice.root, twice.drops) == (once.root, ())
