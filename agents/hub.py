@@ -139,6 +139,7 @@ class Hub:
             )
             await connection.subscribe(live, cb=on_message, pending_msgs_limit=LIVE_PENDING_MAX)
             await connection.flush(timeout=CONNECT_TIMEOUT_S)
+            _honour_cancellation()
             self._connection = connection
             self._log.info("hub connected")
             arrived()
@@ -188,7 +189,7 @@ class Hub:
     async def _request(self, subject: str, payload: bytes, headers: Mapping[str, str] | None) -> nats.aio.msg.Msg:
         connection = self._connected()
         try:
-            return await connection.request(
+            answer = await connection.request(
                 subject, payload, timeout=self._timeout_s, headers=None if headers is None else dict(headers)
             )
         except nats.errors.NoRespondersError as error:
@@ -197,3 +198,13 @@ class Hub:
             raise errors.HubRefused(f"{subject}: {len(payload)} bytes are more than the hub takes") from error
         except (nats.errors.Error, OSError) as error:
             raise errors.HubUnavailable(f"{subject}: {error or type(error).__name__}") from error
+        _honour_cancellation()
+        return answer
+
+
+def _honour_cancellation() -> None:
+    """Before Python 3.12 `asyncio.wait_for`, which nats uses, loses a cancellation that comes together with its result
+    (python/cpython#86296); without this an agent that is told to stop could go on for ever."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

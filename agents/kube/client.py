@@ -55,8 +55,9 @@ class Applied(msgspec.Struct, frozen=True):
 class Client:
     """One API server."""
 
-    def __init__(self, session: access.Session, limits: Limits) -> None:
+    def __init__(self, session: access.Session, limits: Limits, *, field_manager: str = naming.FIELD_MANAGER) -> None:
         self._session = session
+        self._manager = {"fieldManager": field_manager}
         self._timeout = aiohttp.ClientTimeout(total=limits.timeout_s)
         self._slots = asyncio.Semaphore(limits.requests_max)
 
@@ -67,7 +68,7 @@ class Client:
 
     async def apply(self, path: str, manifest: Object, *, force: bool, dry_run: bool = False) -> Applied:
         """Server-side apply as our field manager; without `force`, a field that another manager holds is a Conflict."""
-        params = {"fieldManager": naming.FIELD_MANAGER, "force": "true" if force else "false"}
+        params = {**self._manager, "force": "true" if force else "false"}
         if dry_run:
             params["dryRun"] = "All"
         body = msgspec.json.encode(manifest)
@@ -76,14 +77,16 @@ class Client:
 
     async def create(self, path: str, manifest: Object) -> Object:
         """Create in the collection at `path`; AlreadyExists if the name is taken."""
-        params = {"fieldManager": naming.FIELD_MANAGER}
-        _, answer = await self._send("POST", path, params=params, body=msgspec.json.encode(manifest), content_type=JSON)
+        _, answer = await self._send(
+            "POST", path, params=self._manager, body=msgspec.json.encode(manifest), content_type=JSON
+        )
         return self._read(path, answer)
 
     async def merge(self, path: str, patch: Object) -> Object:
         """JSON merge patch; with `metadata.resourceVersion` in it, a Conflict if the object has moved on."""
-        params = {"fieldManager": naming.FIELD_MANAGER}
-        _, answer = await self._send("PATCH", path, params=params, body=msgspec.json.encode(patch), content_type=MERGE)
+        _, answer = await self._send(
+            "PATCH", path, params=self._manager, body=msgspec.json.encode(patch), content_type=MERGE
+        )
         return self._read(path, answer)
 
     async def delete(self, path: str, *, uid: str, resource_version: str) -> None:

@@ -84,12 +84,15 @@ class Publisher:
     def __init__(
         self, hub: doors.Doors, signer: signing.Signer, held: credentials.Credentials, cluster_uid: str
     ) -> None:
-        self._hub = hub
+        self.hub = hub
         self._signer = signer
         self.cluster = held.cluster
         self.cluster_uid = cluster_uid
         self.generation = 0
         self.root = canonical.NO_DIGEST
+        self.delta: tuple[bytes, ...] = ()
+        """Plain tagged blobs for the next messages."""
+        self.beats = 0
         self.heard: list[reports.Report] = []
         self.headers: list[dict[str, str]] = []
         self._more = asyncio.Condition()
@@ -99,15 +102,16 @@ class Publisher:
         *parts: Bundle,
         deletions: Iterable[desired.Deletion] = (),
         kept: Sequence[bundles.Kept] = (),
+        inline: bool = True,
         **changes: Any,
     ) -> desired.DesiredState:
         """Store a tree and a new signed state; `changes` are fields of the state that should be otherwise."""
         made = content(parts, kept)
-        await self._hub.blobs.put(made.blobs)
-        return await self.publish_root(made.root, deletions, **changes)
+        await self.hub.blobs.put(made.blobs)
+        return await self.publish_root(made.root, deletions, inline=inline, **changes)
 
     async def publish_root(
-        self, root: canonical.Digest, deletions: Iterable[desired.Deletion] = (), **changes: Any
+        self, root: canonical.Digest, deletions: Iterable[desired.Deletion] = (), *, inline: bool = True, **changes: Any
     ) -> desired.DesiredState:
         """The signed state alone."""
         named = messages.DELETIONS.encode(desired.Deletions(tuple(sorted(deletions, key=lambda item: item.debt))))
@@ -125,31 +129,38 @@ class Publisher:
         )
         state = msgspec.structs.replace(state, **changes)
         self.generation, self.root = state.generation, state.root
-        await self.send(self.signed(state, named))
+        await self.send(self.signed(state, named if inline else b""))
         return state
 
     def signed(self, state: desired.DesiredState, deletions: bytes, signer: signing.Signer | None = None) -> bytes:
         signer = signer or self._signer
         payload = messages.STATE.encode(state)
-        message = desired.SignedDesired(payload, signer.public_key, signer.sign(payload), deletions)
+        message = desired.SignedDesired(payload, signer.public_key, signer.sign(payload), deletions, self.delta)
         return messages.SIGNED.encode(message)
 
     async def send(self, body: bytes) -> None:
         """Store any bytes as the cluster's desired state."""
-        last = await self._hub.desired.last(self.cluster)
+        last = await self.hub.desired.last(self.cluster)
         headers = {"ce-id": f"test-{self.generation}", "traceparent": TRACEPARENT}
         outgoing = publishing.Outgoing(self.cluster, body, headers, last.sequence if last else 0)
-        await self._hub.desired.publish([outgoing])
+        await self.hub.desired.publish([outgoing])
 
     async def listen(self) -> None:
         """Hear reports, for ever."""
-        async with contextlib.aclosing(self._hub.reports.read(after=0)) as stream:
+        async with contextlib.aclosing(self.hub.reports.read(after=0)) as stream:
             async for stored in stream:
                 if stored.subject.startswith(subjects.report(self.cluster, "")):
                     async with self._more:
                         self.heard.append(messages.REPORT.decode(stored.body))
                         self.headers.append(dict(stored.headers))
                         self._more.notify_all()
+
+    async def count_beats(self) -> None:
+        """Hear heartbeats, for ever."""
+        async with contextlib.aclosing(self.hub.beats.read()) as stream:
+            async for cluster, body in stream:
+                beat = messages.BEAT.decode(body)
+                self.beats += cluster == self.cluster == beat.origin.cluster
 
     def of(self, kind: type[R]) -> list[R]:
         """The reports of one kind, so far."""
@@ -174,8 +185,9 @@ class Publisher:
 async def listening(publisher: Publisher) -> AsyncIterator[Publisher]:
     """A publisher that hears reports for the time of the block."""
     async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(publisher.listen())
+        hearing = [tasks.create_task(publisher.listen()), tasks.create_task(publisher.count_beats())]
         try:
             yield publisher
         finally:
-            task.cancel()
+            for task in hearing:
+                task.cancel()
