@@ -5,7 +5,7 @@ from typing import Protocol
 
 import structlog
 
-from controller import runtime
+from controller import errors, runtime, transact
 from controller.domain import clusters, debts, fleet, observed, publications
 from controller.store import records
 from protocol import codec, ids, messages, reports, subjects
@@ -49,9 +49,19 @@ class Listening:
 
     async def read_reports(self, source: Reports) -> None:
         """Fold the stored reports, then every new one, for ever."""
-        last = await source.last_sequence()
+        last = await self._last(source)
         async for stored in source.read(0):
             await self.take_report(stored, live=stored.sequence > last)
+
+    async def _last(self, source: Reports) -> int:
+        """The newest report that was there when this hub started; asked until the server answers."""
+        pause = transact.Signal()
+        while True:
+            try:
+                return await source.last_sequence()
+            except errors.Transient as error:
+                logger.warning("reports cannot be read", reason=str(error))
+                await pause.wait(self._shared.timing.look_again_s)
 
     async def read_beats(self, source: Beats) -> None:
         """Fold heartbeats, for ever."""
