@@ -24,8 +24,6 @@ BATCH_DUPLICATE = 10201
 _UNAVAILABLE = 503
 _BUSY = 429
 
-_HEADER_LINE = b"NATS/1.0\r\n"
-
 
 class ApiError(errors.Terminal):
     """JetStream refused a request; `code` is its own error code."""
@@ -150,15 +148,8 @@ async def _get(link: connection.Connection, stream: str, request: Mapping[str, A
         sequence=raw.seq,
         subject=raw.subject,
         body=base64.b64decode(raw.data),
-        headers=parse_headers(base64.b64decode(raw.hdrs)),
+        headers=connection.parse_headers(base64.b64decode(raw.hdrs)),
     )
-
-
-def parse_headers(raw: bytes) -> dict[str, str]:
-    """The headers of a stored message: lines of `name: value` after the protocol's own line."""
-    lines = raw.removeprefix(_HEADER_LINE).split(b"\r\n")
-    pairs = (line.partition(b":") for line in lines if line)
-    return {name.decode(errors="replace"): value.strip().decode(errors="replace") for name, _, value in pairs}
 
 
 def _decode(data: bytes, kind: type[T], *, what: str) -> T:

@@ -37,7 +37,7 @@ class Beats:
             waiting.append((cluster, message.body))
             arrived.set()
 
-        subscription = await self._link.subscribe(subjects.BEATS, receive, pending_max=PENDING_MAX)
+        subscription = await self._link.subscribe(subjects.BEATS, receive)
         try:
             while True:
                 await arrived.wait()

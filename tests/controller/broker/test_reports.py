@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from controller.broker import beats as broker_beats
 from controller.broker import doors
 from controller.store import records
 from protocol import credentials, ids, subjects
@@ -54,6 +55,28 @@ async def test_reports_that_ended_before_what_was_read_are_a_gap(hub: doors.Door
     async with contextlib.aclosing(hub.reports.read(7)) as reports:
         with pytest.raises(records.Gap):
             await anext(reports)
+
+
+async def test_beats_that_nobody_reads_are_dropped_from_the_oldest_and_counted(
+    hub: doors.Doors, new_cluster: rigs.NewCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_beats, "PENDING_MAX", 3)
+    held = await new_cluster("a")
+
+    async with contextlib.aclosing(hub.beats.read()) as beats, rigs.connect_agent(held) as agent:
+        first = asyncio.ensure_future(anext(beats))
+        while not first.done():
+            await agent.publish(subjects.beat(held.cluster), b"early")
+            await asyncio.wait([first], timeout=0.05)
+        for number in range(100):
+            await agent.publish(subjects.beat(held.cluster), str(number).encode())
+        await agent.flush()
+        # The server hands them on after it has answered the flush: one answered by it in turn comes after them.
+        await hub.hub.request("$JS.API.INFO")
+        kept = [(await anext(beats))[1] for _ in range(3)]
+
+    assert kept[-1] == b"99"
+    assert hub.beats.dropped >= 97 - 3
 
 
 async def test_a_beat_names_the_cluster_that_its_subject_names(hub: doors.Doors, new_cluster: rigs.NewCluster) -> None:
