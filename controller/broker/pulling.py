@@ -81,9 +81,10 @@ async def read(link: connection.Connection, stream: str, *, after: int) -> Async
                     if position >= last or not delivery.left:
                         return
                 return  # nothing is left after `position`: the rest was removed
-        except _Broken as error:
+        except (_Broken, errors.Unavailable) as error:
             if attempts >= ATTEMPTS_MAX:
                 raise errors.Unavailable(f"stream {stream}: cannot be read ({error})") from error
+            await asyncio.sleep(RETRY_WAIT_S)
 
 
 async def follow(link: connection.Connection, stream: str, *, after: int) -> AsyncGenerator[records.Stored, None]:
@@ -143,7 +144,7 @@ async def _consume(
     inbox, subject = _Inbox(), link.new_inbox()
     name = subject.rpartition(".")[2]
     with link.on_reconnect(inbox.break_off):
-        subscription = await link.subscribe(subject, inbox.receive, pending_max=4 * PULL_MESSAGES)
+        subscription = await link.subscribe(subject, inbox.receive)
         try:
             left = await _create(link, stream, name=name, after=after)
             if left or forever:

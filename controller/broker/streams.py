@@ -4,6 +4,7 @@ A stream that lets messages expire, be rolled up or be changed would break promi
 and an operator's tool can switch such a thing on at any time: the hub refuses to start on one.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,12 @@ import msgspec
 from controller import errors
 from controller.broker import api, connection
 from protocol import streams
+
+START_TIMEOUT_S = 60.0
+"""A server reads a million messages back in seconds; a minute is a disk that does not answer."""
+
+START_WAIT_S = 0.25
+"""Between two looks."""
 
 _NOT_OURS = frozenset({"metadata", "compression", "placement", "description", "consumer_limits"})
 """Settings that change nothing of what we rely on: an operator's own affair."""
@@ -26,8 +33,23 @@ class StreamMismatch(errors.Terminal):
 
 async def ensure(link: connection.Connection, *, replicas: int = 1) -> None:
     """Make the streams that are missing and check all; raise StreamMismatch with every setting that differs."""
+    await _answering(link)
     for wanted in streams.ALL:
         await _ensure(link, msgspec.structs.replace(wanted, num_replicas=replicas))
+
+
+async def _answering(link: connection.Connection) -> None:
+    """Wait until JetStream answers: a starting one first reads what it has stored. Raise Unavailable if it does not."""
+    deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
+    while True:
+        try:
+            await api.info(link, streams.LOG.name)
+        except errors.Unavailable:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(START_WAIT_S)
+        else:
+            return
 
 
 async def _ensure(link: connection.Connection, wanted: streams.Stream) -> None:
