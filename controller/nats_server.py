@@ -5,6 +5,7 @@ unless told otherwise, answers no HTTP, and writes every acked message to the di
 """
 
 import asyncio
+import collections
 import contextlib
 import ctypes
 import datetime
@@ -17,6 +18,7 @@ import signal
 import sys
 import sysconfig
 from collections.abc import AsyncIterator, Callable
+from typing import NoReturn
 
 import msgspec
 import structlog
@@ -38,6 +40,11 @@ POLL_INTERVAL_S = 0.02
 
 LOG_BYTES_MAX = 32 * 1024 * 1024
 """nats-server turns its log over at this size and keeps one old file."""
+
+RESTARTS_MAX = 5
+RESTARTS_WINDOW = datetime.timedelta(minutes=10)
+"""A crash now and then is repaired silently but for a line in the log; more than so many in this time is a server that
+cannot run here."""
 
 ANY_PORT = -1
 """nats-server's word for a free port of its own choice."""
@@ -79,11 +86,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 class Server:
     """A running nats-server."""
 
-    def __init__(self, process: asyncio.subprocess.Process, *, host: str, port: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, settings: Settings, ring: keys.KeyRing) -> None:
+        """`settings`: with the port that it listens on."""
         self._process = process
-        self.host = host
-        self.port = port
-        self.pid = process.pid
+        self._settings = settings
+        self._ring = ring
+
+    @property
+    def host(self) -> str:
+        return self._settings.host
+
+    @property
+    def port(self) -> int:
+        return self._settings.port
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def url(self) -> str:
@@ -93,12 +112,34 @@ class Server:
         """The exit code, once it has ended by itself or by somebody's signal."""
         return await self._process.wait()
 
+    async def keep_running(self, clock: Callable[[], datetime.datetime]) -> NoReturn:
+        """Start it again, on the same port and store, whenever it ends; raise ServerError if it does not stay up.
+
+        The hub's connections find it by themselves. Cancel this before `stop`.
+        """
+        ended: collections.deque[datetime.datetime] = collections.deque(maxlen=RESTARTS_MAX)
+        while True:
+            code = await self.wait()
+            at = clock()
+            if len(ended) == RESTARTS_MAX and at - ended[0] < RESTARTS_WINDOW:
+                raise ServerError(
+                    f"nats-server: does not stay up (ended with code {code}, {RESTARTS_MAX} times before)"
+                )
+            ended.append(at)
+            _log.error("nats-server ended and is started again", code=code, last_words=_last_words(self._settings))
+            again = await start(self._settings, self._ring, at=at)
+            self._process = again._process
+
     async def stop(self) -> None:
         """Ask it to end, and make it if it does not."""
         await _stop(self._process)
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     async def kill(self) -> None:
-        """End it as a power cut would (`kill -9`)."""
+        """End it as a crash would (`kill -9`)."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
@@ -134,7 +175,7 @@ async def start(settings: Settings, ring: keys.KeyRing, *, at: datetime.datetime
         await _stop(process)
         raise
     _log.info("nats-server ready", host=settings.host, port=port, pid=process.pid)
-    return Server(process, host=settings.host, port=port)
+    return Server(process, msgspec.structs.replace(settings, port=port), ring)
 
 
 def find(binary: pathlib.Path | None) -> pathlib.Path:

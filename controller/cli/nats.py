@@ -17,6 +17,7 @@ FAILURE = 1
 def main(argv: Sequence[str] | None = None) -> int:
     """Run nats-server in the foreground until SIGINT or SIGTERM."""
     options = _parser().parse_args(argv)
+    logs.configure()
     tls = nats_server.Tls(options.tls_cert, options.tls_key) if options.tls_cert and options.tls_key else None
     settings = nats_server.Settings(
         state_dir=options.state_dir, host=options.listen, port=options.port, tls=tls, binary=options.binary
