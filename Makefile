@@ -41,6 +41,9 @@ test: check controlplane ## everything, on a real nats-server, real Git and a re
 demo: setup ## one commit, twelve clusters, converged; KEEP=1 leaves it running
 	@$(BIN)/flotilla demo $(if $(KEEP),--keep)
 
+bench: setup ## how fast the log is, against raw publishing in the same run
+	@$(BIN)/python -m tests.benchmarks.bench_log
+
 lock: ## pin every dependency with hashes
 	@uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 \
 	  --all-extras --group dev pyproject.toml -o requirements.lock
