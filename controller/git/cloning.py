@@ -7,12 +7,13 @@ it, never on the command line.
 
 import asyncio
 import base64
+import contextlib
 import os
 import pathlib
 import signal
 from collections.abc import Mapping
 
-from controller.git import errors, library
+from controller.git import errors, library, limits
 
 _PASSED_ON = (
     "PATH",
@@ -53,11 +54,34 @@ async def fetch(
     )
     try:
         async with asyncio.timeout(conversation.limits.fetch_s):
-            return await process.wait() == 0
+            return await _watched(process, into, conversation) == 0
     except TimeoutError as error:
         raise errors.Unreachable(f"{url}: clone stopped (longer than {conversation.limits.fetch_s:g} s)") from error
     finally:
         await _end(process)
+
+
+async def _watched(process: asyncio.subprocess.Process, into: pathlib.Path, conversation: library.Conversation) -> int:
+    """Wait for the end, or for too many bytes: Git itself has no bound for what a fetch may store."""
+    ended = asyncio.ensure_future(process.wait())
+    try:
+        while not ended.done():
+            await asyncio.wait([ended], timeout=limits.SIZE_CHECK_S)
+            if await asyncio.to_thread(_size, into) > conversation.limits.pack_bytes_max:
+                bound = conversation.limits.pack_bytes_max
+                raise errors.TooLarge(f"{conversation.url}: clone stopped (more than {bound} bytes)")
+        return ended.result()
+    finally:
+        ended.cancel()
+
+
+def _size(into: pathlib.Path) -> int:
+    total = 0
+    for path in (into / "objects").rglob("*"):
+        # Files come and go while Git works.
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -67,6 +67,10 @@ class Unreachable(Transient):
     """The remote gave no answer, or none that is Git's, or none in time."""
 
 
+class Unstorable(Transient):
+    """The state directory is full, read-only or gone."""
+
+
 class Abandoned(Transient):
     """The work was given up because who asked for it was cancelled."""
 

@@ -24,7 +24,8 @@ FAILURES = (pygit2.GitError, KeyError, ValueError, OSError)
 """All that pygit2 raises for what the world does; which it is says little about what happened."""
 
 _STATUS = re.compile(r"status code: (\d{3})")
-_AUTHENTICATION = re.compile(r"authentication|credentials", re.IGNORECASE)
+_NOT_FOUND = "status code: 404"
+_AUTHENTICATION = re.compile(r"authentication (required|replays)|requires authentication")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -44,6 +45,7 @@ def configure(bounds: limits.Limits) -> None:
     pygit2.settings.server_connect_timeout = int(bounds.connect_s * 1000)
     pygit2.settings.server_timeout = int(bounds.idle_s * 1000)
     pygit2.settings.cache_max_size(limits.OBJECT_CACHE_BYTES)
+    pygit2.settings.mwindow_file_limit = limits.OPEN_PACKS
     # A volume with a repository often belongs to another user; libgit2 runs no hooks that could make that matter.
     pygit2.settings.owner_validation = False
     # The machine's own Git configuration (`insteadOf`, proxies, credentials) must not change what a URL means.
@@ -52,11 +54,11 @@ def configure(bounds: limits.Limits) -> None:
 
 
 def create(path: pathlib.Path) -> None:
-    """Make an empty bare repository that fetches only what it is told."""
-    repository = pygit2.init_repository(str(path), bare=True)
-    # A redirect could carry our credentials to another host; the URL must be the one that answers.
-    repository.config["http.followRedirects"] = "false"
-    repository.free()
+    """Make an empty bare repository."""
+    try:
+        pygit2.init_repository(str(path), bare=True).free()
+    except FAILURES as error:
+        raise errors.Unstorable(f"mirror {path.name}: cannot be made ({_reason(error)})") from error
 
 
 @contextmanager
@@ -111,12 +113,18 @@ class _Callbacks(pygit2.callbacks.RemoteCallbacks):
         if self._asked:
             # libgit2 asks again when they were refused, and would do so until the server tires of it.
             raise errors.AuthenticationFailed(f"{self._conversation.url}: the remote refused the credentials")
-        if not allowed_types & pygit2.enums.CredentialType.USERPASS_PLAINTEXT or not _same_host(
-            url, self._conversation
-        ):
+        if not allowed_types & pygit2.enums.CredentialType.USERPASS_PLAINTEXT:
             raise errors.AuthenticationFailed(f"{self._conversation.url}: the remote wants another kind of credentials")
+        self._check_origin(url)
         self._asked = True
         return pygit2.UserPass(known.username, known.reveal())
+
+    def _check_origin(self, url: str) -> None:
+        # libgit2 follows a redirect of the first request to any host, and then asks for credentials for that one.
+        if urls.parse(url).origin != self._conversation.url.origin:
+            raise errors.AuthenticationFailed(
+                f"{self._conversation.url}: redirects to another server, which gets no credentials (use its URL)"
+            )
 
     def transfer_progress(self, stats: pygit2.remotes.TransferProgress) -> None:
         self._check()
@@ -135,10 +143,6 @@ class _Callbacks(pygit2.callbacks.RemoteCallbacks):
             raise errors.Unreachable(f"{self._conversation.url}: fetch stopped (longer than {bound:g} s)")
 
 
-def _same_host(url: str, conversation: Conversation) -> bool:
-    return urls.parse(url).host == conversation.url.host
-
-
 @contextmanager
 def _translated(conversation: Conversation) -> Iterator[None]:
     """Turn libgit2's errors into ours, by what their text says: the codes say nothing."""
@@ -148,6 +152,9 @@ def _translated(conversation: Conversation) -> Iterator[None]:
         reason = _reason(error)
         if conversation.credentials is not None:
             reason = conversation.credentials.scrub(reason)
+        if _NOT_FOUND in reason:
+            reason += ": no such repository, or no right to see it"
+        # Not `from error`: its text is unscrubbed, and a traceback would print it.
         raise _meaning(error, reason)(f"{conversation.url}: cannot be fetched ({reason})") from None
 
 

@@ -21,6 +21,15 @@ class Limits(msgspec.Struct, frozen=True):
     cure, and cloning at every poll would burden everybody."""
 
 
+PACKS_MAX = 100
+"""Every fetch leaves a pack, and every lookup may ask each of them: past this a mirror is replaced by a fresh clone."""
+
+OPEN_PACKS = 128
+"""Pack files that libgit2 keeps open, for the whole process: a default limit of 1,024 descriptors has to do."""
+
+SIZE_CHECK_S = 1.0
+"""How often the growth of a clone by the `git` command is looked at: at 100 MB/s it overshoots by as much."""
+
 NETWORK_THREADS = 8
 """Remotes talked to at one time. Waiting threads are cheap; the bound keeps dead remotes from taking every thread."""
 

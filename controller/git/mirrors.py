@@ -109,13 +109,16 @@ class Mirror:
         self._path: pathlib.Path | None = None
         self._opened = False
         self._spoiled = False
+        """An object was missing or damaged."""
+        self._worn = False
+        """Too many packs."""
         self._recloned_at: float | None = None
 
     async def poll(self, ref: str = "") -> sources.Revision:
         """What `ref` (branch, tag, commit id; empty: the remote's HEAD) resolves to now, with all its objects here."""
         async with self._polling:
             conversation = self._mirrors.conversation(self._remote)
-            if await self._open() is None or self._may_reclone():
+            if await self._open() is None or self._may_reclone() or self._worn:
                 return await self._clone(ref, conversation)
             try:
                 return await self._mirrors.talk(lambda: self._update(ref, conversation), conversation)
@@ -165,11 +168,17 @@ class Mirror:
     def _update(self, ref: str, conversation: library.Conversation) -> sources.Revision:
         path = self._path
         assert path is not None, "only an open mirror is updated"
+        if heads.is_commit(ref):
+            # Nothing that the remote could say changes what a commit is.
+            pinned = following.present(path, heads.Target(remote=ref, short=ref, oid=ref))
+            if pinned is not None:
+                return pinned
         target = following.look_up(path, ref, conversation)
         known = following.present(path, target)
         if known is not None:
             return known
         following.fetch(path, target, conversation)
+        self._worn = stores.packs(path) > limits.PACKS_MAX
         return following.revision(path, target)
 
     async def _clone(self, ref: str, conversation: library.Conversation) -> sources.Revision:
@@ -186,7 +195,7 @@ class Mirror:
         found = await self._mirrors.talk(lambda: following.revision(incoming, target), conversation)
         self._path = await self._mirrors.read(self._store.complete, threading.Event())
         self._recloned_at = self._mirrors.clock() if self._spoiled else None
-        self._spoiled = False
+        self._spoiled = self._worn = False
         return found
 
     async def _quickly(self, path: pathlib.Path, target: heads.Target, conversation: library.Conversation) -> bool:

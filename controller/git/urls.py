@@ -18,6 +18,8 @@ _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 URL_CHARACTERS_MAX = 2048
 """What browsers and Git servers take; a longer one is a mistake."""
 
+_PORTS = {"http": 80, "https": 443}
+
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -31,8 +33,15 @@ class Url(msgspec.Struct, frozen=True):
     path: str = ""
     """Of a file URL: the directory, decoded."""
 
+    port: int = 0
+
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Who answers: the same scheme, host and port."""
+        return self.scheme, self.host, self.port
 
     @property
     def keeps_secrets(self) -> bool:
@@ -91,4 +100,5 @@ def _web(parts: urllib.parse.SplitResult) -> Url:
         )
     if parts.query or parts.fragment:
         raise errors.InvalidUrl(f"url of {host}: holds a query or a fragment (a repository's URL has none)")
-    return Url(text=urllib.parse.urlunsplit(parts), scheme=parts.scheme, host=host)
+    port = parts.port or _PORTS[parts.scheme]
+    return Url(text=urllib.parse.urlunsplit(parts), scheme=parts.scheme, host=host, port=port)

@@ -17,6 +17,10 @@ FILE_BYTES_MAX that people wrote has 300,000."""
 EXPANDED_BYTES_MAX = 2 * FILE_BYTES_MAX
 """Characters of all scalars in one file, counted as often as aliases repeat them."""
 
+TAG_DIRECTIVES_MAX = 100
+"""`%TAG` lines in one file. libyaml compares each with all before it, within one call: 100,000 take 46 seconds that
+nothing can interrupt, and manifests have none."""
+
 DOCUMENTS_MAX = 20_000
 """Documents in one file."""
 

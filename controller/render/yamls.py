@@ -6,6 +6,7 @@ silence: duplicate keys, a merge (`<<`) that would override a key before it, key
 and tags other than YAML's own for plain JSON types. Values that an alias repeats are shared: treat them as read-only.
 """
 
+import re
 from typing import Any, TypeAlias
 
 import msgspec
@@ -20,6 +21,9 @@ Place: TypeAlias = tuple[str | int, ...]
 _STANDARD = "tag:yaml.org,2002:"
 _NON_SPECIFIC = "!"
 _MERGE = "<<"
+_TAG_DIRECTIVE = re.compile(rb"(?:^|[\r\n]|\xc2\x85|\xe2\x80[\xa8\xa9])%TAG")
+"""At the beginning of what libyaml takes for a line."""
+
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -35,6 +39,8 @@ class Document(msgspec.Struct, frozen=True):
 def load(data: bytes, *, with_lines: bool = False) -> list[Document]:
     """All documents that are not empty; raise UnreadableError with reason and line."""
     data = checked(data)
+    if b"%TAG" in data and len(_TAG_DIRECTIVE.findall(data)) > limits.TAG_DIRECTIVES_MAX:
+        raise errors.UnreadableError(f"more than {limits.TAG_DIRECTIVES_MAX} %TAG directives")
     return _Loader(data, with_lines).documents()
 
 

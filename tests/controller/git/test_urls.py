@@ -1,0 +1,67 @@
+"""URLs of repositories: what is fetched, what is refused, and that no secret is ever shown."""
+
+import pytest
+
+from controller.git import errors, urls
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://example.com/shop.git", "https://example.com/shop.git"),
+        ("https://example.com:8443/a/b", "https://example.com:8443/a/b"),
+        ("http://127.0.0.1:3000/shop.git", "http://127.0.0.1:3000/shop.git"),
+        ("file:///srv/git/shop.git", "file:///srv/git/shop.git"),
+        ("/srv/my git/shop.git", "file:///srv/my%20git/shop.git"),
+    ],
+)
+def test_https_http_files_and_absolute_paths_are_fetched(text: str, shown: str) -> None:
+    assert str(urls.parse(text)) == shown
+
+
+def test_a_path_and_its_file_url_are_one_mirror() -> None:
+    assert urls.parse("/srv/my git") == urls.parse("file:///srv/my%20git")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("https://ada:s3cr3t@example.com/shop.git", "passwordEnv"),
+        ("https://s3cr3t@example.com/shop.git", "passwordEnv"),
+        ("https://example.com/shop.git?private_token=s3cr3t", "query"),
+        ("https://example.com/shop.git#s3cr3t", "fragment"),
+        ("ssh://git@example.com/shop.git", "ssh is not supported yet"),
+        ("git@example.com:s3cr3t/shop.git", "ssh is not supported yet"),
+        ("example.com:s3cr3t/shop.git", "not supported"),
+        ("git://example.com/s3cr3t", "scheme 'git'"),
+        ("ext::sh -c s3cr3t", "blank"),
+        ("--upload-pack=s3cr3t", "absolute path"),
+        ("shop.git", "absolute path"),
+        ("", "absolute path"),
+        ("https:///s3cr3t", "no host"),
+        ("https://exa mple.com/s3cr3t", "blank"),
+        ("https://example.com:99999999/s3cr3t", "port"),
+        ("https://[::1/s3cr3t", "malformed"),
+        ("file://elsewhere/s3cr3t", "absolute path"),
+        ("/srv/\0s3cr3t", "control character"),
+        ("https://example.com/" + "s3cr3t" * 1000, "longer"),
+    ],
+)
+def test_everything_else_is_refused_without_repeating_it(text: str, reason: str) -> None:
+    with pytest.raises(errors.InvalidUrl, match=reason) as caught:
+        urls.parse(text)
+
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "keeps"),
+    [("https://example.com/a", True), ("http://localhost/a", True), ("http://example.com/a", False), ("/srv/a", False)],
+)
+def test_plain_http_keeps_secrets_only_within_the_machine(text: str, keeps: bool) -> None:
+    assert urls.parse(text).keeps_secrets is keeps
+
+
+def test_a_default_port_is_part_of_the_origin() -> None:
+    assert urls.parse("https://example.com/a").origin == urls.parse("https://example.com:443/b").origin
+    assert urls.parse("https://example.com/a").origin != urls.parse("http://example.com/a").origin
