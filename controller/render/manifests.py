@@ -131,7 +131,7 @@ def _checked_metadata(value: Raw) -> Raw:
             raise errors.UnreadableError(f"{who}: generateName would create another object at every apply (use name)")
         raise errors.UnreadableError(f"{who}: metadata.name is missing ({_IGNORABLE})")
     for field in ("name", "namespace"):
-        if not isinstance(metadata.get(field) or "", str):
+        if not isinstance(metadata.get(field, ""), str | None):
             raise errors.UnreadableError(
                 f"{value['kind'][:80]}: metadata.{field} is {_kind(metadata[field])}, not a string (put it in quotes)"
             )
@@ -153,6 +153,8 @@ def _check_strings(value: Any, what: str) -> None:
 
 def _stripped(value: Raw, metadata: Raw) -> Raw:
     kept = {key: item for key, item in metadata.items() if key not in _SERVER_SET}
+    if not kept.get("namespace"):
+        kept.pop("namespace", None)  # templates that fill in nothing leave `namespace:` behind
     return {key: item for key, item in value.items() if key != "status"} | {"metadata": kept}
 
 

@@ -23,7 +23,13 @@ class Submodule(msgspec.Struct, frozen=True):
     commit: str = "1" * 40
 
 
-Content = str | bytes | Link | Submodule | Mapping[str, "Content"] | Mapping[bytes, "Content"]
+class Directory(msgspec.Struct, frozen=True):
+    """A tree that is written already."""
+
+    tree: str
+
+
+Content = str | bytes | Link | Submodule | Directory | Mapping[str, "Content"] | Mapping[bytes, "Content"]
 Files = Mapping[str, Content]
 
 
@@ -81,6 +87,8 @@ class Origin:
                 return b"120000", self.repository.create_blob(target.encode())
             case Submodule(commit):
                 return b"160000", pygit2.Oid(hex=commit)
+            case Directory(tree):
+                return b"40000", pygit2.Oid(hex=tree)
             case _:
                 return b"40000", self._write({_bytes(name): below for name, below in content.items()})
 
