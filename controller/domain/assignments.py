@@ -7,7 +7,7 @@ import msgspec
 from controller.domain import catalogs, derivation, fleet, placements, sources
 from controller.domain.clusters import Cluster
 from controller.domain.world import World
-from protocol import bundles, ids, specs
+from protocol import bundles, ids, specs, subjects
 from protocol.canonical import Digest
 
 Catalogs = Mapping[Digest, catalogs.Catalog]
@@ -19,8 +19,8 @@ def catalog_digests(world: World) -> frozenset[Digest]:
     for state in world.rollouts.values():
         given.add(state.completed)
         if state.current is not None:
-            given |= {state.current.catalog, state.current.base}
-    said = {source.catalog for source in world.sources.values()}
+            given |= {state.current.catalog, state.current.base, *state.current.replaced.values()}
+    said = {source.catalog for source in world.sources.values() if not source.removed}
     return frozenset((given | said) - {""})
 
 
@@ -53,6 +53,11 @@ def signature(world: World, cluster: Cluster) -> tuple[object, ...]:
     )
 
 
+def read_for_rollout(source: ids.SourceName) -> tuple[str, ...]:
+    """The aggregates that a decision about a source's rollout rests on beside the rollout: what fences it."""
+    return (subjects.log("source", source),)
+
+
 def placed_indexes(
     catalog: catalogs.Catalog | None, spec: specs.SourceSpec, cluster: Cluster, groups: placements.Groups
 ) -> dict[ids.BundleId, Digest]:
@@ -67,7 +72,7 @@ def _assignment(world: World, source: sources.Source, cluster: ids.ClusterId, kn
     return derivation.Assignment(
         spec=source.spec,
         given=known[given] if given else None,
-        latest=known[source.catalog] if source.catalog else None,
+        latest=known[source.catalog] if source.catalog and not source.removed else None,
         removed=source.removed,
         prune_on_removal=source.prune_on_removal,
     )

@@ -72,10 +72,11 @@ def declare_policy(
     """Decide what a rollout policy says; refuse one that could never run."""
     ids.dns_label(name, "rollout policy")
     names = [stage.name for stage in spec.stages]
-    if len(set(names)) < len(names) or set(names) & {stages.INHERITED, stages.REST}:
-        raise rejections.Invalid(
-            f"rollout policy {name!r}: stage names must differ, and 'inherited' and 'rest' are taken"
-        )
+    if len(set(names)) < len(names) or set(names) & stages.RESERVED:
+        taken = ", ".join(sorted(stages.RESERVED))
+        raise rejections.Invalid(f"rollout policy {name!r}: stage names must differ, and these are taken: {taken}")
+    if any(stage.limit < 0 for stage in spec.stages):
+        raise rejections.Invalid(f"rollout policy {name!r}: the limit of a stage cannot be negative")
     for limit in (spec.max_concurrency, *(stage.max_concurrency for stage in spec.stages)):
         stages.concurrency(limit, 1)
     if spec.max_failures < 0 or spec.progress_deadline_s <= 0:

@@ -42,6 +42,11 @@ def change(
     )
 
 
+def either(one: Change, other: Change) -> Change:
+    """What one or the other changes, for a cluster that comes to one catalog from two: its last, and the base."""
+    return Change(changed={**one.changed, **other.changed}, removed=one.removed | other.removed)
+
+
 def verdict(expected: Change, seen: observed.Observed, standing: Standing) -> rollouts.Verdict | None:
     """Healthy with the revision, failed with a reason, or None: still under way."""
     for bundle in expected.changed:

@@ -14,6 +14,12 @@ from protocol.events import rollouts as events
 JOINING = "joining"
 """The stage of clusters that come after the completion; they take no slot."""
 
+LATE = "late"
+"""The stage of clusters that get the revision after its completion, under the cap of the last stage."""
+
+INHERITED = "inherited"
+"""The first stage: whom the rollout before left in flight or failed."""
+
 HISTORY_MAX = 50
 """Rollouts of one source that are remembered with their outcome; the log has them all."""
 
@@ -53,6 +59,8 @@ class Rollout(msgspec.Struct, frozen=True, rename="camel"):
     stages: tuple[Stage, ...] = ()
     in_flight: dict[ids.ClusterId, str] = {}
     """Admitted and not settled, with the time of admission."""
+    replaced: dict[ids.ClusterId, Digest] = {}
+    """What admitted clusters had before, where that is not the base: they are judged by what changed for them."""
     ghosts: dict[ids.ClusterId, str] = {}
     """Left in flight by the rollout before, not yet given this revision; each keeps its slot."""
     deferred: frozenset[ids.ClusterId] = frozenset()
@@ -60,6 +68,11 @@ class Rollout(msgspec.Struct, frozen=True, rename="camel"):
     failed: dict[ids.ClusterId, str] = {}
     joined: frozenset[ids.ClusterId] = frozenset()
     """Got the last completed revision while this one was on its way."""
+
+    @property
+    def planned(self) -> frozenset[ids.ClusterId]:
+        """The clusters of all stages."""
+        return frozenset(cluster for stage in self.stages for cluster in stage.clusters)
 
 
 class Summary(msgspec.Struct, frozen=True, rename="camel"):
@@ -90,25 +103,41 @@ def initial(source: ids.SourceName) -> State:
     return State(source=source)
 
 
-def inherited(state: State) -> frozenset[ids.ClusterId]:
-    """Whom a rollout that starts now takes over: left in flight or failed, by a rollout that is not complete."""
+def inherited(state: State, online: frozenset[ids.ClusterId]) -> frozenset[ids.ClusterId]:
+    """Whom a rollout that starts now takes over: left in flight, or failed and not put right by a rollout since.
+
+    A failed cluster that is offline is left to its ordinary stage: it would be deferred, and alone in the first stage
+    it would keep the fix from everybody else. One in flight cannot be left: it has a slot.
+    """
     current = state.current
-    if current is None or current.phase is Phase.COMPLETED:
+    if current is None:
         return frozenset()
-    return frozenset(current.in_flight) | frozenset(current.ghosts) | frozenset(current.failed)
+    flying = frozenset(current.in_flight) | frozenset(current.ghosts)
+    if current.phase is Phase.COMPLETED:
+        return flying
+    taken_over = {cluster for stage in current.stages if stage.name == INHERITED for cluster in stage.clusters}
+    broken = (taken_over - current.succeeded) | set(current.failed)
+    return flying | (broken & online)
+
+
+def forgotten(state: State) -> State:
+    """The source was removed: no cluster has anything of it, and one of the same name begins anew."""
+    history = state.history if state.current is None else _remembered(state, superseded=False)
+    return State(source=state.source, history=history)
 
 
 def evolve(state: State, event: events.Event) -> State:
     """The rollouts of a source after one more fact."""
-    match event:
-        case events.RolloutStarted():
-            return _started(state, event)
-        case events.ClustersAdmitted():
-            return _admitted(state, event)
-        case events.RolloutCompleted():
-            return _completed(state, event)
+    if isinstance(event, events.RolloutStarted):
+        return _started(state, event)
     current = state.current
-    assert current is not None, f"{type(event).__name__} before RolloutStarted"
+    if current is None:
+        # Another hub's word on a rollout whose source was removed meanwhile: there is nothing left that it is about.
+        return state
+    if isinstance(event, events.ClustersAdmitted):
+        return _admitted(state, current, event)
+    if isinstance(event, events.RolloutCompleted):
+        return _completed(state, current, event)
     change = msgspec.structs.replace
     match event:
         case events.StagePlanned():
@@ -128,7 +157,7 @@ def evolve(state: State, event: events.Event) -> State:
         case events.RolloutResumed():
             current = change(current, phase=Phase.RUNNING)
         case events.RolloutRetried():
-            current = _retried(current, event.at)
+            current = _retried(current)
         case events.RolloutAborted():
             current = change(current, phase=Phase.ABORTED)
     return change(state, current=current)
@@ -139,7 +168,7 @@ def _started(state: State, event: events.RolloutStarted) -> State:
     history = state.history
     ghosts: dict[ids.ClusterId, str] = {}
     if before is not None:
-        history = (*history, _summary(before, superseded=bool(event.supersedes)))[-HISTORY_MAX:]
+        history = _remembered(state, superseded=bool(event.supersedes))
         ghosts = {**before.ghosts, **before.in_flight}
     rollout = Rollout(
         id=event.rollout,
@@ -152,14 +181,17 @@ def _started(state: State, event: events.RolloutStarted) -> State:
     return msgspec.structs.replace(state, current=rollout, history=history)
 
 
-def _summary(rollout: Rollout, *, superseded: bool) -> Summary:
-    return Summary(
-        id=rollout.id,
-        revision=rollout.revision,
-        phase=Phase.SUPERSEDED if superseded else rollout.phase,
-        succeeded=len(rollout.succeeded),
-        failed=len(rollout.failed),
+def _remembered(state: State, *, superseded: bool) -> tuple[Summary, ...]:
+    over = state.current
+    assert over is not None, "there is no rollout to remember"
+    summary = Summary(
+        id=over.id,
+        revision=over.revision,
+        phase=Phase.SUPERSEDED if superseded else over.phase,
+        succeeded=len(over.succeeded),
+        failed=len(over.failed),
     )
+    return (*state.history, summary)[-HISTORY_MAX:]
 
 
 def _planned(stages: tuple[Stage, ...], planned: events.PlannedStage) -> tuple[Stage, ...]:
@@ -179,21 +211,22 @@ def _marked(stages: tuple[Stage, ...], name: str, **marks: bool) -> tuple[Stage,
     return tuple(msgspec.structs.replace(stage, **marks) if stage.name == name else stage for stage in stages)
 
 
-def _admitted(state: State, event: events.ClustersAdmitted) -> State:
-    current = state.current
-    assert current is not None, "ClustersAdmitted before RolloutStarted"
+def _admitted(state: State, current: Rollout, event: events.ClustersAdmitted) -> State:
     admitted = frozenset(event.clusters)
-    assigned = {**state.assigned, **dict.fromkeys(event.clusters, event.catalog)}
     if event.rollout != current.id:
         current = msgspec.structs.replace(current, joined=current.joined | admitted)
     elif event.stage != JOINING:
+        usual = (NO_DIGEST, current.base, event.catalog)
+        before = {cluster: state.assigned.get(cluster, NO_DIGEST) for cluster in event.clusters}
         current = msgspec.structs.replace(
             current,
             in_flight={**current.in_flight, **dict.fromkeys(event.clusters, event.at)},
+            replaced={**current.replaced, **{cluster: had for cluster, had in before.items() if had not in usual}},
             ghosts=_without(current.ghosts, admitted),
             deferred=current.deferred - admitted,
             joined=current.joined - admitted,
         )
+    assigned = {**state.assigned, **dict.fromkeys(event.clusters, event.catalog)}
     return msgspec.structs.replace(state, current=current, assigned=assigned)
 
 
@@ -206,27 +239,27 @@ def _settled(current: Rollout, event: events.ClustersSettled) -> Rollout:
         ghosts=_without(current.ghosts, over),
         succeeded=current.succeeded | frozenset(event.succeeded),
         failed={**_without(current.failed, frozenset(event.succeeded)), **failed},
-        deferred=current.deferred | frozenset(event.withdrawn),
+        # Whom the revision does not concern leaves only its slot.
+        deferred=current.deferred | (frozenset(event.withdrawn) & (current.planned | frozenset(current.in_flight))),
     )
 
 
-def _retried(current: Rollout, at: str) -> Rollout:
-    # A failed cluster has the revision already: it is in flight again, and its deadline begins anew.
-    phase = Phase.RUNNING if current.phase is Phase.HALTED else current.phase
+def _retried(current: Rollout) -> Rollout:
+    # They wait again, and are given the revision again under the cap: after the completion, as all that come late.
+    late = frozenset(current.failed) if current.phase is Phase.COMPLETED else frozenset[ids.ClusterId]()
     return msgspec.structs.replace(
         current,
-        phase=phase,
+        phase=Phase.RUNNING if current.phase is Phase.HALTED else current.phase,
         halted="",
         failed={},
-        in_flight={**current.in_flight, **dict.fromkeys(current.failed, at)},
+        deferred=current.deferred | late,
     )
 
 
-def _completed(state: State, event: events.RolloutCompleted) -> State:
-    current = state.current
-    assert current is not None, "RolloutCompleted before RolloutStarted"
-    planned = frozenset(cluster for stage in current.stages for cluster in stage.clusters)
-    behind = planned - current.succeeded - frozenset(current.failed)
+def _completed(state: State, current: Rollout, event: events.RolloutCompleted) -> State:
+    never_given = {cluster for cluster in current.failed if state.assigned.get(cluster) != event.catalog}
+    judged = current.succeeded | frozenset(current.failed)
+    behind = ((current.planned | current.deferred) - judged) | never_given
     # Whom the revision did not touch holds it already; only the pointer moves.
     untouched = frozenset(state.assigned) - behind - current.joined
     return msgspec.structs.replace(

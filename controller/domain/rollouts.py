@@ -7,8 +7,11 @@ The rules (I10):
   admitted when it is heard and the rollout is complete, under the same cap.
 - A cluster that falls silent after it was given the revision keeps its slot until the progress deadline, then failed.
 - A rollout that supersedes another begins with the clusters that one left in flight or failed; those in flight keep
-  their slots until then, and until all of them are settled nobody else is admitted.
-- A stage in which no cluster succeeded is not done; such a stage takes its own deferred clusters as they are heard.
+  their slots until then, and until all of them are settled nobody else is admitted. One of them that is silent is not
+  given the new revision, so that a row of commits does not put its deadline off.
+- A stage in which no cluster succeeded is not done; such a stage takes its own deferred clusters as they are heard. A
+  suspended cluster counts as deferred: a canary that is taken out must not let its revision through to all others.
+- A retry makes failed clusters wait again; they are given the revision again, under the cap.
 
 Which bundles a cluster is judged by, and how, is not known here: verdicts come in as facts.
 """
@@ -27,6 +30,8 @@ from protocol.events import rollouts as events
 
 T = TypeVar("T")
 
+_OVER = (rollout_state.Phase.COMPLETED, rollout_state.Phase.ABORTED)
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """How a cluster in flight is doing: failed with a reason, or else healthy."""
@@ -44,6 +49,11 @@ class Facts(msgspec.Struct, frozen=True):
     """Of clusters in flight that are done; who is not in it is still under way."""
     absent: frozenset[ids.ClusterId] = frozenset()
     """Removed or suspended."""
+    removed: frozenset[ids.ClusterId] = frozenset()
+    """Those of the absent that will not come back by themselves."""
+    outside: tuple[ids.ClusterId, ...] = ()
+    """In no stage, given something else before, and the revision changes something for them: suspended when it was
+    planned, or placed otherwise since. Asked for once all stages are done."""
     joining: tuple[ids.ClusterId, ...] = ()
     """Online, placed, and never given anything of this source."""
 
@@ -63,7 +73,7 @@ def start(state: rollout_state.State, command: Start) -> tuple[events.Event, ...
     current = state.current
     if current is not None and current.catalog == command.catalog:
         return ()
-    running = current is not None and current.phase not in (rollout_state.Phase.COMPLETED, rollout_state.Phase.ABORTED)
+    running = current is not None and current.phase not in _OVER
     started = events.RolloutStarted(
         source=state.source,
         rollout=command.rollout,
@@ -102,7 +112,7 @@ def advance(state: rollout_state.State, facts: Facts) -> tuple[events.Event, ...
 
 
 def _settle(state: rollout_state.State, current: rollout_state.Rollout, facts: Facts) -> tuple[events.Event, ...]:
-    planned = {cluster for stage in current.stages for cluster in stage.clusters}
+    planned = current.planned
     succeeded: list[ids.ClusterId] = []
     failed: list[events.ClusterFailure] = []
     withdrawn: list[ids.ClusterId] = []
@@ -128,14 +138,16 @@ def _settle(state: rollout_state.State, current: rollout_state.Rollout, facts: F
 
 
 def _failure(cluster: ids.ClusterId, since: str, current: rollout_state.Rollout, facts: Facts) -> str:
-    """Why the cluster has failed; empty: it has not. A ghost's verdict would speak of another revision."""
-    verdict = facts.verdicts.get(cluster) if cluster in current.in_flight else None
-    if verdict is not None:
-        return verdict.failure
-    if not _overdue(since, current.policy, facts.at):
+    """Why the cluster has failed; empty: it has not.
+
+    A ghost's verdict would speak of another revision: one that is heard only waits for this one, as after a pause.
+    """
+    heard, flying = cluster in facts.online, cluster in current.in_flight
+    if flying and cluster in facts.verdicts:
+        return facts.verdicts[cluster].failure
+    if not _overdue(since, current.policy, facts.at) or (heard and not flying):
         return ""
-    silent = "" if cluster in facts.online else ", and silent"
-    return f"not healthy within {current.policy.progress_deadline_s:g} s{silent}"
+    return f"not healthy within {current.policy.progress_deadline_s:g} s{'' if heard else ', and silent'}"
 
 
 def _run(state: rollout_state.State, current: rollout_state.Rollout, facts: Facts) -> tuple[events.Event, ...]:
@@ -145,35 +157,31 @@ def _run(state: rollout_state.State, current: rollout_state.Rollout, facts: Fact
         return (events.RolloutHalted(source=state.source, rollout=current.id, reason=reason),)
     stage = next((stage for stage in current.stages if not stage.completed), None)
     if stage is None:
-        return (events.RolloutCompleted(source=state.source, rollout=current.id, catalog=current.catalog),)
+        return _complete(state, current, facts)
     if not stage.started:
         return (events.StageStarted(source=state.source, rollout=current.id, stage=stage.name),)
-    return _defer(state, current, facts) or _fill(state, current, facts) or _finish(state, current, facts)
+    return _put_off(state, current, facts) or _fill(state, current, facts) or _finish(state, current, facts)
 
 
-def _defer(state: rollout_state.State, current: rollout_state.Rollout, facts: Facts) -> tuple[events.Event, ...]:
-    stage = _stage(current)
-    offline = [
-        cluster
-        for cluster in _waiting(current, stage, facts)
-        if cluster not in facts.online and cluster not in current.ghosts
-    ]
-    return tuple(
-        events.ClustersDeferred(
-            source=state.source, rollout=current.id, stage=stage.name, clusters=part,
-            reports_sequence=facts.reports_sequence,
-        )
-        for part in _chunks(offline)
-    )  # fmt: skip
+def _complete(state: rollout_state.State, current: rollout_state.Rollout, facts: Facts) -> tuple[events.Event, ...]:
+    """The pointer of every cluster that is not behind moves at the completion: first say who is."""
+    outside = [c for c in facts.outside if c not in current.planned and c not in current.deferred]
+    completed = events.RolloutCompleted(source=state.source, rollout=current.id, catalog=current.catalog)
+    return _defer(state, current, facts, stage=rollout_state.LATE, clusters=outside) or (completed,)
+
+
+def _put_off(state: rollout_state.State, current: rollout_state.Rollout, facts: Facts) -> tuple[events.Event, ...]:
+    offline = [c for c in _waiting(current, facts) if c not in facts.online and c not in current.ghosts]
+    return _defer(state, current, facts, stage=_stage(current).name, clusters=offline)
 
 
 def _fill(state: rollout_state.State, current: rollout_state.Rollout, facts: Facts) -> tuple[events.Event, ...]:
     stage = _stage(current)
-    waiting = _waiting(current, stage, facts)
+    waiting = _waiting(current, facts)
     if not waiting and not _has_success(current, stage):
-        waiting = [c for c in stage.clusters if c in current.deferred and c in facts.online]
-    # A ghost has its slot already: giving it the new revision costs none.
-    ghosts = [cluster for cluster in waiting if cluster in current.ghosts]
+        waiting = [c for c in stage.clusters if c in current.deferred & facts.online and c not in facts.absent]
+    # A ghost has its slot already: giving it the new revision costs none. A silent one runs into its deadline.
+    ghosts = [cluster for cluster in waiting if cluster in current.ghosts and cluster in facts.online]
     free = max(0, stage.max_concurrency - len(current.in_flight) - len(current.ghosts))
     others = [cluster for cluster in waiting if cluster not in current.ghosts][:free]
     return _admit(state, current, facts, stage=stage.name, clusters=ghosts + others)
@@ -181,10 +189,9 @@ def _fill(state: rollout_state.State, current: rollout_state.Rollout, facts: Fac
 
 def _finish(state: rollout_state.State, current: rollout_state.Rollout, facts: Facts) -> tuple[events.Event, ...]:
     stage = _stage(current)
-    flying = any(cluster in current.in_flight or cluster in current.ghosts for cluster in stage.clusters)
-    if flying or _waiting(current, stage, facts):
+    if current.in_flight or current.ghosts or _waiting(current, facts):
         return ()
-    present = [cluster for cluster in stage.clusters if cluster not in facts.absent]
+    present = [cluster for cluster in stage.clusters if cluster not in facts.removed]
     if not present or _has_success(current, stage):
         return (events.StageCompleted(source=state.source, rollout=current.id, stage=stage.name),)
     if all(cluster in current.failed for cluster in present):
@@ -200,18 +207,14 @@ def _catch_up(state: rollout_state.State, current: rollout_state.Rollout, facts:
     behind = sorted((current.deferred | current.joined) & facts.online - facts.absent)
     cap = current.stages[-1].max_concurrency if current.stages else 1
     free = max(0, cap - len(current.in_flight))
-    return _admit(state, current, facts, stage="late", clusters=behind[:free])
+    return _admit(state, current, facts, stage=rollout_state.LATE, clusters=behind[:free])
 
 
 def _join(state: rollout_state.State, current: rollout_state.Rollout, facts: Facts) -> tuple[events.Event, ...]:
     """Give the last completed revision to clusters that have nothing yet and that no stage will take."""
     if not state.completed:
         return ()
-    planned = (
-        {c for stage in current.stages for c in stage.clusters}
-        if current.phase is not rollout_state.Phase.COMPLETED
-        else set()
-    )
+    planned = current.planned if current.phase not in _OVER else frozenset()
     new = [c for c in facts.joining if c not in planned and c not in state.assigned and c not in facts.absent]
     return tuple(
         events.ClustersAdmitted(
@@ -259,7 +262,7 @@ def retry(state: rollout_state.State, at: datetime.datetime) -> tuple[events.Eve
 
 def _unfinished(state: rollout_state.State) -> rollout_state.Rollout:
     current = state.current
-    if current is None or current.phase in (rollout_state.Phase.COMPLETED, rollout_state.Phase.ABORTED):
+    if current is None or current.phase in _OVER:
         raise rejections.Invalid(f"source {state.source}: no rollout is on its way")
     return current
 
@@ -268,9 +271,12 @@ def _stage(current: rollout_state.Rollout) -> rollout_state.Stage:
     return next(stage for stage in current.stages if not stage.completed)
 
 
-def _waiting(current: rollout_state.Rollout, stage: rollout_state.Stage, facts: Facts) -> list[ids.ClusterId]:
+def _waiting(current: rollout_state.Rollout, facts: Facts) -> list[ids.ClusterId]:
+    """Of the stages whose turn has come: in those that are done, only a retry makes a cluster wait again."""
     return [
         cluster
+        for stage in current.stages
+        if stage.started
         for cluster in stage.clusters
         if cluster not in current.in_flight
         and cluster not in current.succeeded
@@ -301,6 +307,23 @@ def _admit(
         events.ClustersAdmitted(
             source=state.source, rollout=current.id, stage=stage, catalog=current.catalog, clusters=part,
             at=facts.at.isoformat(), reports_sequence=facts.reports_sequence,
+        )
+        for part in _chunks(clusters)
+    )  # fmt: skip
+
+
+def _defer(
+    state: rollout_state.State,
+    current: rollout_state.Rollout,
+    facts: Facts,
+    *,
+    stage: str,
+    clusters: list[ids.ClusterId],
+) -> tuple[events.Event, ...]:
+    return tuple(
+        events.ClustersDeferred(
+            source=state.source, rollout=current.id, stage=stage, clusters=part,
+            reports_sequence=facts.reports_sequence,
         )
         for part in _chunks(clusters)
     )  # fmt: skip

@@ -9,14 +9,17 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from controller.domain import placements, rejections
+from controller.domain import placements, rejections, rollout_state
 from controller.domain.clusters import Cluster
 from protocol import ids, naming, selectors, specs
 from protocol.events.rollouts import PlannedStage
 
-INHERITED = "inherited"
+INHERITED = rollout_state.INHERITED
 CANARY = "canary"
 REST = "rest"
+
+RESERVED = frozenset({INHERITED, REST, rollout_state.JOINING, rollout_state.LATE})
+"""Names that mean something by themselves: a policy's stage may not have them."""
 
 
 class Situation(msgspec.Struct, frozen=True):

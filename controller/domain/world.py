@@ -93,6 +93,9 @@ class World:
     def _evolve(self, event: log.Event) -> None:
         if isinstance(event, source_events.Event):
             self.sources[event.name] = sources.evolve(self.sources.get(event.name), event)
+            if isinstance(event, source_events.SourceRemoved):
+                # Else a source that is added under the same name would bring back what the old one said last.
+                self.rollouts[event.name] = rollout_state.forgotten(self.rollout(event.name))
         elif isinstance(event, cluster_events.Event):
             self.clusters[event.cluster] = clusters.evolve(self.clusters.get(event.cluster), event)
         elif isinstance(event, rollout_events.Event):

@@ -2,7 +2,7 @@
 
 import structlog
 
-from controller import errors, runtime
+from controller import errors, runtime, transact
 from controller.domain import (
     assignments,
     catalogs,
@@ -19,7 +19,7 @@ from controller.domain import (
 )
 from controller.domain.world import World
 from controller.reactors import publishing
-from protocol import ids, sealing
+from protocol import canonical, ids, sealing
 from protocol.events import log
 from protocol.events import rollouts as events
 
@@ -75,6 +75,8 @@ class Rolling:
             current = world.sources[source.name]
             if current.catalog != source.catalog or current.suspended or current.removed:
                 return ()
+            if not self._has_catalogs(world):
+                return ()
             started = rollouts.start(world.rollout(source.name), self._command(world, current, catalog))
             if not started:
                 return ()
@@ -83,11 +85,12 @@ class Rolling:
             cause = debts.Cause(topic=begun.rollout, source=source.name, revision=begun.revision)
             return (*started, *losses.foreseen(world, cause, list(what_if.values()), at))
 
-        await self._shared.transactor.run(decide, by=BY, cause=str(source.revision))
+        await self._run(source.name, decide, cause=str(source.revision))
 
     def _command(self, world: World, source: sources.Source, catalog: catalogs.Catalog) -> rollouts.Start:
         state = world.rollout(source.name)
-        inherited = rollout_state.inherited(state)
+        online = self._shared.online()
+        inherited = rollout_state.inherited(state, online)
         groups = dict(fleet.group_selectors(world.fleet))
         affected = tuple(
             cluster
@@ -96,9 +99,7 @@ class Rolling:
             and (self._is_affected(state, source, catalog, cluster, groups) or cluster.id in inherited)
         )
         policy = fleet.policy(world.fleet, source.spec.rollout_policy)
-        situation = stages.Situation(
-            affected=affected, online=self._shared.online(), groups=groups, inherited=inherited
-        )
+        situation = stages.Situation(affected=affected, online=online, groups=groups, inherited=inherited)
         return rollouts.Start(
             # The number of the event keeps ids apart when a commit is rolled out twice.
             rollout=ids.RolloutId(f"{source.name}-{world.log_head.sequence + 1}"),
@@ -121,17 +122,29 @@ class Rolling:
         return judging.is_affected(judging.change(before, catalog, source.spec, cluster, groups))
 
     async def _step(self, source: ids.SourceName) -> bool:
-        facts = self._facts(self._shared.world, source)
-        written = await self._shared.transactor.run(
-            lambda world: rollouts.advance(world.rollout(source), facts), by=BY, cause="observed"
-        )
+        def decide(world: World) -> tuple[log.Event, ...]:
+            present = world.sources[source]
+            if present.suspended or present.removed or not self._has_catalogs(world):
+                return ()
+            return rollouts.advance(world.rollout(source), self._facts(world, present))
+
+        written = await self._run(source, decide, cause="observed")
         for record in written:
             if isinstance(record.event, events.RolloutHalted):
                 logger.error("rollout halted", rollout=record.event.rollout, reason=record.event.reason)
         return bool(written)
 
-    def _facts(self, world: World, name: ids.SourceName) -> rollouts.Facts:
-        source, state = world.sources[name], world.rollout(name)
+    def _has_catalogs(self, world: World) -> bool:
+        """Not what another hub gave just now, as seen after a lost race: then the next look fetches it."""
+        return assignments.catalog_digests(world) <= self._shared.library.catalogs.keys()
+
+    async def _run(self, source: ids.SourceName, decide: transact.Decide, *, cause: str) -> tuple[log.Record, ...]:
+        # Another hub may remove the source while this one decides about its rollout.
+        reads = assignments.read_for_rollout(source)
+        return await self._shared.transactor.run(decide, by=BY, cause=cause, reads=lambda _world: reads)
+
+    def _facts(self, world: World, source: sources.Source) -> rollouts.Facts:
+        state = world.rollout(source.name)
         online = self._shared.online()
         groups = dict(fleet.group_selectors(world.fleet))
         absent = frozenset(cluster.id for cluster in world.clusters.values() if not clusters.active(cluster))
@@ -149,7 +162,24 @@ class Rolling:
             reports_sequence=self._shared.reports_sequence,
             verdicts=self._verdicts(world, source, groups),
             absent=absent,
+            removed=frozenset(cluster.id for cluster in world.clusters.values() if cluster.removed),
+            outside=self._outside(world, source, groups),
             joining=joining,
+        )
+
+    def _outside(self, world: World, source: sources.Source, groups: placements.Groups) -> tuple[ids.ClusterId, ...]:
+        """Whom the completion must not take for untouched; looked for only when it is next."""
+        state = world.rollout(source.name)
+        current = state.current
+        if current is None or not all(stage.completed for stage in current.stages):
+            return ()
+        catalog = self._shared.library.catalogs[current.catalog]
+        return tuple(
+            cluster
+            for cluster, given in sorted(state.assigned.items())
+            if given != current.catalog
+            and cluster not in current.planned
+            and self._is_affected(state, source, catalog, world.clusters[cluster], groups)
         )
 
     def _verdicts(
@@ -165,8 +195,13 @@ class Rolling:
             publication = self._shared.publication(cluster)
             if publication.given.get(source.name) != current.catalog:
                 continue
+            expected = judging.change(base, new, source.spec, world.clusters[cluster], groups)
+            had = shelf.get(current.replaced.get(cluster, canonical.NO_DIGEST))
+            if had is not None:
+                change = judging.change(had, new, source.spec, world.clusters[cluster], groups)
+                expected = judging.either(expected, change)
             verdict = judging.verdict(
-                judging.change(base, new, source.spec, world.clusters[cluster], groups),
+                expected,
                 self._shared.seen(cluster),
                 judging.Standing(published_root=publication.root, conflicts=publication.conflicts),
             )
