@@ -153,6 +153,8 @@ def _prune(kind: Type, value: Object, last: FieldSet, *, kept: Iterable[FieldSet
         return value
     last = merging.with_named_fields(kind, last)
     dropped = fieldsets.difference(last, merging.with_named_fields(kind, owned))
+    present = merging.with_named_fields(kind, merging.field_set(kind, value))
+    dropped = fieldsets.intersection(dropped, present)  # what was below a value that has another form now is gone
     pruned: Object = merging.remove(kind, value, dropped)
     return pruned
 

@@ -144,6 +144,20 @@ def test_what_no_schema_describes_merges_by_key(widgets: Widgets) -> None:
     assert owners(value)["two/Apply"] == {"f:spec": {"f:free": {"f:q": {".": {}, "f:t": {}}}}}
 
 
+def test_what_no_schema_describes_may_change_its_form(widgets: Widgets) -> None:
+    found = []
+    for form in ({"a": {"b": "1"}}, {"a": [1]}, {"a": "text"}, {"a": {"c": {}}}):
+        value = widgets.apply(free=form)
+        found.append((value["spec"]["free"], owners(value)["one/Apply"]["f:spec"]["f:free"]["f:a"]))
+
+    assert found == [
+        ({"a": {"b": "1"}}, {".": {}, "f:b": {}}),
+        ({"a": [1]}, {}),
+        ({"a": "text"}, {}),
+        ({"a": {"c": {}}}, {".": {}, "f:c": {}}),
+    ]
+
+
 def test_a_dropped_struct_goes_whole(widgets: Widgets) -> None:
     widgets.apply(nested={"deep": "1"}, mode="fast")
 
