@@ -1,6 +1,7 @@
 """The fleet as a whole: health of the hub, overview, bundles, configuration documents, and the way out of recovery."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from aiohttp import web
@@ -80,7 +81,8 @@ async def bundle_show(request: web.Request) -> web.Response:
 
 async def apply(request: web.Request) -> web.Response:
     hub, asked = request.app[requests.HUB], await requests.body(request, Apply)
-    given = [one for file in asked.files for one in reading.parse(file.name, file.text.encode())]
+    # Megabytes of YAML take seconds: the hub goes on with its work meanwhile.
+    given = await asyncio.to_thread(_declared, asked.files)
     if not given:
         raise problems.ProblemError(422, "invalid", "the files declare nothing")
     if asked.dry_run:
@@ -104,6 +106,10 @@ async def recover(request: web.Request) -> web.Response:
         lambda world: fleet.recover(world.fleet, asked.reason), by=request[requests.BY], cause="recover"
     )
     return requests.answer(overview.overview(requests.looking(request), hub.problems()))
+
+
+def _declared(files: Sequence[File]) -> list[documents.Document]:
+    return [one for file in files for one in reading.parse(file.name, file.text.encode())]
 
 
 def _outcome(change: declarations.Change, action: declarations.Action, issued: Issued) -> Outcome:

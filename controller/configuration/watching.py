@@ -28,7 +28,11 @@ class Configuration:
         self._path = path
         self._transactor = transactor
         self._accounts = accounts
-        self._seen: Sequence[documents.Document] | None = None
+        self._seen = b""
+        """Fingerprint of the files at the last look."""
+        self._read = b""
+        """Fingerprint of the files that `_declared` was read from."""
+        self._declared: Sequence[documents.Document] = ()
         self.agent_keys: dict[str, str] = {}
         """The public keys that the file names for clusters' agents, by the cluster's name."""
         self.problem = ""
@@ -43,17 +47,26 @@ class Configuration:
     async def look(self) -> int:
         """Read the file and make it true if the look before saw the same; return how many events that took."""
         try:
-            found = await asyncio.to_thread(reading.read, self._path)
-            before, self._seen = self._seen, found
-            if before is not None and before != found:
+            if not await self._refreshed():
                 return 0
-            count = await applying.reconcile(self._transactor, self._accounts, found, origin=self._path.name)
+            count = await applying.reconcile(self._transactor, self._accounts, self._declared, origin=self._path.name)
         except (errors.HubError, rejections.Rejection, transact.ContendedError, records.StoreError) as error:
             self._report(str(error))
             return 0
-        self.agent_keys = _agent_keys(found)
+        self.agent_keys = _agent_keys(self._declared)
         self._report("")
         return count
+
+    async def _refreshed(self) -> bool:
+        """Is what was read what stands there? What is declared is only read anew when the files changed."""
+        found = await asyncio.to_thread(reading.contents, self._path)
+        before, self._seen = self._seen, reading.fingerprint(found)
+        if before and before != self._seen:
+            return False
+        if self._read != self._seen:
+            self._declared = await asyncio.to_thread(reading.declared, found)
+            self._read = self._seen
+        return True
 
     def _report(self, problem: str) -> None:
         if problem and problem != self.problem:

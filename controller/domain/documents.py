@@ -158,7 +158,8 @@ def _reason(text: str, field: str) -> str:
         return f"{_join(where, unknown[1])}: there is no such field"
     if missing is not None:
         return f"{_join(where, missing[1])}: the field is missing"
-    return f"{where.removeprefix('.') or 'document'}: {message[:1].lower()}{message[1:]}"
+    hint = " (quote it)" if message.startswith("Expected `str`, got `bool`") else ""
+    return f"{where.removeprefix('.') or 'document'}: {message[:1].lower()}{message[1:]}{hint}"
 
 
 def _join(where: str, field: str) -> str:
