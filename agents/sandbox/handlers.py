@@ -29,7 +29,9 @@ from agents.sandbox.commits import Options, Written
 from agents.sandbox.schema import Json, Object
 
 JSON = "application/json"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 MANAGER_MAX = 128  # the real server's bound on a field manager's name
+_DOORS = ("", "status", "scale", "finalize")
 _HEALTH = (["healthz"], ["livez"], ["readyz"])
 _PATCHES: Mapping[str, Callable[[Target, Object, Json], Json]] = {
     "application/merge-patch+json": lambda _, document, patch: patches.merge_patch(document, patch),
@@ -68,6 +70,9 @@ class Handler:
             return web.Response(text="ok")
         if parts == ["sandbox", "faults"]:
             return await self._faults(request)
+        if parts == ["sandbox", "history"] and request.method == "DELETE":
+            self._cluster.store.forget()  # so that a test sees its watches told to list again
+            return answer(b"{}")
         if request.method == "GET":
             aggregated = discovery.AGGREGATED in request.headers.get("Accept", "").replace(" ", "")
             document = discovery.document(self._cluster.registry, parts, aggregated=aggregated)
@@ -101,6 +106,10 @@ class Handler:
             return answer(reads.listing(self._cluster, route.target, query, how=how))
         if verb == "watch":
             return await self._watch(request, route.target, query, how=how)
+        if route.target.subresource == "log":
+            return web.Response(text="the sandbox runs no containers\n")
+        if route.target.subresource not in _DOORS:
+            raise statuses.method_not_allowed()
         if route.target.subresource == "scale":
             return answer(store.encode(scales.scale(reads.live(self._cluster, route.target))))
         return answer(reads.get(self._cluster, route.target, how))
@@ -122,6 +131,8 @@ class Handler:
         self, request: web.BaseRequest, route: routes.Route, query: Mapping[str, str], *, verb: str, body: bytes
     ) -> web.Response:
         target = route.target
+        if request.headers.get("Content-Type", "").startswith(PROTOBUF):
+            raise statuses.unsupported_media_type(target.resource)
         if verb == "create":
             return self._create(target, bodies.decode(body), _options(request, query))
         if verb in ("delete", "deletecollection"):
@@ -129,7 +140,7 @@ class Handler:
             return answer(self._delete(route, query, asked))
         if target.subresource == "scale":
             return self._rescale(request, target, query, verb=verb, body=body)
-        if target.subresource not in ("", "status", "finalize"):
+        if target.subresource not in _DOORS:
             raise statuses.method_not_allowed()
         if verb == "update":
             written = writes.replace(self._cluster, target, bodies.decode(body), options=_options(request, query))

@@ -37,8 +37,11 @@ class Server:
         self._timers = timers
 
     def web_server(self) -> web.Server:
-        """Return the aiohttp server; it needs a running loop."""
-        return web.Server(self._handle, request_factory=_request)
+        """Return the aiohttp server; it needs a running loop.
+
+        The handler of a client that has gone is cancelled: else a watch would stay until its next event.
+        """
+        return web.Server(self._handle, request_factory=_request, handler_cancellation=True)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:

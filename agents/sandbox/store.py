@@ -145,13 +145,21 @@ class Store:
         self._history.append(event)
         self._history_bytes += len(event.record.raw)
         while len(self._history) > self._events_max or self._history_bytes > self._bytes_max:
-            oldest = self._history.popleft().record
-            self._history_bytes -= len(oldest.raw)
-            self._forgotten = oldest.version
+            self._forget_oldest()
         for wake in self._watchers.get(event.key, ()):
             wake()
         for listener in self._listeners:
             listener(event)
+
+    def forget(self) -> None:
+        """Forget all changes so far, as the real server does when it compacts: watches from before must list again."""
+        while self._history:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        oldest = self._history.popleft().record
+        self._history_bytes -= len(oldest.raw)
+        self._forgotten = oldest.version
 
     def since(self, key: Key, version: int) -> list[Event]:
         """Return a collection's changes after a version; `TooOld` when some of them are forgotten."""
@@ -167,6 +175,10 @@ class Store:
 
     def watch(self, key: Key, wake: Callable[[], None]) -> None:
         self._watchers.setdefault(key, []).append(wake)
+
+    def watching(self) -> int:
+        """Return how many watches there are."""
+        return sum(map(len, self._watchers.values()))
 
     def unwatch(self, key: Key, wake: Callable[[], None]) -> None:
         self._watchers[key].remove(wake)

@@ -253,6 +253,25 @@ def test_its_table_has_the_columns_of_the_definition(widgets: Widgets) -> None:
     assert table["rows"][0]["cells"] == ["w", 7]
 
 
+def test_a_resource_is_served_in_every_version_of_its_definition(widgets: Widgets) -> None:
+    definition = widgets.define()
+    newer = {**definition["spec"]["versions"][0], "name": "v2", "storage": False}
+    definition["spec"]["versions"] = [*definition["spec"]["versions"], newer]
+    widgets.api.apply(widgets.definition, definition)
+    widgets.apply(mode="fast")
+    path = f"{widgets.path}/w".replace("/v1/", "/v2/")
+    eventually(lambda: widgets.api.call("GET", path).code == 200)
+    read = widgets.api.get(path)
+    wanted = {**widgets.widget(mode="slow"), "apiVersion": f"{widgets.group}/v2"}
+    changed = widgets.api.apply(path, wanted).body
+    listed = widgets.api.get(widgets.path)["items"]
+
+    assert (read["apiVersion"], read["spec"]["mode"]) == (f"{widgets.group}/v2", "fast")
+    assert (changed["apiVersion"], changed["spec"]["mode"]) == (f"{widgets.group}/v2", "slow")
+    assert owners(changed) == {"one/Apply": {"f:spec": {"f:mode": {}}}}
+    assert [(item["apiVersion"], item["spec"]["mode"]) for item in listed] == [(f"{widgets.group}/v1", "slow")]
+
+
 def test_a_deleted_definition_takes_its_resources_along(widgets: Widgets) -> None:
     widgets.apply()
     deleted = widgets.api.call("DELETE", widgets.definition).body

@@ -149,8 +149,7 @@ def test_a_streamed_list_ends_with_a_bookmark(labelled: Api) -> None:
     assert events[-1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
 
 
-def test_a_version_from_the_future_of_nothing_is_too_old(api: Api) -> None:
-    """Version 1 is the first of all: a server that has forgotten it says so, one that has not begins there."""
+def test_the_first_version_of_all_is_remembered_or_too_old(api: Api) -> None:
     first = next(iter(api.watch("/api/v1/namespaces", resourceVersion="1", timeoutSeconds="2")))
 
     assert first["type"] in ("ADDED", "ERROR")
