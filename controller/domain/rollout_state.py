@@ -239,8 +239,7 @@ def _settled(current: Rollout, event: events.ClustersSettled) -> Rollout:
         ghosts=_without(current.ghosts, over),
         succeeded=current.succeeded | frozenset(event.succeeded),
         failed={**_without(current.failed, frozenset(event.succeeded)), **failed},
-        # Whom the revision does not concern leaves only its slot.
-        deferred=current.deferred | (frozenset(event.withdrawn) & (current.planned | frozenset(current.in_flight))),
+        deferred=current.deferred | frozenset(event.withdrawn),
     )
 
 

@@ -111,9 +111,7 @@ class World:
         """A restored hub does not know what the clusters have: no debts, so that what is not in Git is an orphan; and
         no revision counts as given, so that nobody is taken back to an old one before Git's present one arrives."""
         self.ledger = debts.Ledger(opened=self.ledger.opened)
-        self.rollouts = {
-            source: rollout_state.State(source=source, history=state.history) for source, state in self.rollouts.items()
-        }
+        self.rollouts = {source: rollout_state.forgotten(state) for source, state in self.rollouts.items()}
 
 
 DELETIONS_SUBJECT = subjects.log("deletions", "fleet")

@@ -149,7 +149,8 @@ def test_a_late_cluster_that_fails_keeps_the_others_from_the_revision_until_a_re
 
     assert (journey.flying(), journey.step()) == (set(), ())
     journey.take(rollouts.retry(journey.state, journey.at))
-    journey.advance().judge(HEALTHY).advance().judge(HEALTHY).advance()
+    assert names(journey, journey.advance().flying()) == {"c0"}
+    journey.judge(HEALTHY).advance().judge(HEALTHY).advance()
     assert set(journey.state.assigned.values()) == {B}
     assert (journey.current.failed, journey.current.deferred) == ({}, frozenset())
 
