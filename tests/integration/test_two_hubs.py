@@ -16,9 +16,6 @@ from tests.integration import test_kill as story
 
 pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
 
-PENDING_MAX = 1000
-"""States that one test can see."""
-
 
 async def test_two_hubs_never_give_one_generation_two_contents(tmp_path: pathlib.Path) -> None:
     async with processes.realm(tmp_path) as realm, _second_hub(realm), _watched(realm) as seen:
@@ -83,5 +80,5 @@ async def _watched(realm: processes.Realm) -> AsyncIterator[list[desired.Desired
 
     ring = keys.KeyRing(realm.hub_directory / keys.DIRECTORY)
     async with doors.opened([realm.nats_url], ring, at=bootstrap.utc_now()) as opened:
-        await opened.hub.subscribe(subjects.LIVE, receive, pending_max=PENDING_MAX)
+        await opened.hub.subscribe(subjects.LIVE, receive)
         yield seen
