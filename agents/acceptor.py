@@ -9,6 +9,7 @@ disk and is taken up again; the mark never names a state that is nowhere.
 
 import random
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
@@ -62,6 +63,8 @@ class Destination(msgspec.Struct, frozen=True):
     cluster: ids.ClusterId
     cluster_uid: str
     trusted: frozenset[str]
+    check: Callable[[], Awaitable[None]]
+    """Raises unless the API server is still that of this cluster."""
 
 
 class Acceptor:
@@ -110,6 +113,10 @@ class Acceptor:
         except codec.DecodeError as error:
             self._log.error("state on disk is unreadable", reason=str(error))
             return
+        stranger = self._stranger(candidate.state)
+        if stranger:
+            self._log.warning("state on disk is another cluster's", reason=stranger)
+            return
         match acceptance.judge(candidate.mark, self.newest):
             case Verdict.STALE:
                 self._log.warning(
@@ -157,6 +164,8 @@ class Acceptor:
                 self._refuse(reports.Refusal.UNREADABLE, str(error), candidate.mark)
                 self._give_up(candidate)
                 attempt = 0
+            except errors.AnotherCluster:
+                raise  # nothing that is in memory is true any more
             except errors.Superseded as error:
                 self._log.warning("high-water mark", reason=str(error))
                 await self._reread(candidate)
@@ -182,13 +191,14 @@ class Acceptor:
         except signing.SignatureError as error:
             raise _NotAccepted(reports.Refusal.FORGED, str(error), unknown) from error
         mark = acceptance.mark_of(state)
-        stranger = acceptance.foreign(
-            state, cluster=self._destination.cluster, cluster_uid=self._destination.cluster_uid
-        )
+        stranger = self._stranger(state)
         if stranger:
             raise _NotAccepted(reports.Refusal.FOREIGN, stranger, mark)
         record = disk.Accepted(message=message.data, traceparent=message.headers.get("traceparent", ""))
         return Candidate(signed, state, mark, record)
+
+    def _stranger(self, state: desired.DesiredState) -> str:
+        return acceptance.foreign(state, cluster=self._destination.cluster, cluster_uid=self._destination.cluster_uid)
 
     def _lacks(self, mark: Mark) -> bool:
         """Neither held nor being worked on."""
@@ -215,6 +225,7 @@ class Acceptor:
             self._boundary("verify")
             await self._disk.accept(candidate.record, used=needed)
             self._boundary("verify")
+            await self._destination.check()
             await self._raise_mark(acceptance.standing_at(candidate.state))
             self._boundary("verify")
         self.held = held
@@ -246,17 +257,25 @@ class Acceptor:
         deletions = await self._deletions(state.deletions, message.deletions)
         root = _decoded(messages.ROOT, await self._library.plain(state.root, bundles.ROOT_TAG), "root")
         await self._library.ensure((entry.index for entry in root.bundles), bundles.INDEX_TAG)
-        indexes = []
-        for entry in root.bundles:
-            index = _decoded(messages.INDEX, await self._library.plain(entry.index, bundles.INDEX_TAG), entry.bundle)
-            if index.bundle != entry.bundle:
-                raise errors.Unreadable(f"bundle {entry.bundle}: its index is that of {index.bundle}")
-            indexes.append(index)
+        known = self._known_indexes()
+        indexes = [known.get(entry.index) or await self._index(entry) for entry in root.bundles]
         manifests = {item.manifest for index in indexes for item in index.objects}
         await self._library.ensure(manifests, bundles.MANIFEST_TAG)
         held = Held(state, candidate.mark, root, tuple(indexes), deletions, candidate.record.traceparent)
         needed = {state.root, state.deletions, *(entry.index for entry in root.bundles), *manifests}
         return held, {blobs.name_of(blob) for blob in needed}
+
+    def _known_indexes(self) -> dict[Digest, bundles.BundleIndex]:
+        """Those of the held state need not be read again: what a digest names never changes."""
+        if self.held is None:
+            return {}
+        return {entry.index: index for entry, index in zip(self.held.root.bundles, self.held.indexes, strict=True)}
+
+    async def _index(self, entry: bundles.RootEntry) -> bundles.BundleIndex:
+        index = _decoded(messages.INDEX, await self._library.plain(entry.index, bundles.INDEX_TAG), entry.bundle)
+        if index.bundle != entry.bundle:
+            raise errors.Unreadable(f"bundle {entry.bundle}: its index is that of {index.bundle}")
+        return index
 
     async def _deletions(self, digest: Digest, inline: bytes) -> desired.Deletions:
         if digest == NO_DELETIONS_DIGEST:

@@ -7,6 +7,7 @@ inbox.run ─▶ acceptor.run ─▶ reconciler.run
 """
 
 import asyncio
+import functools
 import random
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,9 @@ class Agent:
         """Serve, for ever."""
         session = access.Session(self._identity.access)
         try:
-            await self._disk.open()
+            if await self._disk.open():
+                self._log.error("state on disk was damaged and is put aside")
+            self._reporter.boot = await self._disk.next_boot(int(self._around.clocks.now().timestamp() * 1e9))
             async with asyncio.TaskGroup() as tasks:
                 live = subjects.live(self._cluster)
                 tasks.create_task(self._hub.run(live, receive=self._receive, arrived=self._arrived), name="hub")
@@ -147,9 +150,11 @@ class Agent:
         around, options = self._around, self._options
         library = blobs.Library(self._disk, self._hub, fetches_max=options.blob_fetches_max)
         marks = mark_store.MarkStore(api)
+        check = functools.partial(_check, api, facts)
+        trusted = frozenset(self._identity.credentials.trusted_keys)
         store = inventory_store.InventoryStore(api, around.boundary)
         accepting = acceptor.Acceptor(
-            acceptor.Destination(self._cluster, facts.cluster_uid, frozenset(self._identity.credentials.trusted_keys)),
+            acceptor.Destination(self._cluster, facts.cluster_uid, trusted, check),
             store=self._disk,
             library=library,
             marks=marks,
@@ -168,7 +173,7 @@ class Agent:
             boundary=around.boundary,
         )
         pruner = pruning.Pruner(api, kinds, store=store, boundary=around.boundary)
-        parts = passes.Parts(api, kinds, store, marks, applier, pruner, observing.Observer(api), around.clocks)
+        parts = passes.Parts(api, kinds, store, marks, applier, pruner, observing.Observer(api), around.clocks, check)
         work = reconciler.Reconciler(
             accepting,
             passes.Cluster(parts, established_timeout_s=options.established_timeout),
@@ -231,6 +236,14 @@ class _Serving(msgspec.Struct, frozen=True):
     acceptor: acceptor.Acceptor
     inbox: inbox.Inbox
     reconciler: reconciler.Reconciler
+
+
+async def _check(api: client.Client, facts: Facts) -> None:
+    """The address of an API server outlives its cluster; nothing may be written into the next one unasked."""
+    kube_system: dict[str, Any] = await api.get(CLUSTER_PATH)
+    found = kube_system["metadata"]["uid"]
+    if found != facts.cluster_uid:
+        raise errors.AnotherCluster(f"cluster: has UID {found} now, had {facts.cluster_uid}")
 
 
 async def _facts(api: client.Client) -> Facts:

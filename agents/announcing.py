@@ -28,6 +28,7 @@ class Announcer:
         """Say everything anew at the next occasion."""
         self._said: Statuses = {}
         self._failed: Statuses = {}
+        self._adopted: frozenset[ids.ObjectId] = frozenset()
         self._orphans: tuple[reports.Orphan, ...] | None = None
         self._pruned: tuple[str, pruning.Outcome] | None = None
         self._generation = ""
@@ -52,6 +53,8 @@ class Announcer:
             for part in _parts([item for _, item in sorted(failing.items())]) or [()]:
                 make = functools.partial(reports.Failed, root=held.mark.root, bundles=part)
                 self._outbox.say(make, traceparent=traceparent)
+            # The hub takes these for how the bundles stand, so whatever differs from them is news again.
+            self._said = {**self._said, **failing}
         self._failed = failing
 
     def ready(self, held: acceptor.Held, statuses: Statuses, *, traceparent: str) -> None:
@@ -64,9 +67,11 @@ class Announcer:
             self._outbox.say(make, traceparent=traceparent)
         self._said.update({item.bundle: item for item in changed})
 
-    def adopted(self, objects: Sequence[ids.ObjectId]) -> None:
-        for part in _chunks(sorted(objects), reports.ITEMS_MAX):
+    def adopted(self, objects: frozenset[ids.ObjectId]) -> None:
+        """Objects that existed before us and are ours now, each once."""
+        for part in _chunks(sorted(objects - self._adopted), reports.ITEMS_MAX):
             self._outbox.say(functools.partial(reports.Adopted, objects=part))
+        self._adopted = objects
 
     def orphaned(self, orphans: tuple[reports.Orphan, ...]) -> None:
         """All orphans, when they are others than said; none said yet and none there is nothing to say."""

@@ -45,8 +45,6 @@ class Results(msgspec.Struct):
 
     applied: dict[ids.ObjectId, statuses.Observed]
     failures: dict[ids.ObjectId, statuses.Failure]
-    adopted: list[ids.ObjectId]
-    """As written."""
 
 
 class _Task(msgspec.Struct, frozen=True):
@@ -104,7 +102,7 @@ class Applier:
 
         Raises only where the inventory cannot be written, or the agent itself is at fault.
         """
-        results = Results({}, {}, [])
+        results = Results({}, {})
         known = [item for item in items if item.entry is not None and item.entry.uid]
         fresh = [item for item in items if item.entry is None or not item.entry.uid]
         tasks = [_known_task(item, observed.get(item.object)) for item in known]
@@ -153,8 +151,6 @@ class Applier:
             entry = msgspec.structs.replace(entry, api_version=applied.live["apiVersion"])
             if _differs(entry, self._store.entries.get(entry.object)):
                 completed.append(entry)
-            if adopted and (task.adopting or not task.uid):
-                results.adopted.append(task.wanted.written)
             results.applied[task.wanted.object] = _observed(task, applied)
         await self._store.write(inventory.Changes(put=tuple(completed)))
 

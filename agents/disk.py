@@ -26,9 +26,12 @@ NAMES_PER_QUERY = 500
 """SQLite's default limit of host parameters was once 999."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS blobs (name TEXT PRIMARY KEY, data BLOB NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS blobs (name TEXT PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS sizes (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, size INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS accepted (one INTEGER PRIMARY KEY CHECK (one = 1), record BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS boots (one INTEGER PRIMARY KEY CHECK (one = 1), boot INTEGER NOT NULL);
 """
+# The sizes stand apart, in the order in which the blobs came, so that adding them up does not read the blobs.
 
 
 class Accepted(msgspec.Struct, frozen=True, rename="camel"):
@@ -67,15 +70,20 @@ class Disk:
         return None if row is None else _decoder.decode(row[0])
 
     async def accept(self, record: Accepted, *, used: Iterable[Digest]) -> None:
-        """Record an accepted state, durably; `used` are the names of all blobs it needs. Then forget the oldest others
-        beyond the bound of the cache."""
-        names = sorted(used)
+        """Record an accepted state, durably; `used` are the names of all blobs it needs. Forget the oldest of the
+        others beyond the bound of the cache."""
+        names = frozenset(used)
         await self._run(lambda: self._accept(_encoder.encode(record), names))
+
+    async def next_boot(self, now: int) -> int:
+        """The number of this start, `now` in nanoseconds: higher than that of every start before, whatever the clock
+        says."""
+        return await self._run(lambda: self._next_boot(now))
 
     async def put(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
         """Keep sealed blobs under their names, durably."""
-        rows = [(name, data, 0) for name, data in blobs]
-        await self._run(lambda: self._put(rows))
+        kept = list(blobs)
+        await self._run(lambda: self._put(kept))
 
     async def get(self, name: Digest) -> bytes | None:
         """A sealed blob, or None."""
@@ -131,32 +139,42 @@ class Disk:
         self._db.executescript(_SCHEMA)
         self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
-    def _put(self, rows: list[tuple[Digest, bytes, int]]) -> None:
+    def _next_boot(self, now: int) -> int:
         with self._transaction():
-            self._db.executemany("INSERT OR REPLACE INTO blobs (name, data, used) VALUES (?, ?, ?)", rows)
+            row = self._db.execute("SELECT boot FROM boots").fetchone()
+            boot = max(now, row[0] + 1 if row else 0)
+            self._db.execute("INSERT OR REPLACE INTO boots (one, boot) VALUES (1, ?)", (boot,))
+        return boot
+
+    def _put(self, blobs: list[tuple[Digest, bytes]]) -> None:
+        with self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO blobs (name, data) VALUES (?, ?)", blobs)
+            sizes = [(name, len(data)) for name, data in blobs]
+            self._db.executemany("INSERT OR REPLACE INTO sizes (name, size) VALUES (?, ?)", sizes)
 
     def _drop(self, name: Digest) -> None:
         with self._transaction():
-            self._db.execute("DELETE FROM blobs WHERE name = ?", (name,))
+            self._forget([(name,)])
 
-    def _accept(self, record: bytes, names: list[Digest]) -> None:
+    def _forget(self, names: list[tuple[str]]) -> None:
+        self._db.executemany("DELETE FROM blobs WHERE name = ?", names)
+        self._db.executemany("DELETE FROM sizes WHERE name = ?", names)
+
+    def _accept(self, record: bytes, used: frozenset[Digest]) -> None:
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO accepted (one, record) VALUES (1, ?)", (record,))
-            # A counter instead of a clock: the number of accepts at which a blob was last needed.
-            newest = self._db.execute("SELECT COALESCE(MAX(used), 0) + 1 FROM blobs").fetchone()[0]
-            self._db.executemany("UPDATE blobs SET used = ? WHERE name = ?", [(newest, name) for name in names])
-            self._sweep(newest)
-
-    def _sweep(self, newest: int) -> None:
-        rows = self._db.execute(
-            "SELECT name, LENGTH(data) FROM blobs WHERE used < ? ORDER BY used DESC, name", (newest,)
-        ).fetchall()
-        total, gone = 0, []
-        for name, size in rows:
-            total += size
+            total = self._db.execute("SELECT COALESCE(SUM(size), 0) FROM sizes").fetchone()[0]
             if total > self._cache_bytes_max:
-                gone.append((name,))
-        self._db.executemany("DELETE FROM blobs WHERE name = ?", gone)
+                self._sweep(used)
+
+    def _sweep(self, used: frozenset[Digest]) -> None:
+        spare, gone = 0, []
+        for name, size in self._db.execute("SELECT name, size FROM sizes ORDER BY number DESC"):
+            if name not in used:
+                spare += size
+                if spare > self._cache_bytes_max:
+                    gone.append((name,))
+        self._forget(gone)
 
     def _get_all(self, names: list[Digest]) -> dict[Digest, bytes]:
         return dict(self._select("name, data", names))

@@ -5,7 +5,8 @@ AgentError
 │   ├── HubUnavailable   not connected, no answer in time, or nobody there to answer
 │   ├── BlobMissing      the hub does not have the blob (yet)
 │   ├── DiskFailed       the state directory cannot be read or written
-│   └── Superseded       the inventory or the high-water mark was changed by somebody else meanwhile
+│   ├── Superseded       the inventory or the high-water mark was changed by somebody else meanwhile
+│   └── AnotherCluster   the API server is another cluster's than it was
 └── Terminal             a person must do something
     ├── SetupError       the credentials, the configuration or the state directory cannot be used
     ├── Unreadable       a verified desired state, or the inventory, that does not hold together
@@ -39,6 +40,10 @@ class DiskFailed(Transient):
 
 class Superseded(Transient):
     """Somebody else changed what we were about to change."""
+
+
+class AnotherCluster(Transient):
+    """Behind the same address there is another cluster now."""
 
 
 class SetupError(Terminal):

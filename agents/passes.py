@@ -4,13 +4,13 @@ The memory is only of this boot. Without it everything is applied once more, whi
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
 
 from agents import acceptor, applying, clock, errors, inventory_store, mark_store, observing, pruning
-from agents.domain import plan, prune, statuses
+from agents.domain import inventory, plan, prune, statuses
 from agents.kube import client, discovery
 from agents.kube import errors as kube_errors
 from protocol import ids, reports
@@ -34,6 +34,8 @@ class Parts(msgspec.Struct, frozen=True):
     pruner: pruning.Pruner
     observer: observing.Observer
     clocks: clock.Clock
+    check: Callable[[], Awaitable[None]]
+    """Raises unless the API server is still that of the cluster that the agent knows."""
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -57,12 +59,11 @@ class Cluster:
         self._log = structlog.get_logger()
         self.observed: dict[ids.ObjectId, statuses.Observed] = {}
         self.failures: dict[ids.ObjectId, statuses.Failure] = {}
-        self.adopted: list[ids.ObjectId] = []
-        """Since they were last taken for a report."""
 
     async def apply(self, held: acceptor.Held, scope: Scope, *, stop: Callable[[], bool]) -> bool:
         """Apply what is due, stage by stage. False: a newer state ended the pass. Errors that concern all objects
         raise."""
+        await self._parts.check()
         await self._parts.store.ensure_read()
         self._planned = await self._plan(held)
         for stage in plan.Stage:
@@ -78,7 +79,9 @@ class Cluster:
     async def settle(self, held: acceptor.Held, *, newest: Callable[[], bool]) -> pruning.Outcome | None:
         """Carry out the named deletions; None: none is named."""
         store = self._parts.store
+        await self._parts.check()
         await store.ensure_read()
+        await self._parts.pruner.complete_strays(self._world(held))
         if not held.deletions.items and all(entry.settled is None for entry in store.entries.values()):
             return None
         if (await self._parts.marks.read()).mark != held.mark:
@@ -116,9 +119,10 @@ class Cluster:
             found[problem.bundle] = max(found.get(problem.bundle, 0.0), problem.retry_after_s)
         return found
 
-    def take_adopted(self) -> list[ids.ObjectId]:
-        taken, self.adopted = self.adopted, []
-        return taken
+    @property
+    def adopted(self) -> frozenset[ids.ObjectId]:
+        """What existed before us and is ours, as written."""
+        return frozenset(entry.written for entry in inventory.owned(self._parts.store.entries) if entry.adopted)
 
     def _world(self, held: acceptor.Held) -> prune.World:
         applied = frozenset(
@@ -184,7 +188,6 @@ class Cluster:
             self.observed[object_id] = seen
             self.failures.pop(object_id, None)
         self.failures.update(results.failures)
-        self.adopted.extend(results.adopted)
         for problem in results.failures.values():
             if problem.reason == kube_errors.NamespaceMissing.reason:
                 self._namespaces.discard(problem.object.namespace)

@@ -62,17 +62,26 @@ class Pruner:
         await self._complete_intents(judged)
         deletes = [item for item in judged.values() if isinstance(item, prune.Delete)]
         run = _Run(self._api, self._discovery, newest=newest, boundary=self._boundary)
-        try:
-            await run.survey(self._store.entries, world, observed) if deletes else None
-        except kube_errors.KubeError as error:
-            judged.update({item.deletion.debt: _held(item, error) for item in deletes})
-            deletes = []
+        if deletes:
+            await run.survey(self._store.entries, world, observed)
         for wave in prune.waves(deletes):
             settled = await run.wave(wave)
             judged.update(settled)
             await self._record(settled.values(), deletions)
         await self._record(judged.values(), deletions)
         return _outcome(judged)
+
+    async def complete_strays(self, world: prune.World) -> None:
+        """Intents that nobody wants or names any more, left by a crash: ours after all, or released."""
+        for entry in prune.strays(world, self._store.entries):
+            try:
+                live = await self._api.get(_path(entry))
+            except kube_errors.NotFound:
+                await self._store.write(inventory.Changes(remove=(entry.object,)))
+            except kube_errors.KubeError as error:
+                self._log.info("intent not resolved", object=str(entry.object), reason=str(error))
+            else:
+                await self._store.write(_resolved(entry, live))
 
     async def _complete_intents(self, judged: Judged) -> None:
         """An entry without UID is a crash between its intent and its confirmation: the object tells whether it is
@@ -124,23 +133,27 @@ class _Run:
         self._discovery = kinds
         self._newest = newest
         self._boundary = boundary
-        self._owners: dict[ids.ObjectId, tuple[str, ...]] = {}
+        self._owners: dict[ids.ObjectId, tuple[str, ...] | None] = {}
+        """UIDs of the owners of what stays; None: they could not be read."""
         self._doomed: set[str] = set()
 
     async def survey(self, entries: inventory.Inventory, world: prune.World, observed: statuses.Observations) -> None:
         """Who belongs to whom among what is ours and stays; read where no apply has shown it since the start."""
         self._doomed = set(prune.doomed(entries))
-        for entry in inventory.owned(entries):
-            if entry.claim in world.named or not entry.uid:
-                continue
-            seen = observed.get(entry.object)
-            self._owners[entry.object] = seen.owners if seen else await self._read_owners(entry)
+        staying = [entry for entry in inventory.owned(entries) if entry.uid and entry.claim not in world.named]
+        self._owners = {entry.object: observed[entry.object].owners for entry in staying if entry.object in observed}
+        unseen = [entry for entry in staying if entry.object not in observed]
+        async with asyncio.TaskGroup() as tasks:
+            reads = {entry.object: tasks.create_task(self._read_owners(entry)) for entry in unseen}
+        self._owners.update({object_id: read.result() for object_id, read in reads.items()})
 
-    async def _read_owners(self, entry: inventory.Entry) -> tuple[str, ...]:
+    async def _read_owners(self, entry: inventory.Entry) -> tuple[str, ...] | None:
         try:
             live = await self._api.get(_path(entry))
-        except (kube_errors.NotFound, kube_errors.NamespaceMissing):
-            return ()
+        except (kube_errors.NotFound, kube_errors.NotServed):
+            return ()  # the garbage collector does not find it either
+        except kube_errors.KubeError:
+            return None
         return tuple(owner["uid"] for owner in live["metadata"].get("ownerReferences") or ())
 
     async def wave(self, deletes: list[prune.Delete]) -> Judged:
@@ -192,7 +205,7 @@ class _Run:
     async def _others(self, item: prune.Delete, live: dict[str, Any]) -> list[str]:
         """What the API server or its garbage collector would delete along with the object."""
         kind = resources.kind_of(item.entry.object)
-        dependents = [str(object_id) for object_id, owners in self._owners.items() if item.entry.uid in owners]
+        dependents = prune.dependents(item.entry, self._owners)
         if kind == resources.NAMESPACE:
             collections = await self._discovery.contents()
             namespace = item.entry.object.name
@@ -200,13 +213,19 @@ class _Run:
             collections = [_instances(live)]
             namespace = ""
         else:
-            return sorted(dependents)
+            return dependents
         found = [
             (resources.GroupKind(resource.group, resource.kind), content["metadata"])
             for resource in collections
             async for content in self._api.list(resource.collection(namespace), metadata_only=True)
         ]
         return sorted({*dependents, *prune.blockers(found, self._doomed)})
+
+
+def _resolved(entry: inventory.Entry, live: dict[str, Any]) -> inventory.Changes:
+    if adoption.has_our_manager(live):
+        return inventory.Changes(put=(msgspec.structs.replace(entry, uid=live["metadata"]["uid"]),))
+    return inventory.Changes(remove=(entry.object,))
 
 
 def _instances(definition: dict[str, Any]) -> resources.Resource:

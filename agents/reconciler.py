@@ -5,6 +5,7 @@ or repeated needs no memory of that. A newer state ends a pass between two objec
 """
 
 import collections
+from collections.abc import Mapping
 
 import msgspec
 import structlog
@@ -54,6 +55,7 @@ class Reconciler:
         self._worked_through = False
         self._healthy = False
         self._pruned: pruning.Outcome | None = None
+        self._health: Mapping[ids.BundleId, object] = {}
         self.root: Digest = NO_DIGEST
         """Of the newest generation that was worked through."""
 
@@ -87,6 +89,8 @@ class Reconciler:
                 await self._cluster.watch()
             if self._worked_through:
                 self._announce(held)
+        except errors.AnotherCluster:
+            raise  # nothing that is in memory is true any more
         except (kube_errors.KubeError, errors.AgentError) as error:
             self._stumble(held, error)
 
@@ -104,13 +108,13 @@ class Reconciler:
         outcome = await self._prune(held)
         self._worked_through = True
         self.root = held.mark.root
-        self._pruned = outcome
+        changed, self._pruned = outcome != self._pruned, outcome
         done = self._clock.monotonic()
         if everything:
             self._schedule.resynced(done)
         failing = self._cluster.failing()
         self._schedule.failing(done, failing, failing)
-        self._schedule.finished(done, pending=bool(outcome and outcome.undeleted))
+        self._schedule.finished(done, pending=bool(outcome and outcome.undeleted), changed=changed)
 
     async def _apply(self, held: acceptor.Held, scope: passes.Scope) -> bool:
         with tracing.span(self._watchers.tracer, "apply", held.traceparent, self._attributes(held)) as span:
@@ -132,11 +136,13 @@ class Reconciler:
         announcer.applied(held, found, self._cluster.size, traceparent=traceparent)
         announcer.failed(held, found, traceparent=traceparent)
         announcer.ready(held, found, traceparent=traceparent)
-        announcer.adopted(self._cluster.take_adopted())
+        announcer.adopted(self._cluster.adopted)
         announcer.orphaned(self._cluster.orphans(held))
         if self._pruned is not None:
             announcer.pruned(held, self._pruned, traceparent=traceparent)
-        self._schedule.watch(self._clock.monotonic(), unhealthy=self._cluster.is_restless)
+        health = {bundle: (item.health, item.failures) for bundle, item in found.items()}
+        changed, self._health = health != self._health, health
+        self._schedule.watch(self._clock.monotonic(), unhealthy=self._cluster.is_restless, changed=changed)
         self._trace_healthy(held, found)
 
     def _trace_healthy(self, held: acceptor.Held, found: dict[ids.BundleId, reports.BundleStatus]) -> None:

@@ -51,7 +51,8 @@ class Reporter:
         self._outbox_max = outbox_max
         self._boundary = boundary
         self._number = 0
-        self._boot = int(clocks.now().timestamp() * 1e9)
+        self.boot = 0
+        """Set before the first report."""
         self._standing = acceptance.NOWHERE
         self._filled = signals.Signal()
         self._log = structlog.get_logger().bind(cluster=cluster)
@@ -66,6 +67,7 @@ class Reporter:
 
     def say(self, make: Callable[[reports.Origin], reports.Report], *, traceparent: str = "") -> None:
         """Put a report into the outbox; `make` completes it with its origin."""
+        assert self.boot, "reports come in the order of their boots"
         self._number += 1
         origin = self._origin()
         report = make(origin)
@@ -111,7 +113,7 @@ class Reporter:
     def _origin(self) -> reports.Origin:
         return reports.Origin(
             cluster=self._cluster,
-            boot=self._boot,
+            boot=self.boot,
             number=self._number,
             at=self._clock.now(),
             epoch=self._standing.mark.epoch,
@@ -122,7 +124,7 @@ class Reporter:
     def _headers(self, origin: reports.Origin, tag: str, traceparent: str) -> Mapping[str, str]:
         return envelope.to_headers(
             envelope.Envelope(
-                id=f"{self._boot}-{origin.number}",
+                id=f"{self.boot}-{origin.number}",
                 type=tag,
                 source=f"/flotilla/clusters/{self._cluster}",
                 time=origin.at,

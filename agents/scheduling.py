@@ -11,6 +11,12 @@ from protocol import ids
 
 NEVER = float("inf")
 
+GROWTH = 1.3
+"""A look every five seconds becomes one every minute after two minutes, and one every five after ten."""
+
+TIMES_MAX = 64
+"""Keeps the power from overflowing; every ceiling is reached long before."""
+
 
 class Schedule:
     """The timers of one cluster."""
@@ -26,6 +32,10 @@ class Schedule:
         self._bundles: dict[ids.BundleId, tuple[int, float]] = {}
         """Attempts so far, and the time of the next."""
         self._stumbles = 0
+        self._waits = 0
+        """Looks at pending deletions that found nothing new."""
+        self._looks = 0
+        """Looks at unhealthy objects that found nothing new."""
         self.resync_at = 0.0
         self.health_at = NEVER
         self.again_at = NEVER
@@ -41,15 +51,16 @@ class Schedule:
     def fresh(self) -> None:
         """Another desired state: what failed is tried at once."""
         self._bundles = {}
-        self._stumbles = 0
+        self._stumbles = self._waits = self._looks = 0
         self.again_at = NEVER
 
     def resynced(self, now: float) -> None:
         self.resync_at = now + retry.jittered(self._resync_s, self._chance.random())
 
-    def watch(self, now: float, *, unhealthy: bool) -> None:
-        """Look at health again soon, or not before the resync."""
-        self.health_at = now + retry.jittered(self._health_s, self._chance.random()) if unhealthy else NEVER
+    def watch(self, now: float, *, unhealthy: bool, changed: bool) -> None:
+        """Look at health again soon, less soon the longer nothing changes; or not before the resync."""
+        self._looks = 0 if changed else self._looks + 1
+        self.health_at = now + self._growing(self._looks) if unhealthy else NEVER
 
     def failing(self, now: float, bundles: Iterable[ids.BundleId], patience: Mapping[ids.BundleId, float]) -> None:
         """These bundles failed, the others did not; `patience` is what servers asked for, in seconds."""
@@ -67,10 +78,16 @@ class Schedule:
         self._bundles = {bundle: (count, max(at, self.again_at)) for bundle, (count, at) in self._bundles.items()}
         return self._stumbles
 
-    def finished(self, now: float, *, pending: bool) -> None:
+    def finished(self, now: float, *, pending: bool, changed: bool) -> None:
         """A pass came to its end; `pending` says that deletions wait for something to happen in the cluster."""
         self._stumbles = 0
-        self.again_at = now + retry.jittered(self._health_s, self._chance.random()) if pending else NEVER
+        self._waits = 0 if changed else self._waits + 1
+        self.again_at = now + self._growing(self._waits) if pending else NEVER
+
+    def _growing(self, times: int) -> float:
+        """An interval for what may change at any moment, or never: soon at first, then as seldom as a retry."""
+        interval = min(max(self._ceiling_s, self._health_s), self._health_s * GROWTH ** min(times, TIMES_MAX))
+        return retry.jittered(interval, self._chance.random())
 
     def _later(self, now: float, bundle: ids.BundleId, patience_s: float) -> tuple[int, float]:
         attempts, at = self._bundles.get(bundle, (0, now))

@@ -58,11 +58,6 @@ def assess(live: Object) -> Assessment:
     return rule(live)
 
 
-def polled(kind: resources.GroupKind) -> bool:
-    """Does the health of this kind change by itself in ways that only a rule of its own can read?"""
-    return kind in _RULES
-
-
 def selector(live: Object) -> str:
     """The label selector of a workload's pods (matchLabels only), empty where it has none."""
     labels = ((live.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}

@@ -133,15 +133,16 @@ def judge(deletion: desired.Deletion, world: World) -> Judgement:
         return Hold(deletion, "Ambiguous", f"the inventory holds it as {', '.join(str(e.object) for e in ours)}")
     if ours:
         return _judge_owned(deletion, ours[0], world)
-    for tombstone in found:
-        if tombstone.settled is not None:
-            return _repeat(deletion, tombstone, tombstone.settled)
+    if found:
+        return _repeat(deletion, found[0])
     return _judge_missing(deletion, world)
 
 
-def _repeat(deletion: desired.Deletion, entry: inventory.Entry, settled: inventory.Settled) -> Settle:
+def _repeat(deletion: desired.Deletion, tombstone: inventory.Entry) -> Settle:
     """The same debt, or a newer one for an object that never came back: the answer is the same."""
-    return Settle(deletion, settled.outcome, settled.reason, entry)
+    settled = tombstone.settled
+    assert settled is not None, "only tombstones are left"
+    return Settle(deletion, settled.outcome, settled.reason, tombstone)
 
 
 def _judge_missing(deletion: desired.Deletion, world: World) -> Judgement:
@@ -215,6 +216,29 @@ def blockers(items: Iterable[tuple[resources.GroupKind, Mapping[str, Any]]], doo
 
 def _owners(metadata: Mapping[str, Any]) -> set[str]:
     return {owner["uid"] for owner in metadata.get("ownerReferences") or ()}
+
+
+def dependents(entry: inventory.Entry, owners: Mapping[ids.ObjectId, tuple[str, ...] | None]) -> list[str]:
+    """What stays, and would be collected with this object because it belongs to it, or may for all we know.
+
+    `owners` are the UIDs of the owners of each; None: they could not be read. Owners are cluster-scoped or in the same
+    namespace.
+    """
+    return sorted(
+        str(object_id) if known is not None else f"{object_id} (its owners could not be read)"
+        for object_id, known in owners.items()
+        if (known is not None and entry.uid in known)
+        or (known is None and entry.object.namespace in ("", object_id.namespace))
+    )
+
+
+def strays(world: World, entries: inventory.Inventory) -> list[inventory.Entry]:
+    """Intents without UID that no apply and no deletion will come back to."""
+    return [
+        entry
+        for entry in inventory.owned(entries)
+        if not entry.uid and entry.object not in world.wanted and entry.claim not in world.rejected | world.named
+    ]
 
 
 def doomed(entries: inventory.Inventory) -> frozenset[str]:

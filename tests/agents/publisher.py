@@ -181,6 +181,13 @@ class Publisher:
         return await self.hear(reports.Applied, lambda report: report.origin.generation == wanted)
 
 
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel until it is true: before Python 3.12 a cancellation can be lost in `wait_for` (python/cpython#86296)."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=1)
+
+
 @contextlib.asynccontextmanager
 async def listening(publisher: Publisher) -> AsyncIterator[Publisher]:
     """A publisher that hears reports for the time of the block."""
@@ -190,4 +197,4 @@ async def listening(publisher: Publisher) -> AsyncIterator[Publisher]:
             yield publisher
         finally:
             for task in hearing:
-                task.cancel()
+                await _ended(task)

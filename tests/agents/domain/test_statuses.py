@@ -1,0 +1,126 @@
+"""From what is known of objects to the status of bundles."""
+
+from typing import Any
+
+import pytest
+
+from agents.domain import health, plan, statuses
+from protocol import ids, reports, status
+from protocol.status import Action, Health, Sync
+from tests.agents.domain import examples
+from tests.agents.domain.examples import ONE, TWO, bundle_id, config_map, index, wanted
+
+
+def seen(item: plan.Wanted, **changes: Any) -> statuses.Observed:
+    fields: dict[str, Any] = {
+        "digest": item.digest,
+        "bundle": item.bundle,
+        "uid": "u",
+        "version": "1",
+        "action": Action.UNCHANGED,
+        "assessment": health.HEALTHY,
+        **changes,
+    }
+    return statuses.Observed(**fields)
+
+
+def compose(
+    *objects: ids.ObjectId,
+    observed: dict[ids.ObjectId, statuses.Observed] | None = None,
+    failures: dict[ids.ObjectId, statuses.Failure] | None = None,
+) -> reports.BundleStatus:
+    part = index("web", *objects)
+    planned = plan.make((part,), {}, examples.KNOWN)
+    return statuses.compose(planned, [(part, TWO)], observed or {}, failures or {})[bundle_id("web")]
+
+
+def test_a_bundle_that_is_there_and_works() -> None:
+    """Synced, healthy, and how much the last apply changed."""
+    one, two = wanted(config_map("one")), wanted(config_map("two"))
+    observed = {one.object: seen(one, action=Action.CREATED), two.object: seen(two)}
+
+    assert compose(one.object, two.object, observed=observed) == reports.BundleStatus(
+        bundle=bundle_id("web"), index=TWO, sync=Sync.SYNCED, health=Health.HEALTHY, objects=2, changed=1
+    )
+
+
+def test_a_bundle_with_a_failure_is_out_of_sync() -> None:
+    """Failed applies are named first, then what is not healthy; what never came to be is missing."""
+    one, two = wanted(config_map("one")), wanted(config_map("two"))
+    waiting = health.Assessment(Health.PROGRESSING, "Waiting", "for something")
+    found = compose(
+        one.object,
+        two.object,
+        observed={one.object: seen(one, assessment=waiting)},
+        failures={two.object: statuses.failure(two, "Invalid", "no")},
+    )
+
+    assert (found.sync, found.health, found.failed) == (Sync.OUT_OF_SYNC, Health.MISSING, 1)
+    assert [(item.object.name, item.reason) for item in found.failures] == [("two", "Invalid"), ("one", "Waiting")]
+
+
+def test_a_rejected_object_counts_as_failed_and_missing() -> None:
+    """It was not even tried."""
+    found = compose(ids.ObjectId("no.such", "Thing", "web", "x"))
+
+    assert (found.sync, found.health, found.failed) == (Sync.OUT_OF_SYNC, Health.MISSING, 1)
+
+
+def test_what_was_not_tried_yet_is_unknown() -> None:
+    """Neither failed nor synced: never seen, or seen with an older manifest."""
+    one = wanted(config_map("one"))
+
+    assert compose(one.object).sync is Sync.UNKNOWN
+    assert compose(one.object, observed={one.object: seen(one, digest=TWO)}).sync is Sync.UNKNOWN
+
+
+def test_failures_are_bounded() -> None:
+    """The first twenty; the number tells the rest."""
+    objects = [config_map(f"x{number:02}") for number in range(30)]
+    failures = {item: statuses.failure(wanted(item), "Invalid", "no") for item in objects}
+    found = compose(*objects, failures=failures)
+
+    assert (found.failed, len(found.failures)) == (30, reports.FAILURES_MAX)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kept"), [("Invalid", False), ("InternalError", False), ("Forbidden", True), ("Conflict", True)]
+)
+def test_a_message_about_a_secret_is_withheld_where_it_may_quote_it(reason: str, *, kept: bool) -> None:
+    """Conflicts and refusals name fields and people, never values."""
+    secret = wanted(ids.ObjectId("", "Secret", "web", "x"), resource=examples.SECRET)
+
+    assert ("correct-horse" in statuses.failure(secret, reason, "correct-horse").message) is kept
+    assert "correct-horse" in statuses.failure(wanted(), reason, "correct-horse").message
+
+
+def test_a_message_is_bounded() -> None:
+    """Webhooks can be talkative."""
+    assert len(statuses.failure(wanted(), "Invalid", "x" * 5000).message) == reports.MESSAGE_CHARS_MAX
+
+
+def test_applied_means_this_manifest_for_this_bundle_without_a_failure() -> None:
+    """Each of the conditions alone is not enough."""
+    item = wanted()
+    good = {item.object: seen(item)}
+
+    assert statuses.is_applied(item, good, {})
+    assert not statuses.is_applied(item, {}, {})
+    assert not statuses.is_applied(item, {item.object: seen(item, digest=TWO)}, {})
+    assert not statuses.is_applied(item, {item.object: seen(item, bundle=bundle_id("other"))}, {})
+    assert not statuses.is_applied(item, good, {item.object: statuses.failure(item, "Invalid", "")})
+
+
+def test_a_blocked_bundle_is_unknown_and_says_why() -> None:
+    """The reason stands at its first object; an empty bundle has none."""
+    found = statuses.blocked(index("web", config_map("one"), config_map("two")), ONE, "Unreachable", "no route")
+
+    assert (found.sync, found.health, found.failed) == (Sync.UNKNOWN, Health.UNKNOWN, 2)
+    assert [(item.object.name, item.reason) for item in found.failures] == [("one", "Unreachable")]
+    assert statuses.blocked(index("web"), ONE, "Unreachable", "").failures == ()
+
+
+def test_the_worst_part_is_the_health_of_the_whole() -> None:
+    """And an empty bundle is healthy."""
+    assert compose().health is Health.HEALTHY
+    assert status.worst([Health.PROGRESSING, Health.DEGRADED, Health.HEALTHY]) is Health.DEGRADED
