@@ -54,3 +54,6 @@ IGNORE_RULES_MAX = 1000
 
 SETTINGS_BYTES_MAX = 256 * KIB
 """One flotilla.yaml or fleet.yaml."""
+
+CHOICES_MAX = 500
+"""Customizations of one bundle: each is tried on every cluster."""
