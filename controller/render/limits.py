@@ -60,3 +60,6 @@ VARIABLE_CHARACTERS_MAX = 400
 
 VARIABLES_BYTES_MAX = 256 * KIB
 """One file of variables."""
+
+CHOICES_MAX = 500
+"""Customizations of one bundle: each is tried on every cluster."""
