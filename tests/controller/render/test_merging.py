@@ -205,10 +205,9 @@ def test_malformed_patches_are_refused(patch: dict[str, Any], reason: str) -> No
     assert reason in caught.value.reason
 
 
-NAMES = st.sampled_from(
-    "metadata spec containers name finalizers env $patch $retainKeys labels x volumes ports containerPort"
-    " $deleteFromPrimitiveList/finalizers $setElementOrder/containers".split()
-)
+DIRECTIVES = ["$patch", "$retainKeys", "$deleteFromPrimitiveList/finalizers", "$setElementOrder/containers"]
+FIELDS = ["metadata", "spec", "containers", "name", "finalizers", "env", "labels", "volumes", "ports", "containerPort"]
+NAMES = st.sampled_from([*DIRECTIVES, *FIELDS])
 VALUES = st.recursive(
     st.sampled_from(["a", "b", "delete", "replace", "merge", 1, True, 1.5, None, ""]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
