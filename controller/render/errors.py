@@ -2,6 +2,7 @@
 
     RenderError
     ├── UnreadableError          one file: not YAML or JSON as Kubernetes reads it, with the line
+    │   ├── OverlayError         a file of an overlay that does not fit what it is laid over, with its path
     │   └── VariableError        a reference to a variable that cannot be replaced, with its place in the document
     └── SourceError              the source as a whole: its last good catalog stays
         ├── PathsError           an entry of `paths` that matches nothing, or cannot be told to
@@ -26,6 +27,15 @@ class UnreadableError(RenderError):
         self.reason = reason
         self.line = line
         """1-based; 0 where no line is to blame."""
+
+
+class OverlayError(UnreadableError):
+    """A file of an overlay that cannot be laid over the bundle's files."""
+
+    def __init__(self, path: str, reason: str, line: int = 0) -> None:
+        super().__init__(reason, line)
+        self.path = path
+        """Relative to the overlay."""
 
 
 class VariableError(UnreadableError):
