@@ -7,6 +7,7 @@ import re
 import time
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -281,6 +282,20 @@ def test_bytes_that_hold_no_reference_are_never_said_to_need_a_look_in_vain(data
         return
     if any(variables.references(document.value) for document in documents):
         assert variables.may_hold(data)
+
+
+@given(st.lists(PIECES | st.sampled_from(["a: ", "- ", "\n", "'", "{", "&x ", "*x"]), max_size=15).map("".join))
+def test_any_file_is_substituted_or_refused(text: str) -> None:
+    try:
+        documents = manifests.load("a.yaml", text.encode(), with_plain=True)
+    except errors.UnreadableError:
+        return
+    for index, document in enumerate(documents):
+        try:
+            msgspec.json.encode(variables.substitute(document.value, VALUES.get))
+        except errors.VariableError as error:
+            line = variables.line_of(text.encode(), index, place=error.place, found=error.found)
+            assert 1 <= line <= text.count("\n") + 1
 
 
 def test_variables_of_a_file_are_text_as_it_is_written() -> None:
