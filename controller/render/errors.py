@@ -2,6 +2,7 @@
 
     RenderError
     ├── UnreadableError          one file: not YAML or JSON as Kubernetes reads it, with the line
+    │   └── VariableError        a reference to a variable that cannot be replaced, with its place in the document
     └── SourceError              the source as a whole: its last good catalog stays
         ├── PathsError           an entry of `paths` that matches nothing, or cannot be told to
         ├── NoBundleError        a directory that `paths` names holds nothing to deploy
@@ -25,6 +26,17 @@ class UnreadableError(RenderError):
         self.reason = reason
         self.line = line
         """1-based; 0 where no line is to blame."""
+
+
+class VariableError(UnreadableError):
+    """A reference to a variable that cannot be replaced."""
+
+    def __init__(self, reason: str, place: tuple[str | int, ...], found: str) -> None:
+        super().__init__(reason)
+        self.place = place
+        """Keys and indexes from the document's root."""
+        self.found = found
+        """The reference as it stands there."""
 
 
 class SourceError(RenderError):

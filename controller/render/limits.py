@@ -55,5 +55,11 @@ IGNORE_RULES_MAX = 1000
 SETTINGS_BYTES_MAX = 256 * KIB
 """One flotilla.yaml or fleet.yaml."""
 
+VARIABLE_CHARACTERS_MAX = 400
+"""The name of a variable: an annotation's key, which may have 317, and what stands before it."""
+
+VARIABLES_BYTES_MAX = 256 * KIB
+"""One file of variables."""
+
 CHOICES_MAX = 500
 """Customizations of one bundle: each is tried on every cluster."""
