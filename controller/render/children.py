@@ -12,23 +12,20 @@ import os
 import pathlib
 import re
 import selectors
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
-from controller.render import errors, launcher, limits
+from controller.render import errors, launcher, limits, workplaces
 
-_WORK = "work"
-_HOME = "home"
 _CHUNK_BYTES = 256 * limits.KIB
 
 _MESSAGE_LINES = 3
@@ -73,6 +70,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str] = {}
     """Beyond PATH, HOME, TMPDIR and XDG's directories."""
     bounds: Bounds = Bounds()
+    keep: str = ""
+    """A suffix: files of this kind that it leaves in its directory are handed back."""
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -81,6 +80,8 @@ class Finished(msgspec.Struct, frozen=True):
     stdout: bytes
     stderr: str
     """The end of it, without the paths of this run."""
+    kept: Mapping[str, bytes] = {}
+    """Name → content of the files that were asked for."""
 
 
 class Sandbox:
@@ -112,8 +113,8 @@ class Sandbox:
 
     def run(self, command: Command) -> Finished:
         """Run a program to its end, and whatever it started; raise ChildError unless it ended with code 0."""
-        with _laid_out(command, self._directory) as root:
-            run = _Run(command, root, network=self._network)
+        with workplaces.laid_out(command.name, command.files, command.directory, above=self._directory) as place:
+            run = _Run(command, place, network=self._network)
             try:
                 answer = run.through(self._launcher())
             except BaseException:
@@ -199,9 +200,9 @@ def _lost() -> errors.ChildError:
 class _Run:
     """One program's life."""
 
-    def __init__(self, command: Command, root: pathlib.Path, *, network: bool) -> None:
+    def __init__(self, command: Command, place: workplaces.Place, *, network: bool) -> None:
         self._command = command
-        self._root = root
+        self._place = place
         self._network = network
         self._stdout: list[bytes] = []
         self._read = 0
@@ -210,7 +211,7 @@ class _Run:
 
     def through(self, running: _Launcher) -> dict[str, Any]:
         """Let the launcher run it and take its output; what the launcher says of its end."""
-        with tempfile.TemporaryFile(dir=self._root) as stdin, contextlib.ExitStack() as ours:
+        with tempfile.TemporaryFile(dir=self._place.root) as stdin, contextlib.ExitStack() as ours:
             stdin.write(self._command.stdin)
             stdin.seek(0)
             out, out_theirs = os.pipe()
@@ -226,7 +227,7 @@ class _Run:
 
     def _request(self) -> dict[str, Any]:
         command, bounds = self._command, self._command.bounds
-        home = str(self._root / _HOME)
+        home = str(self._place.home)
         environment = {
             "PATH": os.defpath,
             "LC_ALL": "C.UTF-8",
@@ -241,7 +242,7 @@ class _Run:
         }
         return {
             "arguments": [str(command.program), *command.arguments],
-            "directory": str(self._root / _WORK / command.directory),
+            "directory": str(self._place.work / command.directory),
             "environment": environment,
             "limits": {name: (most, most) for name, most in hard.items()}
             | {"RLIMIT_CPU": (bounds.cpu_s, bounds.cpu_s + 1)},
@@ -297,8 +298,13 @@ class _Run:
         stderr = self._complaint()
         cause = self._cause(answer, stderr)
         if cause is None:
-            return Finished(b"".join(self._stdout), stderr)
+            return Finished(b"".join(self._stdout), stderr, self._kept())
         raise errors.ChildError(f"{self._command.name}: {self._failure(cause, answer, useful(stderr))}", cause)
+
+    def _kept(self) -> Mapping[str, bytes]:
+        if not self._command.keep:
+            return {}
+        return self._place.left_in(self._command.directory, self._command.keep)
 
     def _cause(self, answer: Mapping[str, Any], stderr: str) -> errors.Cause | None:
         if answer.get("lost"):
@@ -315,7 +321,7 @@ class _Run:
         if code == -signal.SIGXFSZ:
             return errors.Cause.FILE
         # SIGKILL where SIGXCPU did nothing: the first process of a PID namespace is spared what it does not handle.
-        if code in (-signal.SIGXCPU, -signal.SIGKILL) and answer["cpu"] >= self._command.bounds.cpu_s:
+        if code == -signal.SIGXCPU or (code == -signal.SIGKILL and answer["cpu"] >= self._command.bounds.cpu_s):
             return errors.Cause.TIME
         return self._guessed(code, stderr)
 
@@ -355,7 +361,7 @@ class _Run:
     def _complaint(self) -> str:
         """The program's stderr, without the paths of this run, which would differ in the next."""
         text = self._stderr.decode(errors="replace")
-        for path in (f"{self._root / _WORK}/", f"{self._root / _HOME}/", str(self._root / _WORK), str(self._root)):
+        for path in (f"{self._place.work}/", f"{self._place.home}/", str(self._place.work), str(self._place.root)):
             text = text.replace(path, "")
         return text
 
@@ -365,37 +371,3 @@ def useful(stderr: str) -> str:
     lines = [line.strip() for line in _UNPRINTABLE.sub("\n", stderr).splitlines() if line.strip()]
     blaming = next((place for place, line in enumerate(lines) if _BLAMES.match(line)), 0)
     return " ".join(lines[blaming : blaming + _MESSAGE_LINES])[: limits.MESSAGE_CHARACTERS_MAX]
-
-
-@contextlib.contextmanager
-def _laid_out(command: Command, directory: pathlib.Path | None) -> Iterator[pathlib.Path]:
-    """A fresh directory that holds the command's files, as long as the block runs."""
-    if len(command.files) > limits.CHILD_INPUT_FILES_MAX:
-        raise errors.UnreadableError(f"{command.name}: more than {limits.CHILD_INPUT_FILES_MAX} files to read")
-    if sum(map(len, command.files.values())) > limits.CHILD_INPUT_BYTES_MAX:
-        raise errors.UnreadableError(f"{command.name}: more than {limits.CHILD_INPUT_BYTES_MAX} bytes to read")
-    root = pathlib.Path(tempfile.mkdtemp(prefix="flotilla-render-", dir=directory)).resolve()
-    try:
-        (root / _HOME).mkdir(mode=0o700)
-        (root / _WORK / command.directory).mkdir(mode=0o700, parents=True)
-        for path, content in command.files.items():
-            if path.startswith("/") or not {"", ".", ".."}.isdisjoint(path.split("/")):
-                raise errors.UnreadableError(f"{path[:200]}: no path of a file within the repository")
-            target = root / _WORK / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-        yield root
-    finally:
-        _remove(root)
-
-
-def _remove(root: pathlib.Path) -> None:
-    """Remove a directory, even one in which a program took rights away from its owner."""
-    shutil.rmtree(root, ignore_errors=True)
-    if root.exists():
-        root.chmod(0o700)
-        for path, _, _ in os.walk(root):  # top down: what is opened here is entered next
-            for entry in os.scandir(path):
-                if entry.is_dir(follow_symlinks=False):
-                    pathlib.Path(entry.path).chmod(0o700)
-        shutil.rmtree(root, ignore_errors=True)

@@ -94,3 +94,6 @@ CHILD_INPUT_BYTES_MAX = BUNDLE_BYTES_MAX
 
 MESSAGE_CHARACTERS_MAX = 600
 """What is quoted of a child's complaint."""
+
+KUSTOMIZATIONS_MAX = 1000
+"""Directories with a kustomization that one build is made of; a deep set of overlays and components has thirty."""

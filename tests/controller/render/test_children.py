@@ -362,3 +362,27 @@ def test_a_closed_sandbox_takes_its_launcher_along() -> None:
     sandbox.close()
 
     assert launched._process.returncode == 0
+
+
+@pytest.mark.parametrize("path", ["../x", "/x", "a/../../x", "a//b", "."])
+def test_a_path_that_leads_elsewhere_is_not_written(sandbox: children.Sandbox, path: str) -> None:
+    with pytest.raises(errors.UnreadableError, match="no path of a file within the repository"):
+        sandbox.run(_python("pass", files={path: b""}))
+
+
+def test_a_name_that_no_disk_holds_is_an_error(sandbox: children.Sandbox) -> None:
+    with pytest.raises(errors.UnreadableError, match=r"cannot be laid out \(File name too long\)$"):
+        sandbox.run(_python("pass", files={"x" * 300: b""}))
+
+
+def test_files_that_a_child_leaves_are_kept_if_asked_for(sandbox: children.Sandbox) -> None:
+    script = "open('a.tgz', 'w').write('a'); open('b.txt', 'w')"
+
+    assert sandbox.run(_python(script, keep=".tgz")).kept == {"a.tgz": b"a"}
+
+
+def test_a_link_is_not_kept_for_what_it_points_to(sandbox: children.Sandbox) -> None:
+    script = "import os; os.symlink('/etc/passwd', 'a.tgz')"
+
+    with pytest.raises(errors.UnreadableError, match=r"a\.tgz: no regular file"):
+        sandbox.run(_python(script, keep=".tgz"))
