@@ -36,6 +36,18 @@ class Choice(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """For people."""
 
 
+class Need(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Bundles of the same source that must stand in a cluster first: by name, or by labels."""
+
+    name: str = ""
+    """A bundle's name, or its path."""
+    match_labels: dict[str, str] = {}
+    match_expressions: tuple[selectors.Expression, ...] = ()
+    state: bundles.DependencyState = bundles.DependencyState.READY
+    path: str = ""
+    """The file that says it."""
+
+
 class Variant(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A bundle's content for the clusters that match the same customizations and give its variables the same values."""
 
@@ -76,8 +88,12 @@ class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     labels: dict[str, str] = {}
     targets: tuple[selectors.Target, ...] | None = None
     """Narrows the source's targets; None: as the source says."""
+    paused: bool = False
+    """Whoever has it keeps what it has, and nobody else gets it."""
+    needs: tuple[Need, ...] = ()
+    """What the bundle says that must stand in a cluster first."""
     depends_on: tuple[bundles.Dependency, ...] = ()
-    """Bundles of the same source that must stand in a cluster first."""
+    """The bundles of the same source that this means."""
     errors: tuple[Problem, ...] = ()
     """Not empty: this commit's content is not used for any cluster, the last good content stays."""
     warnings: tuple[Problem, ...] = ()
