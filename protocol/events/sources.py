@@ -40,6 +40,8 @@ class FailureKind(enum.StrEnum):
 
     UNREACHABLE = "unreachable"
     AUTHENTICATION = "authentication"
+    UNTRUSTED = "untrusted"
+    """The remote cannot prove who it is: its host key or certificate is not one that we believe."""
     REF_VANISHED = "refVanished"
     EMPTY = "empty"
     PATH_VANISHED = "pathVanished"
