@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 
 import msgspec
@@ -38,6 +39,9 @@ _LOW_SPEED_BYTES = 1000
 
 _MEMORY = "/dev/shm"  # noqa: S108  # a private directory is made in it
 """Where the system has it, a key that was opened never touches a disk."""
+
+ROOM = "flotilla-git-"
+"""The names of those directories begin so."""
 
 _SSH = "ssh -F ssh_config"
 """All of it is ours: Git gives this line to a shell. The file lies in the directory that the command runs in."""
@@ -79,8 +83,12 @@ class Ended(msgspec.Struct, frozen=True):
 
 def run(arguments: list[str], conversation: Conversation, *, growing: pathlib.Path) -> Ended:
     """Run `git` with these arguments, on the repository `growing`; raise what our own bounds say."""
-    with _room(conversation) as room, _started(arguments, conversation, room, growing) as process:
-        return _Watch(process, conversation, growing).follow()
+    try:
+        with _room(conversation) as room, _started(arguments, conversation, room, growing) as process:
+            return _Watch(process, conversation, growing).follow()
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+        raise errors.Unstorable(f"{conversation.url}: the `git` command cannot be run ({reason})") from error
 
 
 def _program(conversation: Conversation) -> str:
@@ -95,8 +103,9 @@ def _program(conversation: Conversation) -> str:
 @contextlib.contextmanager
 def _room(conversation: Conversation) -> Iterator[pathlib.Path]:
     """A directory for one command, with what it must read from files; nobody else may look into it."""
-    memory = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else None
-    with tempfile.TemporaryDirectory(prefix="flotilla-git-", dir=memory, ignore_cleanup_errors=True) as path:
+    parent = rooms()
+    _sweep(parent, conversation.limits)
+    with tempfile.TemporaryDirectory(prefix=ROOM, dir=parent, ignore_cleanup_errors=True) as path:
         room = pathlib.Path(path)
         if conversation.authorities:
             (room / "authorities").write_bytes(conversation.authorities)
@@ -106,6 +115,21 @@ def _room(conversation: Conversation) -> Iterator[pathlib.Path]:
             (room / "known_hosts").write_text(conversation.identity.known_hosts)
             (room / "ssh_config").write_text(_ssh_config(conversation))
         yield room
+
+
+def rooms() -> pathlib.Path:
+    """Where the commands' private directories lie."""
+    return pathlib.Path(_MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else tempfile.gettempdir())
+
+
+def _sweep(parent: pathlib.Path, bounds: limits.Limits) -> None:
+    """Remove what a killed hub left, which may hold a key: no command lives as long as that."""
+    oldest = time.time() - 2 * bounds.fetch_s
+    for left in parent.glob(ROOM + "*"):
+        with contextlib.suppress(OSError):
+            found = left.lstat()
+            if found.st_uid == os.getuid() and found.st_mtime < oldest:
+                shutil.rmtree(left)
 
 
 def _ssh_config(conversation: Conversation) -> str:

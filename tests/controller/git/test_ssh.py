@@ -4,13 +4,14 @@ import asyncio
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import AsyncIterator
 
 import asyncssh
 import msgspec
 import pytest
 
-from controller.git import errors, limits, mirrors
+from controller.git import commands, errors, limits, mirrors
 from protocol import ids, specs
 from tests import requirements
 from tests.controller import repositories
@@ -212,6 +213,17 @@ async def test_without_the_git_command_ssh_says_what_it_takes(
         await hub.test_access(remote)
 
     await hub.close()
+
+
+async def test_what_a_killed_hub_left_is_removed(client: Client, forge: ssh_forge.Forge) -> None:
+    old, young = (pathlib.Path(tempfile.mkdtemp(prefix=commands.ROOM, dir=commands.rooms())) for _ in range(2))
+    (old / "identity").write_text("a key")
+    os.utime(old, (0, 0))
+
+    await client.hub.test_access(client.remote(forge, forge.admit()))
+
+    assert (old.exists(), young.exists()) == (False, True)
+    young.rmdir()
 
 
 async def test_nothing_secret_is_said_or_left_behind(
