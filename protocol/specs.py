@@ -14,6 +14,10 @@ class ManagedBy(enum.StrEnum):
     COMMAND = "command"
 
 
+KNOWN_HOSTS_CHARACTERS_MAX = 16 * 1024
+"""They stand in events, and one host needs a few hundred."""
+
+
 class GitCredentials(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """Where the hub finds who it is to a remote, and how it knows the remote; secrets themselves are never stored.
 

@@ -82,6 +82,8 @@ def moved(path: pathlib.Path, old: str, new: str) -> catalogs.Move:
                 return catalogs.Move.FORWARD
             if repository.descendant_of(pygit2.Oid(hex=old), pygit2.Oid(hex=new)):
                 return catalogs.Move.BACKWARD
+            if repository.merge_base(pygit2.Oid(hex=old), pygit2.Oid(hex=new)) is not None:
+                return catalogs.Move.REWRITTEN
         except library.FAILURES as error:
             raise errors.Corrupt(f"mirror: the history of {new} cannot be read") from error
         return catalogs.Move.UNRELATED

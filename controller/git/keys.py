@@ -21,9 +21,6 @@ KEY_BYTES_MAX = 16 * 1024
 KNOWN_HOSTS_BYTES_MAX = 1024 * 1024
 """Some ten thousand lines; of a file that the operator keeps."""
 
-KNOWN_HOSTS_TEXT_MAX = 16 * 1024
-"""Characters of `knownHosts`: they stand in an event, and one host needs a few hundred."""
-
 Key = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 _OPENSSH = b"-----BEGIN OPENSSH PRIVATE KEY-----"
@@ -79,8 +76,6 @@ def _known_hosts(spec: specs.GitCredentials, url: urls.Url) -> str:
             f"(ask the operator of {url.host} for them, or check what ssh-keyscan shows)"
         )
     if spec.known_hosts:
-        if len(spec.known_hosts) > KNOWN_HOSTS_TEXT_MAX:
-            raise errors.InvalidCredentials(f"{url}: knownHosts: more than {KNOWN_HOSTS_TEXT_MAX} characters")
         return spec.known_hosts.rstrip("\n") + "\n"
     what = f"known hosts file {spec.known_hosts_file}"
     data = places.content(spec.known_hosts_file, "known hosts file", url, bytes_max=KNOWN_HOSTS_BYTES_MAX)
