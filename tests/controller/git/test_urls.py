@@ -1,6 +1,8 @@
 """URLs of repositories: what is fetched, what is refused, and that no secret is ever shown."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controller.git import errors, urls
 
@@ -91,3 +93,16 @@ def test_an_ssh_url_names_its_login_host_and_port() -> None:
     assert [(url.user, url.host, url.port) for url in urls_] == [
         ("ada", "example.com", 2222), ("git", "example.com", 22), ("", "::1", 22),
     ]  # fmt: skip
+
+
+@given(st.one_of(st.text(), st.from_regex(r"(ssh://)?[-a-z$@:.\[\]%/~]{1,30}", fullmatch=True)))
+def test_whatever_is_taken_for_ssh_has_no_word_that_ssh_takes_for_an_option(text: str) -> None:
+    try:
+        url = urls.parse(text)
+    except errors.InvalidUrl:
+        return
+
+    assert not url.text.startswith("-")
+    if url.scheme == "ssh":
+        assert url.host[:1] not in ("", "-")
+        assert url.user[:1] != "-"
