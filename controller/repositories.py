@@ -20,6 +20,8 @@ from protocol.events import sources
 _KINDS = (
     (git_errors.AuthenticationFailed, sources.FailureKind.AUTHENTICATION),
     (git_errors.InvalidCredentials, sources.FailureKind.AUTHENTICATION),
+    (git_errors.HostUntrusted, sources.FailureKind.UNTRUSTED),
+    (git_errors.CommandMissing, sources.FailureKind.INTERNAL),
     (git_errors.RefVanished, sources.FailureKind.REF_VANISHED),
     (git_errors.RefAmbiguous, sources.FailureKind.REF_VANISHED),
     (git_errors.EmptyRepository, sources.FailureKind.EMPTY),

@@ -22,8 +22,10 @@ class Move(enum.StrEnum):
     """The old commit is an ancestor of the new one."""
     BACKWARD = "backward"
     """The new commit is an ancestor of the old one: somebody moved the ref back."""
+    REWRITTEN = "rewritten"
+    """Neither is an ancestor of the other, but they have one in common: an amended commit, another branch."""
     UNRELATED = "unrelated"
-    """Neither: history was rewritten, or the old commit is not known any more."""
+    """No common ancestor, or the old commit is not known any more: perhaps another repository."""
 
 
 class Choice(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -1,7 +1,7 @@
 """From a Git remote to a resolved revision in the log: one loop per source.
 
 Whatever goes wrong leaves the last good catalog in force and puts the reason into the log, once per reason. A ref that
-moved back is believed when a second poll sees the same.
+moved elsewhere than forward is believed when a second poll sees the same, or when an operator accepts it.
 """
 
 import asyncio
@@ -142,11 +142,11 @@ class Polling:
         rollback = False
         if source.revision is not None and source.revision.commit != revision.commit:
             move = await repository.moved(source.revision.commit, revision.commit)
-            rollback = move in (catalogs.Move.BACKWARD, catalogs.Move.UNRELATED)
-            if rollback and source.rollback_seen != revision.commit:
-                unrelated = move is catalogs.Move.UNRELATED
-                await self._run(name, lambda state: sources.moved_back(state, revision.commit, unrelated=unrelated))
+            accepted = bool(source.accepted) and await _follows(repository, source.accepted, revision.commit)
+            if not sources.counts(source, revision.commit, move, accepted=accepted):
+                await self._moved_away(name, revision.commit, move)
                 return
+            rollback = move is not catalogs.Move.FORWARD
         attributes = {
             "vcs.repository.url.full": spec.url,
             "vcs.ref.head.name": revision.ref,
@@ -207,6 +207,10 @@ class Polling:
             return True  # the poll will say so
         return catalog is None or self._coverage.covers(source, catalog, self._fleet(source.spec))
 
+    async def _moved_away(self, name: ids.SourceName, commit: str, move: catalogs.Move) -> None:
+        if await self._run(name, lambda state: sources.moved_away(state, commit, move)):
+            logger.warning("source moved elsewhere than forward", source=name, commit=commit, move=move.value)
+
     async def _catalog(self, digest: Digest) -> catalogs.Catalog | None:
         if not digest:
             return None
@@ -226,6 +230,11 @@ class Polling:
     def _pause(self, interval_s: float, failures: int) -> float:
         pause = min(interval_s * 2.0**failures, max(BACKOFF_S_MAX, interval_s))
         return pause * self._chance.uniform(1 - JITTER, 1 + JITTER)
+
+
+async def _follows(repository: Repository, old: str, new: str) -> bool:
+    """Is it the same commit, or one that came later?"""
+    return await repository.moved(old, new) in (catalogs.Move.SAME, catalogs.Move.FORWARD)
 
 
 def _event(catalog: catalogs.Catalog, digest: Digest, previous: Digest) -> events.RevisionResolved:

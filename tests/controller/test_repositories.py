@@ -88,7 +88,8 @@ async def test_two_hubs_make_the_same_catalog(origin: origins.Origin, tmp_path: 
     ("spec", "kind"),
     [
         (specs.SourceSpec("/no/such/repository"), sources.FailureKind.UNREACHABLE),
-        (specs.SourceSpec("git@example.com:shop.git"), sources.FailureKind.UNREACHABLE),
+        (specs.SourceSpec("example.com:shop.git"), sources.FailureKind.UNREACHABLE),
+        (specs.SourceSpec("git@example.com:shop.git"), sources.FailureKind.AUTHENTICATION),
         (
             specs.SourceSpec("https://example.com/x", credentials=specs.GitCredentials(password_env="UNSET_VARIABLE")),
             sources.FailureKind.AUTHENTICATION,
