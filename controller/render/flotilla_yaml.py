@@ -1,14 +1,25 @@
 """`flotilla.yaml`: the types of its fields, from which its JSON Schema follows, too, and what it says as settings."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from controller.render import recipes, settings, typed_yaml, yamls
+from controller.render import limits, recipes, settings, typed_yaml, yamls
 from protocol import bundles, selectors
 
 Variable = str | int | float | bool
 """Numbers and booleans are taken as JSON writes them."""
+
+Name = Annotated[
+    str, settings.in_schema(maxLength=settings.NAME_CHARACTERS_MAX, pattern="^[^\\u0000-\\u001f\\u007f]*$")
+]
+"""One line."""
+
+Namespace = Annotated[str, settings.in_schema(pattern="^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$")]
+"""A DNS label, or nothing."""
+
+Overlay = Annotated[str, settings.in_schema(pattern=r"^(?!\.{0,2}(/|$))[^/]+(/(?!\.{0,2}(/|$))[^/]+)*$")]
+"""A directory below `overlays/`."""
 
 
 class Helm(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
@@ -64,9 +75,9 @@ class Target(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, fo
     """The cluster has one of these names; shell globs are allowed."""
     exclude: tuple[selectors.Selector, ...] = ()
     """But none of the clusters that one of these matches."""
-    namespace: str | None = None
+    namespace: Namespace | None = None
     """Forced on every object, as at the top."""
-    default_namespace: str | None = None
+    default_namespace: Namespace | None = None
     """For objects that name none, as at the top."""
     helm: Helm | None = None
     """Over what stands at the top, field by field; values key by key."""
@@ -76,7 +87,7 @@ class Target(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, fo
     """Short for `helm.valuesFiles`."""
     kustomize: TargetKustomize | None = None
     """In place of the one at the top."""
-    overlays: tuple[str, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
     """After those at the top."""
     patches: tuple[recipes.Patch, ...] = ()
     """After those at the top."""
@@ -90,16 +101,20 @@ class Target(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, fo
     """These clusters do not get the bundle."""
 
 
+Targets = Annotated[tuple[Target, ...], settings.in_schema(minItems=1, maxItems=limits.CHOICES_MAX)]
+"""Clusters, as alternatives."""
+
+
 class File(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """A bundle of Flotilla: what it is called, where it goes, how it is rendered and kept."""
 
-    name: str = ""
+    name: Name = ""
     """Shown to people. Left out: the bundle's path."""
     labels: dict[str, str] = {}
     """Labels of the bundle, for selectors."""
-    namespace: str | None = None
+    namespace: Namespace | None = None
     """Forced on every object; cluster-scoped objects are refused then."""
-    default_namespace: str | None = None
+    default_namespace: Namespace | None = None
     """For namespaced objects that name none. Left out: `default`."""
     adopt: bundles.Adopt = bundles.Adopt.IF_NO_DIFF
     """When objects that existed before may become Flotilla's."""
@@ -124,7 +139,7 @@ class File(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forb
     """Short for `helm.valuesFiles`."""
     kustomize: Kustomize | None = None
     """Which kustomization is built."""
-    overlays: tuple[str, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
     """Directories below the bundle's `overlays/`, in order, whose files replace, remove or patch the bundle's own."""
     patches: tuple[recipes.Patch, ...] = ()
     """Changes of rendered objects, in order."""
@@ -136,7 +151,7 @@ class File(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forb
     """Files of variables, relative to the bundle, or from the root with a leading `/`: a flat mapping each."""
     target_mode: recipes.Mode = recipes.Mode.MERGE
     """Which of the entries of `targets` that match a cluster count."""
-    targets: tuple[Target, ...] | None = None
+    targets: Targets | None = None
     """Which clusters get the bundle, and what is different for them. Left out: all that the source goes to."""
 
 

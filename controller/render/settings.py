@@ -2,6 +2,7 @@
 
 import enum
 import re
+from typing import Annotated, Any
 
 import msgspec
 
@@ -17,10 +18,15 @@ NAME_CHARACTERS_MAX = 253
 OVERLAYS = "overlays"
 """The directory of a bundle that its overlays stand in."""
 
-_POINTER = re.compile(r"(/([^~/]|~[01])*)+")
-"""RFC 6901, the whole document apart."""
+POINTER = r"(/([^~/]|~[01])*)+"
+"""A JSON pointer (RFC 6901), that to the whole document apart."""
 
 _SHARE = re.compile(r"[1-9][0-9]{0,8}|([1-9][0-9]?|100)%")
+
+
+def in_schema(**keywords: Any) -> msgspec.Meta:
+    """What the JSON Schema says of a type in addition; the parser tells it in its own words."""
+    return msgspec.Meta(extra_json_schema=keywords)
 
 
 class State(enum.StrEnum):
@@ -74,7 +80,7 @@ class IgnoreRule(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     """Left out: any."""
     name: str = ""
     """Left out: any."""
-    pointers: tuple[str, ...] = ()
+    pointers: tuple[Annotated[str, in_schema(pattern=f"^{POINTER}$")], ...] = ()
     """JSON pointers (RFC 6901) to the fields; left out: the whole object."""
 
 
@@ -165,7 +171,7 @@ def namespace(value: str | None, document: yamls.Document, place: yamls.Place) -
 
 def pointer(text: str) -> str:
     """Return a JSON pointer to a field; raise ValueError if it is none."""
-    if _POINTER.fullmatch(text) is None:
+    if re.fullmatch(POINTER, text) is None:
         raise ValueError(f"{text[:80]!r} is no JSON pointer to a field (as /spec/replicas)")
     return text
 
