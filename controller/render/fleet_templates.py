@@ -55,13 +55,13 @@ def fill(values: dict[str, Any], lookup: Lookup) -> dict[str, Any]:
     return _Filling(lookup).mapping(values, ())
 
 
-def used_in(values: Any) -> bool:
-    """Does any string of the values hold a template, or stand for a label?"""
-    if isinstance(values, str):
-        return template_syntax.OPEN in values or values.startswith(LABEL_PREFIX)
+def stands_for_labels(values: Any) -> bool:
+    """Does any string of the values stand for a label, without a template?"""
     if isinstance(values, dict):
-        return any(used_in(key) or used_in(value) for key, value in values.items())
-    return isinstance(values, list) and any(used_in(item) for item in values)
+        return any(stands_for_labels(value) for value in values.values())
+    if isinstance(values, list):
+        return any(stands_for_labels(item) for item in values)
+    return isinstance(values, str) and values.startswith(LABEL_PREFIX)
 
 
 class _Filling:

@@ -101,7 +101,13 @@ class Target(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, fo
     """These clusters do not get the bundle."""
 
 
-Targets = Annotated[tuple[Target, ...], settings.in_schema(minItems=1, maxItems=limits.CHOICES_MAX)]
+Rules = Annotated[tuple[settings.IgnoreRule, ...], settings.in_schema(maxItems=limits.SETTINGS_ENTRIES_MAX)]
+"""Differences that are none."""
+
+Dependencies = Annotated[tuple[settings.DependsOn, ...], settings.in_schema(maxItems=limits.SETTINGS_ENTRIES_MAX)]
+"""Bundles to wait for."""
+
+Targets = Annotated[tuple[Target, ...], settings.in_schema(minItems=1, maxItems=limits.SETTINGS_ENTRIES_MAX)]
 """Clusters, as alternatives."""
 
 
@@ -123,11 +129,11 @@ class File(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forb
     drift: settings.Drift | bool = settings.Drift.REVERT
     """What happens when a cluster's objects differ from Git. YAML reads a bare `off` as `false`, which is the same;
     `true` is `revert`."""
-    ignore: tuple[settings.IgnoreRule, ...] = ()
+    ignore: Rules = ()
     """Differences from Git that are no drift."""
     paused: bool = False
     """Clusters keep what they have of the bundle."""
-    depends_on: tuple[settings.DependsOn, ...] = ()
+    depends_on: Dependencies = ()
     """Bundles of the same source that have to be there first."""
     substitute: bool = True
     """Replace variables (`${cluster.name}` and the like) in what is rendered."""

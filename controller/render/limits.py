@@ -55,5 +55,5 @@ IGNORE_RULES_MAX = 1000
 SETTINGS_BYTES_MAX = 256 * KIB
 """One flotilla.yaml or fleet.yaml."""
 
-CHOICES_MAX = 500
-"""Customizations of one bundle: each is tried on every cluster."""
+SETTINGS_ENTRIES_MAX = 500
+"""Entries of one list in a bundle's settings: each is tried on every cluster, bundle or object."""

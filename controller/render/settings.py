@@ -2,6 +2,7 @@
 
 import enum
 import re
+from collections.abc import Mapping, Sized
 from typing import Annotated, Any
 
 import msgspec
@@ -156,9 +157,23 @@ def checked(
     if found.targets == ():
         reason = "an empty list would match no cluster (leave it out to go where the source goes)"
         raise typed_yaml.mistake(document, (targets,), reason)
-    if len(found.recipe.choices) > limits.CHOICES_MAX:
-        raise typed_yaml.mistake(document, (choices,), f"more than {limits.CHOICES_MAX}")
+    _check_lengths(
+        {
+            (targets,): found.targets or (),
+            (choices,): found.recipe.choices,
+            ("dependsOn",): found.depends_on,
+            ("ignore",): found.ignore,
+            ("rolloutStrategy", "partitions"): found.rollout.partitions if found.rollout is not None else (),
+        },
+        document,
+    )
     return found
+
+
+def _check_lengths(lists: Mapping[yamls.Place, Sized], document: yamls.Document) -> None:
+    for place, entries in lists.items():
+        if len(entries) > limits.SETTINGS_ENTRIES_MAX:
+            raise typed_yaml.mistake(document, place, f"more than {limits.SETTINGS_ENTRIES_MAX} entries")
 
 
 def namespace(value: str | None, document: yamls.Document, place: yamls.Place) -> str | None:

@@ -178,12 +178,6 @@ def test_what_templates_make_is_bounded() -> None:
         fleet_templates.fill({"a": ["${ .ClusterName }"] * 20_000}, CLUSTER.get)
 
 
-def test_values_without_templates_are_told_apart() -> None:
-    assert not fleet_templates.used_in({"a": ["b", 1, None, {"c": "$d"}]})
-    assert fleet_templates.used_in({"a": [{"${ .ClusterName }": 1}]})
-    assert fleet_templates.used_in({"a": "global.fleet.clusterLabels.env"})
-
-
 @given(st.text())
 def test_a_quoted_text_is_read_as_itself(text: str) -> None:
     template = "${ .ClusterName | quote }"

@@ -166,10 +166,11 @@ def test_a_mistake_is_told_with_its_field_and_line(text: str, reason: str, line:
     assert caught.value.line == line
 
 
-def test_customizations_are_bounded() -> None:
-    text = "targets: [" + "{}, " * limits.CHOICES_MAX + "{}]"
+@pytest.mark.parametrize(("field", "entry"), [("targets", "{}"), ("ignore", "{kind: A}"), ("dependsOn", "{name: a}")])
+def test_lists_are_bounded(field: str, entry: str) -> None:
+    text = f"{field}: [{', '.join([entry] * (limits.SETTINGS_ENTRIES_MAX + 1))}]"
 
-    with pytest.raises(errors.UnreadableError, match="targets: more than"):
+    with pytest.raises(errors.UnreadableError, match=f"{field}: more than"):
         flotilla_yaml.parse(text.encode())
 
 

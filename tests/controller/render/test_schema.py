@@ -7,11 +7,10 @@ from typing import Any
 import jsonschema
 import pytest
 from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 from controller.cli import schema as command
-from controller.render import errors, flotilla_yaml, schema, yamls
-from tests.controller.render import test_flotilla_yaml
+from controller.render import errors, flotilla_yaml, limits, schema, yamls
+from tests.controller.render import shapes, test_flotilla_yaml
 
 SCHEMA = schema.of_flotilla_yaml()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -115,6 +114,7 @@ def test_what_is_parsed_is_valid(text: bytes) -> None:
         "vars: {a: [b]}\n",
         "vars: {a: ~}\n",
         "drift: maybe\n",
+        f"ignore: [{'{kind: A}, ' * limits.SETTINGS_ENTRIES_MAX}{{kind: A}}]",
     ],
 )
 def test_what_is_refused_is_invalid(text: str) -> None:
@@ -122,61 +122,8 @@ def test_what_is_refused_is_invalid(text: str) -> None:
     assert not VALIDATOR.is_valid(read(text.encode()))
 
 
-SCALARS: st.SearchStrategy[Any] = (
-    st.none()
-    | st.booleans()
-    | st.integers(-2, 2)
-    | st.sampled_from(["", "a", "/a", "..", "A b", "ready", "never", "In", "off"])
-)
-ANYTHING = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2)
-)
-
-
-def near(shown: dict[str, Any], depth: int = 0) -> st.SearchStrategy[Any]:
-    """Values that fit a schema's shape, now and then with something else in one place."""
-    if "$ref" in shown:
-        return near(SCHEMA["$defs"][shown["$ref"].rpartition("/")[2]], depth)
-    if "properties" in shown and depth < 5:
-        fields = {name: near(field, depth + 1) for name, field in shown["properties"].items()}
-        required = {name: fields.pop(name) for name in shown.get("required", [])}
-        fitting: st.SearchStrategy[Any] = st.fixed_dictionaries(
-            required, optional={name: few(field) for name, field in fields.items()}
-        ).map(lambda found: {name: value for name, value in found.items() if value is not LEFT_OUT})
-    elif shown.get("type") == "array" and depth < 5:
-        fitting = st.lists(near(shown["items"], depth + 1), max_size=2)
-    elif shown.get("type") == "object":
-        fitting = st.dictionaries(st.sampled_from("ab"), SCALARS, max_size=2)
-    elif "anyOf" in shown:
-        fitting = st.one_of([near(one, depth) for one in shown["anyOf"]])
-    else:
-        fitting = plain(shown)
-    return st.integers(0, 40).flatmap(lambda dice: ANYTHING if dice == 0 else fitting)
-
-
-LEFT_OUT = object()
-
-
-def few(field: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Mostly left out, so that what is there is seen by itself."""
-    return st.integers(0, 5).flatmap(lambda dice: field if dice == 0 else st.just(LEFT_OUT))
-
-
-def plain(shown: dict[str, Any]) -> st.SearchStrategy[Any]:
-    if "enum" in shown:
-        return st.sampled_from(shown["enum"])
-    kinds: dict[Any, st.SearchStrategy[Any]] = {
-        "string": st.sampled_from(["a", "a-b", "", "/spec/replicas", "a/b", "..", "A b"]),
-        "boolean": st.booleans(),
-        "integer": st.integers(-3, 3),
-        "number": st.sampled_from([0.5, -1.5]),
-        "null": st.none(),
-    }
-    return kinds.get(shown.get("type"), ANYTHING)
-
-
 @settings(max_examples=400)
-@given(near(SCHEMA))
+@given(shapes.near(SCHEMA))
 def test_schema_and_parser_agree(value: Any) -> None:
     assume(value is not None)  # an empty file is good, and there is nothing for a schema to see
 
