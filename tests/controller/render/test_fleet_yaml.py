@@ -100,7 +100,6 @@ def test_every_supported_field_is_read() -> None:
             auto_partition_size="10",
             partitions=(settings.Partition((selectors.Target(groups=("canary",)),), "canary", "1"),),
         ),
-        substitute=False,
         recipe=recipes.Recipe(
             base=recipes.Customization(
                 helm=recipes.Helm(
@@ -182,7 +181,6 @@ def test_null_and_what_is_off_anyway_say_nothing() -> None:
     assert read(
         "helm: {values: ~, force: false, valuesFrom: [], disableDNS: true}\nkustomize: ~\n"
     ) == settings.Settings(
-        substitute=False,
         recipe=recipes.Recipe(recipes.Customization(helm=recipes.Helm(fleet_templates=True)), mode=FIRST),
     )
 
