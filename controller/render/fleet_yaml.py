@@ -2,7 +2,7 @@
 
 As in Fleet, the first entry of `targetCustomizations` that matches counts unless `targetCustomizationMode` says
 `AllMatches`, a cluster that none matches gets the bundle as it is, and an entry that selects by nothing has no cluster.
-Flotilla's own variables work beside Fleet's templates: `${cluster.name}` is no template, `${ .ClusterName }` no variable.
+Flotilla's own variables work, too: `${cluster.name}` is no template, `${ .ClusterName }` no variable.
 """
 
 import glob
