@@ -4,11 +4,14 @@ from typing import Annotated, Any
 
 import msgspec
 
-from controller.render import limits, recipes, settings, typed_yaml, yamls
+from controller.render import limits, recipes, settings, typed_yaml, variables, yamls
 from protocol import bundles, selectors
 
-Variable = str | int | float | bool
-"""Numbers and booleans are taken as JSON writes them."""
+Variables = Annotated[
+    dict[str, str | int | float | bool],
+    settings.in_schema(propertyNames={"pattern": f"^{variables.NAME}$", "maxLength": limits.VARIABLE_CHARACTERS_MAX}),
+]
+"""Text; numbers and booleans are taken as they are written."""
 
 Name = Annotated[
     str, settings.in_schema(maxLength=settings.NAME_CHARACTERS_MAX, pattern="^[^\\u0000-\\u001f\\u007f]*$")
@@ -93,7 +96,7 @@ class Target(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, fo
     """After those at the top."""
     images: tuple[recipes.Image, ...] = ()
     """Over those at the top, by name."""
-    vars: dict[str, Variable] = {}
+    vars: Variables = {}
     """Over those at the top, by name."""
     vars_files: tuple[str, ...] = ()
     """After those at the top; later files win."""
@@ -151,7 +154,7 @@ class File(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forb
     """Changes of rendered objects, in order."""
     images: tuple[recipes.Image, ...] = ()
     """Images of containers to replace."""
-    vars: dict[str, Variable] = {}
+    vars: Variables = {}
     """Variables, `${vars.NAME}`; those of clusters and groups win over them."""
     vars_files: tuple[str, ...] = ()
     """Files of variables, relative to the bundle, or from the root with a leading `/`: a flat mapping each."""
@@ -179,7 +182,7 @@ def parse(data: bytes) -> settings.Settings:
         targets=None if file.targets is None else tuple(_selected(target) for target in file.targets),
         adopt=file.adopt,
         prune=file.prune,
-        recipe=_recipe(file, document),
+        recipe=_recipe(file, document, written=yamls.load_text(data)[0].value),
         depends_on=file.depends_on,
         drift=_drift(file.drift),
         ignore=file.ignore,
@@ -190,12 +193,26 @@ def parse(data: bytes) -> settings.Settings:
     return settings.checked(found, document)
 
 
-def _recipe(file: File, document: yamls.Document) -> recipes.Recipe:
-    choices = (
-        recipes.Choice(_selected(target), _customization(target, document, ("targets", at)), target.name)
-        for at, target in enumerate(file.targets or ())
-    )
-    return recipes.Recipe(_customization(file, document, ()), tuple(choices), file.target_mode)
+def _recipe(file: File, document: yamls.Document, *, written: dict[str, Any]) -> recipes.Recipe:
+    """The recipe; `written` is the document with its scalars as text."""
+    choices = []
+    for at, target in enumerate(file.targets or ()):
+        place: yamls.Place = ("targets", at)
+        said = _variables(written["targets"][at], document, place)
+        customization = msgspec.structs.replace(_customization(target, document, place), vars=said)
+        choices.append(recipes.Choice(_selected(target), customization, target.name))
+    base = msgspec.structs.replace(_customization(file, document, ()), vars=_variables(written, document, ()))
+    return recipes.Recipe(base, tuple(choices), file.target_mode)
+
+
+def _variables(written: dict[str, Any], document: yamls.Document, place: yamls.Place) -> dict[str, str]:
+    """Variables as they stand there: 1.10 is not 1.1. Their types are good."""
+    found: dict[str, str] = written.get("vars", {})
+    for name in found:
+        if not variables.is_name(name):
+            reason = "not a variable's name (letters, digits and _ . / -)"
+            raise typed_yaml.mistake(document, (*place, "vars", name), reason)
+    return found
 
 
 def _selected(target: Target) -> selectors.Target:
@@ -219,7 +236,6 @@ def _customization(found: File | Target, document: yamls.Document, place: yamls.
         overlays=overlays,
         patches=found.patches,
         images=found.images,
-        vars={name: settings.variable(value) for name, value in found.vars.items()},
         vars_files=found.vars_files,
         namespace=settings.namespace(found.namespace, document, (*place, "namespace")),
         default_namespace=settings.namespace(found.default_namespace, document, (*place, "defaultNamespace")),

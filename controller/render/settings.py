@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from controller.render import errors, limits, recipes, scalars, typed_yaml, yamls
+from controller.render import errors, limits, recipes, typed_yaml, yamls
 from protocol import bundles, ids, selectors
 
 FLOTILLA = "flotilla.yaml"
@@ -207,8 +207,3 @@ def overlays(names: tuple[str, ...]) -> tuple[str, ...]:
         if any(part in ("", ".", "..") for part in name.split("/")):
             raise ValueError(f"{name[:80]!r} is no directory below {OVERLAYS}/")
     return tuple(f"{OVERLAYS}/{name}" for name in names)
-
-
-def variable(value: scalars.Scalar) -> str:
-    """A variable's value as text, as JSON writes it."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

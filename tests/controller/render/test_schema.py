@@ -113,6 +113,7 @@ def test_what_is_parsed_is_valid(text: bytes) -> None:
         "images: [{newTag: x}]\n",
         "vars: {a: [b]}\n",
         "vars: {a: ~}\n",
+        "vars: {a b: c}\n",
         "drift: maybe\n",
         f"ignore: [{'{kind: A}, ' * limits.SETTINGS_ENTRIES_MAX}{{kind: A}}]",
     ],
