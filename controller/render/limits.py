@@ -61,8 +61,8 @@ VARIABLE_CHARACTERS_MAX = 400
 VARIABLES_BYTES_MAX = 256 * KIB
 """One file of variables."""
 
-CHOICES_MAX = 500
-"""Customizations of one bundle: each is tried on every cluster."""
+SETTINGS_ENTRIES_MAX = 500
+"""Entries of one list in a bundle's settings: each is tried on every cluster, bundle or object."""
 
 CHILD_WALL_S = 60.0
 """One run of helm or kustomize, which takes 0.03 to 0.3 s; the largest charts, on a machine that is busy, 5 s."""

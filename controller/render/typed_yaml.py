@@ -24,7 +24,7 @@ def single(data: bytes) -> yamls.Document | None:
         return None
     if not isinstance(documents[0].value, dict):
         raise errors.UnreadableError("not a mapping", documents[0].line)
-    return documents[0]
+    return msgspec.structs.replace(documents[0], lines=_with_entries(documents[0].lines))
 
 
 def convert(document: yamls.Document, value: Any, kind: type[T]) -> T:
@@ -42,11 +42,8 @@ def mistake(document: yamls.Document, place: yamls.Place, reason: str) -> errors
 
 
 def line(document: yamls.Document, place: yamls.Place) -> int:
-    """The line of the place (of an entry of a list: of its first key), or of the nearest one around it."""
+    """The line of the place, or of the nearest one around it."""
     while place and place not in document.lines:
-        within = [number for at, number in document.lines.items() if at[: len(place)] == place]
-        if within:
-            return min(within)
         place = place[:-1]
     return document.lines.get(place, document.line)
 
@@ -55,6 +52,16 @@ def dotted(place: yamls.Place) -> str:
     """The place as a person writes it: `targets[0].name`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
     return text.removeprefix(".")[:200]
+
+
+def _with_entries(lines: dict[yamls.Place, int]) -> dict[yamls.Place, int]:
+    """The lines of keys, and of entries of lists: that of the first key in one."""
+    found = dict(lines)
+    for place, number in lines.items():
+        for length in range(1, len(place)):
+            if isinstance(place[length - 1], int):
+                found.setdefault(place[:length], number)
+    return found
 
 
 def _reading(message: str) -> tuple[str, yamls.Place]:

@@ -26,7 +26,9 @@ _ESCAPED_DOLLARS = (b"\\x24", b"\\u0024", b"\\U00000024")
 """How quoted scalars may spell it."""
 
 _BEGIN = re.compile(r"(?<!\$)(?P<dollars>\$++)\{(?=(?:cluster|vars)\.)")
-_NAME = re.compile(r"[A-Za-z0-9_./-]+")
+NAME = r"[A-Za-z0-9_./-]+"
+"""A pattern for names of variables."""
+
 _NEAR = re.compile(r"(?<!\$)\$\{[ \t]{0,8}(?:clusters?|vars?)[ \t]{0,8}\.[^${}\n]{0,100}\}", re.IGNORECASE)
 _DEFAULT = ":-"
 _DISABLED = "disabled"
@@ -111,6 +113,11 @@ def line_of(data: bytes, index: int, *, place: yamls.Place, found: str) -> int:
     return yamls.line_of(data, at) if at >= 0 else line
 
 
+def is_name(text: str) -> bool:
+    """Can a variable have this name?"""
+    return len(text) <= limits.VARIABLE_CHARACTERS_MAX and re.fullmatch(NAME, text) is not None
+
+
 def read_vars(data: bytes, path: str) -> dict[str, str]:
     """The variables of a file: a mapping of names to text, numbers and booleans, all kept as they are written.
 
@@ -131,7 +138,7 @@ def read_vars(data: bytes, path: str) -> dict[str, str]:
 
 def _variable(document: yamls.Document, name: str, value: Any) -> str:
     reason = ""
-    if not _NAME.fullmatch(name) or len(name) > limits.VARIABLE_CHARACTERS_MAX:
+    if not is_name(name):
         reason = "not a variable's name (letters, digits and _ . / -)"
     elif value is None:
         reason = 'null (write "" for an empty text)'
@@ -170,7 +177,7 @@ def _reference(found: str) -> _Reference:
         return _Reference(found, "", problem="not closed by }")
     name, separator, rest = found[2:-1].partition(_DEFAULT)
     problem = ""
-    if len(name) > limits.VARIABLE_CHARACTERS_MAX or not _NAME.fullmatch(name):
+    if not is_name(name):
         problem = "not a variable's name (write $$ for a $ that is meant as it stands)"
     elif not _exists(name):
         problem = (

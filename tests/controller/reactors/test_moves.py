@@ -13,6 +13,7 @@ from controller.domain.views import sight
 from controller.domain.views import sources as views
 from controller.git import mirrors
 from controller.reactors import polling
+from controller.render import pool
 from protocol import ids, sealing, specs
 from protocol.canonical import Digest
 from tests.controller import repositories as origins
@@ -38,12 +39,12 @@ class Shelf:
 class Followed:
     """One source of a hub on a log in memory, polled by hand."""
 
-    def __init__(self, hub: hubs.Hub, opened: mirrors.Mirrors, origin: origins.Origin) -> None:
+    def __init__(self, hub: hubs.Hub, opened: mirrors.Mirrors, origin: origins.Origin, workers: pool.Pool) -> None:
         self.hub = hub
         self.opened = opened
         self.origin = origin
         shared = runtime.Runtime(hub.transactor, library.Library(Shelf()), clock=hub.clock, timing=runtime.Timing())
-        self._open = repositories.opener(opened)
+        self._open = repositories.opener(opened, workers)
         self._polling = polling.Polling(shared, self._open, chance=random.Random(1))
 
     async def declare(self, origin: origins.Origin) -> None:
@@ -76,10 +77,10 @@ def files(value: str) -> dict[str, str]:
 
 
 @pytest.fixture
-async def followed(tmp_path: pathlib.Path) -> AsyncIterator[Followed]:
+async def followed(tmp_path: pathlib.Path, workers: pool.Pool) -> AsyncIterator[Followed]:
     opened = mirrors.Mirrors(tmp_path / "state", environ={})
     origin = origins.Origin(tmp_path / "origin.git")
-    one = Followed(hubs.Hub(), opened, origin)
+    one = Followed(hubs.Hub(), opened, origin, workers)
     origin.commit(files("first"))
     await one.declare(origin)
     yield one
@@ -146,12 +147,12 @@ async def test_another_url_with_the_same_history_goes_on_and_with_another_waits(
     assert first != newer
 
 
-async def test_a_hub_that_starts_again_still_waits(followed: Followed) -> None:
+async def test_a_hub_that_starts_again_still_waits(followed: Followed, workers: pool.Pool) -> None:
     first = commit_of(await followed.poll())
     followed.origin.commit(files("other"), parents=[])
     await followed.poll()
 
-    restarted = Followed(followed.hub, followed.opened, followed.origin)
+    restarted = Followed(followed.hub, followed.opened, followed.origin, workers)
     await restarted.declare(followed.origin)
 
     assert commit_of(await restarted.poll()) == first
