@@ -106,3 +106,6 @@ MESSAGE_CHARACTERS_MAX = 600
 
 KUSTOMIZATIONS_MAX = 1000
 """Directories with a kustomization that one build is made of; a deep set of overlays and components has thirty."""
+
+WORKER_TASKS_MAX = 2000
+"""Bundles that one render process works through before another takes its place: what a library leaks goes with it."""
