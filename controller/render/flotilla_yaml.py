@@ -166,10 +166,12 @@ class File(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forb
 
 def parse(data: bytes) -> settings.Settings:
     """Read flotilla.yaml; raise UnreadableError with the field and its line."""
-    document = typed_yaml.single(data)
+    document = typed_yaml.single(data, with_plain=True)
     if document is None:
         return settings.NONE
     file = typed_yaml.convert(document, document.value, File)
+    if not file.substitute:
+        file = typed_yaml.convert(document, variables.as_it_stands(document.value), File)
     for at, rule in enumerate(file.ignore):
         _check_rule(rule, document, ("ignore", at))
     for at, dependency in enumerate(file.depends_on):

@@ -12,12 +12,19 @@ _STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]")
 _FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`")
 _MISSING = re.compile(r"missing required field `(?P<field>[^`]*)`")
 
+_FREE = ("patch", "values")
+"""What stands there goes into rendered objects, where a plain reference may become a number."""
+
 T = TypeVar("T")
 
 
-def single(data: bytes) -> yamls.Document | None:
-    """The one document of a file, None if it is empty; raise UnreadableError if there are more, or it is no mapping."""
-    documents = yamls.load(data, with_lines=True)
+def single(data: bytes, *, with_plain: bool = False) -> yamls.Document | None:
+    """The one document of a file, None if it is empty; raise UnreadableError if there are more, or it is no mapping.
+
+    With `with_plain`, plain scalars that begin as references to variables are marked; `convert` keeps the marks in
+    fields of free form alone.
+    """
+    documents = yamls.load(data, with_lines=True, with_plain=with_plain)
     if len(documents) > 1:
         raise errors.UnreadableError("more than one document", documents[1].line)
     if not documents:
@@ -30,10 +37,18 @@ def single(data: bytes) -> yamls.Document | None:
 def convert(document: yamls.Document, value: Any, kind: type[T]) -> T:
     """The document's value, or what was made of it, as this type; raise UnreadableError with field and line."""
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(_marked_where_free(value), kind)
     except msgspec.ValidationError as error:
         reason, place = _reading(str(error))
         raise errors.UnreadableError(reason, line(document, place)) from error
+
+
+def _marked_where_free(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): item if key in _FREE else _marked_where_free(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_marked_where_free(item) for item in value]
+    return str(value) if type(value) is yamls.Plain else value
 
 
 def mistake(document: yamls.Document, place: yamls.Place, reason: str) -> errors.UnreadableError:

@@ -73,6 +73,24 @@ def references(value: Any) -> frozenset[str]:
     return frozenset(found)
 
 
+def holds(value: Any) -> bool:
+    """Would `substitute` change the document, or refuse it? Escapes and malformed references count, too."""
+    found = False
+
+    def note(text: str, _: yamls.Place) -> str:
+        nonlocal found
+        found = found or _BEGIN.search(text) is not None
+        return text
+
+    _Walk(note).value(value)
+    return found
+
+
+def as_it_stands(value: Any) -> Any:
+    """The value with nothing replaced, as encoders take it; the same object if it holds no `Plain` scalar."""
+    return _Walk(_unmarked).value(value)
+
+
 def near_misses(value: Any) -> list[NearMiss]:
     """What may be meant as a reference, such as `${Cluster.name}` and `${var.x}`: at most WARNINGS_MAX of them."""
     found: list[NearMiss] = []
@@ -277,7 +295,7 @@ class _Walk:
 
     def _mapping(self, value: dict[str, Any], *, is_object: bool) -> dict[str, Any]:
         if is_object and _is_disabled(value):
-            unmarked: dict[str, Any] = _Walk(_unmarked).value(value)
+            unmarked: dict[str, Any] = as_it_stands(value)
             return unmarked
         self._check_depth()
         holds_objects = is_object and manifests.is_list(value)

@@ -24,6 +24,7 @@ from controller.render import (
     settings,
     staging,
     variables,
+    yamls,
 )
 from protocol import bundles, canonical, ids, sealing
 from protocol.events import sources
@@ -253,8 +254,27 @@ def _named(bundle: discovery.Bundle, recipe: recipes.Recipe) -> frozenset[str]:
 
 
 def _replaced(wanted: recipes.Customization, ask: asking.Asking) -> recipes.Customization:
-    """The customization with variables in its strings replaced; Fleet's own templates are filled in later."""
-    return msgspec.convert(variables.substitute(_lists(msgspec.to_builtins(wanted)), ask.lookup), recipes.Customization)
+    """The customization with variables in its strings replaced; Fleet's own templates are filled in later.
+
+    Of patches only what aims them: what they bring is replaced in the objects, once.
+    """
+    rest = msgspec.to_builtins(msgspec.structs.replace(wanted, patches=()), builtin_types=(yamls.Plain,))
+    found = msgspec.convert(variables.substitute(_lists(rest), ask.lookup), recipes.Customization)
+    return msgspec.structs.replace(found, patches=tuple(_aimed(patch, ask) for patch in wanted.patches))
+
+
+def _aimed(patch: recipes.Patch, ask: asking.Asking) -> recipes.Patch:
+    target, change = patch.target, patch.patch
+    if target is not None:
+        target = msgspec.convert(variables.substitute(msgspec.to_builtins(target), ask.lookup), recipes.PatchTarget)
+    if not isinstance(change, dict):
+        change = tuple({**one, **_pointers(one, ask)} for one in change)
+    return recipes.Patch(patch=change, target=target)
+
+
+def _pointers(operation: Mapping[str, Any], ask: asking.Asking) -> dict[str, str]:
+    texts = {name: operation.get(name) for name in ("path", "from")}
+    return {name: variables.in_text(text, ask.lookup) for name, text in texts.items() if isinstance(text, str)}
 
 
 def _lists(value: Any) -> Any:
