@@ -75,12 +75,14 @@ def suspend(state: Source, reason: str, *, by: specs.ManagedBy) -> tuple[events.
     if state.suspended or state.removed:
         return ()
     _may_change(state, by)
+    if not reason:
+        raise rejections.Invalid(f"source {state.name!r}: say why it is suspended (reason)")
     return (events.SourceSuspended(name=state.name, reason=reason),)
 
 
 def resume(state: Source) -> tuple[events.Event, ...]:
     """Decide to poll and roll out again."""
-    if not state.suspended:
+    if not state.suspended or state.removed:
         return ()
     return (events.SourceResumed(name=state.name),)
 
