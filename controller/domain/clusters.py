@@ -33,6 +33,8 @@ class Cluster(msgspec.Struct, frozen=True, rename="camel"):
     """Desired states that its agent did not accept."""
     refused_sequence: int = 0
     """The last report that said so: reports are read again after a restart."""
+    version_sequence: int = 0
+    """The last report by which its Kubernetes version changed."""
     uid_refused_sequence: int = 0
     """The last report by which another cluster spoke with its credentials."""
 
@@ -96,11 +98,14 @@ def describe(
 
 
 def hello(cluster: Cluster, said: reports.Hello, sequence: int) -> tuple[events.Event, ...]:
-    """Decide what a hello says about who the cluster is and what it runs. `sequence`: of the report."""
+    """Decide what a hello says about who the cluster is and what it runs. `sequence`: of the report; an older one says
+    what the cluster ran then."""
     if cluster.removed:
         return ()
     identified = identify(cluster, said.cluster_uid, sequence)
     if cluster.uid not in ("", said.cluster_uid) or cluster.kubernetes_version == said.kubernetes_version:
+        return identified
+    if sequence <= cluster.version_sequence:
         return identified
     version = events.ClusterVersionChanged(
         cluster=cluster.id, kubernetes_version=said.kubernetes_version, reports_sequence=sequence
@@ -177,8 +182,9 @@ def evolve(state: Cluster | None, event: events.Event) -> Cluster:
         # Added again: the UID stays bound, so that the name cannot be moved to another cluster, and so does what was
         # heard, for its reports are read again.
         return msgspec.structs.replace(
-            added, uid=state.uid, kubernetes_version=state.kubernetes_version, refused=state.refused,
-            refused_sequence=state.refused_sequence, uid_refused_sequence=state.uid_refused_sequence,
+            added, uid=state.uid, kubernetes_version=state.kubernetes_version, version_sequence=state.version_sequence,
+            refused=state.refused, refused_sequence=state.refused_sequence,
+            uid_refused_sequence=state.uid_refused_sequence,
         )  # fmt: skip
     assert state is not None, f"{type(event).__name__} before ClusterAdded"
     change = msgspec.structs.replace
@@ -188,7 +194,7 @@ def evolve(state: Cluster | None, event: events.Event) -> Cluster:
         case events.ClusterDescribed():
             return change(state, annotations=event.annotations, values=event.values)
         case events.ClusterVersionChanged():
-            return change(state, kubernetes_version=event.kubernetes_version)
+            return change(state, kubernetes_version=event.kubernetes_version, version_sequence=event.reports_sequence)
         case events.ClusterIdentified():
             return change(state, uid=event.uid)
         case events.DesiredRefused():

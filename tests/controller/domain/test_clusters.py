@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from controller.domain import clusters, rejections
 from protocol import canonical, desired, ids, reports, specs
+from protocol.canonical import NO_DIGEST
 from protocol.events import clusters as events
 from tests.controller.domain import examples
 from tests.controller.domain.lives import Life
@@ -26,12 +27,27 @@ def evolve(state: clusters.Clusters, event: events.Event) -> clusters.Clusters:
     return {**state, event.cluster: clusters.evolve(state.get(event.cluster), event)}
 
 
-def refusal(cluster: ids.ClusterId) -> reports.Refused:
-    origin = reports.Origin(
+def origin(cluster: ids.ClusterId) -> reports.Origin:
+    return reports.Origin(
         cluster=cluster, boot=1, number=1, at=examples.AT, epoch=1, generation=4, log_head=desired.GENESIS
     )
+
+
+def greeting(cluster: ids.ClusterId, uid: str, version: str = "") -> reports.Hello:
+    return reports.Hello(
+        origin=origin(cluster), cluster_uid=uid, agent_version="1", kubernetes_version=version, root=NO_DIGEST,
+        inventory=0,
+    )  # fmt: skip
+
+
+def refusal(cluster: ids.ClusterId) -> reports.Refused:
     return reports.Refused(
-        origin=origin, refusal=reports.Refusal.FORK, message="two roots", seen_epoch=1, seen_generation=5, count=1
+        origin=origin(cluster),
+        refusal=reports.Refusal.FORK,
+        message="two roots",
+        seen_epoch=1,
+        seen_generation=5,
+        count=1,
     )
 
 
@@ -59,16 +75,32 @@ class Shaken(RuleBasedStateMachine):
         if self._on(number, lambda cluster: clusters.label(cluster, labels, by=by), by) is not None:
             assert self._cluster(number).labels == labels
 
-    @rule(number=numbers, uid=st.sampled_from(["uid-0", "uid-1"]), sequence=sequences)
-    def hello(self, number: int, uid: str, sequence: int) -> None:
-        taken = self._on(number, lambda cluster: clusters.identify(cluster, uid, sequence))
-        if not taken:
-            return
-        bound = self.bound.setdefault(self._cluster(number).id, uid)
-        if bound == uid:
-            assert [type(event) for event in taken] == [events.ClusterIdentified]
-        else:
-            self._once("uid", number, sequence)
+    @rule(
+        number=numbers,
+        uid=st.sampled_from(["uid-0", "uid-1"]),
+        version=st.sampled_from(["1.33", "1.34"]),
+        sequence=sequences,
+    )
+    def hello(self, number: int, uid: str, version: str, sequence: int) -> None:
+        said = greeting(examples.cluster_id(number), uid, version)
+        for event in self._on(number, lambda cluster: clusters.hello(cluster, said, sequence)) or ():
+            match event:
+                case events.ClusterIdentified():
+                    assert event.cluster not in self.bound, "it is bound already"
+                    self.bound[event.cluster] = uid
+                case events.ClusterVersionChanged():
+                    assert self.bound[event.cluster] == uid, "a stranger's version"
+                    self._once("version", number, sequence)
+                case _:
+                    assert isinstance(event, events.ClusterUidRefused)
+                    assert self.bound[event.cluster] != uid
+                    self._once("uid", number, sequence)
+
+    @rule(number=numbers, annotations=labels, values=labels, by=owners)
+    def describe(self, number: int, annotations: dict[str, str], values: dict[str, str], by: specs.ManagedBy) -> None:
+        taken = self._on(number, lambda cluster: clusters.describe(cluster, annotations, values, by=by), by)
+        if taken is not None:
+            assert (self._cluster(number).annotations, self._cluster(number).values) == (annotations, values)
 
     @rule(number=numbers, sequence=sequences)
     def refuse(self, number: int, sequence: int) -> None:
@@ -154,6 +186,17 @@ def test_a_cluster_that_is_added_again_keeps_its_uid_and_what_was_heard_of_it() 
     assert again == msgspec.structs.replace(heard, removed=False)
     assert clusters.refused(again, refusal(heard.id), 7) == ()
     assert clusters.identify(again, "uid-of-another", 8) == ()
+
+
+def test_hellos_that_are_read_again_after_a_restart_change_no_version() -> None:
+    hellos = [greeting(examples.cluster_id(0), "uid-0", version) for version in ("1.33", "1.34")]
+    cluster = examples.cluster(0)
+    for sequence, said in enumerate(hellos, 1):
+        for event in clusters.hello(cluster, said, sequence):
+            cluster = clusters.evolve(cluster, event)
+
+    assert cluster.kubernetes_version == "1.34"
+    assert [clusters.hello(cluster, said, sequence) for sequence, said in enumerate(hellos, 1)] == [(), ()]
 
 
 def test_the_order_in_which_labels_are_written_makes_no_other_event() -> None:
