@@ -5,6 +5,8 @@ comes with the same credentials and another UID is refused. What vanishes from t
 command removes it.
 """
 
+from typing import assert_never
+
 import msgspec
 
 from controller.domain import rejections
@@ -207,3 +209,5 @@ def evolve(state: Cluster | None, event: events.Event) -> Cluster:
             return change(state, removed=True)
         case events.ClusterUidRefused():
             return change(state, uid_refused_sequence=event.reports_sequence)
+        case _:
+            assert_never(event)

@@ -5,7 +5,7 @@ a newer one, a repeated one changes nothing. Nothing here is a decision; a decis
 """
 
 import datetime
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import msgspec
 
@@ -90,6 +90,8 @@ def evolve(state: Observed, report: reports.Report) -> Observed:
             return change(state, refusals={**state.refusals, report.refusal.value: report.count})
         case reports.Adopted():
             return state
+        case _:
+            assert_never(report)
 
 
 def online(state: Observed, at: datetime.datetime, silence: datetime.timedelta) -> bool:

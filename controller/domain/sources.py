@@ -4,6 +4,8 @@ Nothing that goes wrong changes what the clusters have: a source that cannot be 
 moved back counts once two polls agree on it, for a mirror that lags behind its primary also looks like one.
 """
 
+from typing import assert_never
+
 import msgspec
 
 from controller.domain import rejections
@@ -155,3 +157,5 @@ def evolve(state: Source | None, event: events.Event) -> Source:
             return change(state, failure=None, failure_reason="", rollback_seen="")
         case events.RollbackSeen():
             return change(state, rollback_seen=event.commit)
+        case _:
+            assert_never(event)
