@@ -22,13 +22,10 @@ from protocol import bundles, canonical, codec, desired, ids, reports, selectors
 from protocol.events import fleet as fleet_events
 from protocol.events import log
 from protocol.events import sources as source_events
-from tests.controller.domain import examples
+from tests.controller.domain import examples, logs
 
 COMMAND = specs.ManagedBy.COMMAND
 GROUP = specs.GroupSpec(selector=selectors.Selector(match_labels={"env": "prod"}))
-
-Stored = tuple[str, bytes]
-"""A record's subject, and its body."""
 
 names = st.sampled_from([examples.SHOP, examples.OTHER])
 numbers = st.integers(0, 3)
@@ -36,35 +33,7 @@ contents = st.sampled_from("abc")
 places = st.integers(0, 10_000)
 
 
-class Log:
-    """A world, and the records that it was folded from, chained as the hub chains them."""
-
-    def __init__(self) -> None:
-        self.world = world.World()
-        self.stored: list[Stored] = []
-
-    def append(self, *events: log.Event) -> None:
-        for event in events:
-            subject = world.subject_of(event)
-            head = self.world.heads.get(subject)
-            record = log.Record(
-                id=str(len(self.stored)),
-                at=examples.AT,
-                by="test",
-                previous=head.hash if head is not None else canonical.NO_DIGEST,
-                event=event,
-            )
-            body = log.RECORD.encode(record)
-            self.world.take(len(self.stored) + 1, subject, body)
-            self.stored.append((subject, body))
-
-    def later(self, index: int) -> int | None:
-        """The next record of the same aggregate."""
-        subject = self.stored[index][0]
-        return next((i for i in range(index + 1, len(self.stored)) if self.stored[i][0] == subject), None)
-
-
-def replayed(stored: list[Stored]) -> world.World:
+def replayed(stored: list[logs.Stored]) -> world.World:
     """The world that these records give, numbered as they come."""
     found = world.World()
     for number, (subject, body) in enumerate(stored, 1):
@@ -76,7 +45,7 @@ def snapshot(one: world.World) -> bytes:
     return canonical.encode(one.snapshot())
 
 
-def told(stored: list[Stored]) -> bool:
+def told(stored: list[logs.Stored]) -> bool:
     """Does the replay stop at the record that does not fit, with the world as it was before it?"""
     found = world.World()
     for number, (subject, body) in enumerate(stored, 1):
@@ -94,7 +63,7 @@ class Hub(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.log = Log()
+        self.log = logs.Log()
         self.log.append(*fleet.initialize(self.world.fleet, "key"))
         for name in (examples.SHOP, examples.OTHER):
             self.log.append(*sources.declare(None, name, examples.EVERYWHERE, by=COMMAND))
@@ -271,9 +240,9 @@ TestHub = Hub.TestCase
 TestHub.settings = hypothesis.settings(max_examples=200, stateful_step_count=60, deadline=None)
 
 
-def example() -> Log:
+def example() -> logs.Log:
     """A log of three events."""
-    made = Log()
+    made = logs.Log()
     made.append(*fleet.initialize(made.world.fleet, "key"))
     made.append(*clusters.add({}, examples.cluster(0)))
     made.append(*clusters.label(made.world.clusters[examples.cluster_id(0)], {"env": "prod"}, by=COMMAND))
