@@ -29,6 +29,11 @@ def republish(fleet: Fleet, **changes: object) -> None:
     fleet.hub.published[fleet.a] = msgspec.structs.replace(fleet.hub.published[fleet.a], **changes)
 
 
+def said(fleet: Fleet) -> reports.Origin:
+    """The next report of cluster a, about the generation that it has."""
+    return msgspec.structs.replace(fleet.hub.origin(fleet.a), generation=4)
+
+
 async def test_a_cluster_that_has_all_and_is_well_needs_no_reason(fleet: Fleet) -> None:
     found = row(fleet, fleet.a)
 
@@ -148,6 +153,29 @@ async def test_the_detail_lists_bundles_orphans_and_what_is_kept(fleet: Fleet) -
         ("shop/web", "Synced", "Healthy", ""),
         ("shop/new", "OutOfSync", "Missing", "it is also in shop/web"),
     ]
+
+
+async def test_a_bundle_that_keeps_its_last_content_for_a_conflict_stands_once(fleet: Fleet) -> None:
+    republish(fleet, conflicts={WEB: "it is also in shop/api"})
+
+    found = views.detail(fleet.looking, fleet.hub.world.clusters[fleet.a])
+
+    assert [(one.bundle, one.reason) for one in found.bundles] == [
+        ("shop/api", ""),
+        ("shop/web", "it is also in shop/api"),
+    ]
+
+
+async def test_the_first_bundle_that_is_not_well_is_named(fleet: Fleet) -> None:
+    fleet.hub.say(fleet.a)
+    published = fleet.hub.published[fleet.a]
+    entry = fleet.hub.roots[published.root].bundles[1]
+    ill = reports.BundleStatus(
+        bundle=entry.bundle, index=entry.index, sync=status.Sync.SYNCED, health=status.Health.MISSING, objects=3
+    )
+    fleet.hub.take(reports.Ready(origin=said(fleet), root=published.root, bundles=(ill,)))
+
+    assert words(row(fleet, fleet.a)) == ("Synced", "Missing", "shop/web: Missing")
 
 
 async def test_a_bundle_that_was_not_reported_yet_is_unknown(fleet: Fleet) -> None:

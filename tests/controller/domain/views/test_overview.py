@@ -58,6 +58,12 @@ def cluster_refused(fleet: Fleet, refusal: reports.Refusal) -> cluster_events.De
     )
 
 
+async def test_a_rollout_that_runs_needs_nobody(fleet: Fleet) -> None:
+    await fleet.hub.roll_out("shop", stage("rest", fleet.a))
+
+    assert (views.overview(fleet.looking).attention, views.overview(fleet.looking).rollouts) == ([], {"running": 1})
+
+
 async def test_a_screen_has_room_for_so_many_lines(fleet: Fleet) -> None:
     found = views.overview(fleet.looking, ["a problem"] * (views.ATTENTION_MAX + 1))
 
