@@ -263,3 +263,14 @@ def test_what_a_bundle_never_prunes_is_let_go() -> None:
     derived = shelf.derive(before, shelf.catalog("one", {}))
 
     assert (derived.drops, derived.root) == ((), bundles.EMPTY_ROOT)
+
+
+def test_a_source_that_says_nothing_at_present_keeps_what_it_gave() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"]})
+
+    derived = derivation.derive(
+        view(before, one=assigned(shelf.catalog("one", {"one/x": ["a"]}), latest=None)), shelf.indexes
+    )
+
+    assert (derived.root, derived.drops) == (before, ())
