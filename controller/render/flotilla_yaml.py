@@ -97,9 +97,9 @@ class File(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forb
     """Shown to people. Left out: the bundle's path."""
     labels: dict[str, str] = {}
     """Labels of the bundle, for selectors."""
-    namespace: str = ""
+    namespace: str | None = None
     """Forced on every object; cluster-scoped objects are refused then."""
-    default_namespace: str = ""
+    default_namespace: str | None = None
     """For namespaced objects that name none. Left out: `default`."""
     adopt: bundles.Adopt = bundles.Adopt.IF_NO_DIFF
     """When objects that existed before may become Flotilla's."""
@@ -146,10 +146,14 @@ def parse(data: bytes) -> settings.Settings:
     if document is None:
         return settings.NONE
     file = typed_yaml.convert(document, document.value, File)
+    for at, rule in enumerate(file.ignore):
+        _check_rule(rule, document, ("ignore", at))
+    for at, dependency in enumerate(file.depends_on):
+        _check_dependency(dependency, document, ("dependsOn", at))
     found = settings.Settings(
         name=file.name,
-        namespace=file.namespace,
-        default_namespace=file.default_namespace,
+        namespace=file.namespace or "",
+        default_namespace=file.default_namespace or "",
         labels=file.labels,
         targets=None if file.targets is None else tuple(_selected(target) for target in file.targets),
         adopt=file.adopt,
@@ -162,8 +166,7 @@ def parse(data: bytes) -> settings.Settings:
         substitute=file.substitute,
         allow_remote_bases=file.kustomize is not None and file.kustomize.allow_remote_bases,
     )
-    settings.check(found, document)
-    return found
+    return settings.checked(found, document)
 
 
 def _recipe(file: File, document: yamls.Document) -> recipes.Recipe:
@@ -197,8 +200,8 @@ def _customization(found: File | Target, document: yamls.Document, place: yamls.
         images=found.images,
         vars={name: settings.variable(value) for name, value in found.vars.items()},
         vars_files=found.vars_files,
-        namespace=found.namespace or None if isinstance(found, File) else found.namespace,
-        default_namespace=found.default_namespace or None if isinstance(found, File) else found.default_namespace,
+        namespace=settings.namespace(found.namespace, document, (*place, "namespace")),
+        default_namespace=settings.namespace(found.default_namespace, document, (*place, "defaultNamespace")),
         do_not_deploy=isinstance(found, Target) and found.do_not_deploy,
     )
 
@@ -224,3 +227,20 @@ def _helm(found: File | Target, document: yamls.Document, place: yamls.Place) ->
         skip_crds=said.skip_crds,
         skip_hooks=said.skip_hooks,
     )
+
+
+def _check_rule(found: settings.IgnoreRule, document: yamls.Document, place: yamls.Place) -> None:
+    if not found.pointers and not found.kind:
+        raise typed_yaml.mistake(document, place, "takes a kind, pointers to fields, or both")
+    for at, text in enumerate(found.pointers):
+        try:
+            settings.pointer(text)
+        except ValueError as error:
+            raise typed_yaml.mistake(document, (*place, "pointers", at), str(error)) from error
+
+
+def _check_dependency(found: settings.DependsOn, document: yamls.Document, place: yamls.Place) -> None:
+    if (found.name == "") == (found.selector is None):
+        raise typed_yaml.mistake(document, place, "takes a name or a selector, one of them")
+    if found.selector == settings.BundleSelector():
+        raise typed_yaml.mistake(document, (*place, "selector"), "an empty selector would match every bundle")

@@ -138,8 +138,12 @@ class Settings(msgspec.Struct, frozen=True):
 NONE = Settings()
 
 
-def check(found: Settings, document: yamls.Document, *, targets: str = "targets", choices: str = "targets") -> None:
-    """Raise UnreadableError for what no type can say. `targets` and `choices`: the fields they stand in."""
+def checked(
+    found: Settings, document: yamls.Document, *, targets: str = "targets", choices: str = "targets"
+) -> Settings:
+    """Return the settings; raise UnreadableError for what no type can say. `targets` and `choices` are the fields that
+    they stand in.
+    """
     if len(found.name) > NAME_CHARACTERS_MAX or not found.name.isprintable():
         reason = f"longer than {NAME_CHARACTERS_MAX} characters, or with unprintable ones"
         raise typed_yaml.mistake(document, ("name",), reason)
@@ -148,13 +152,15 @@ def check(found: Settings, document: yamls.Document, *, targets: str = "targets"
         raise typed_yaml.mistake(document, (targets,), reason)
     if len(found.recipe.choices) > limits.CHOICES_MAX:
         raise typed_yaml.mistake(document, (choices,), f"more than {limits.CHOICES_MAX}")
-    _check_customization(found.recipe.base, document, ())
-    for at, choice in enumerate(found.recipe.choices):
-        _check_customization(choice.customization, document, (choices, at))
-    for at, rule in enumerate(found.ignore):
-        _check_rule(rule, document, ("ignore", at))
-    for at, dependency in enumerate(found.depends_on):
-        _check_dependency(dependency, document, ("dependsOn", at))
+    return found
+
+
+def namespace(value: str | None, document: yamls.Document, place: yamls.Place) -> str | None:
+    """A namespace that stands at a place; raise UnreadableError if it is no name. Empty and None stay."""
+    try:
+        return ids.dns_label(value, typed_yaml.dotted(place)) if value else value
+    except ids.InvalidNameError as error:
+        raise errors.UnreadableError(str(error), typed_yaml.line(document, place)) from error
 
 
 def pointer(text: str) -> str:
@@ -185,29 +191,3 @@ def overlays(names: tuple[str, ...]) -> tuple[str, ...]:
 def variable(value: scalars.Scalar) -> str:
     """A variable's value as text, as JSON writes it."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _check_customization(found: recipes.Customization, document: yamls.Document, place: yamls.Place) -> None:
-    for field, value in (("namespace", found.namespace), ("defaultNamespace", found.default_namespace)):
-        try:
-            if value:
-                ids.dns_label(value, typed_yaml.dotted((*place, field)))
-        except ids.InvalidNameError as error:
-            raise errors.UnreadableError(str(error), typed_yaml.line(document, (*place, field))) from error
-
-
-def _check_rule(found: IgnoreRule, document: yamls.Document, place: yamls.Place) -> None:
-    if not found.pointers and not found.kind:
-        raise typed_yaml.mistake(document, place, "takes a kind, pointers to fields, or both")
-    for at, text in enumerate(found.pointers):
-        try:
-            pointer(text)
-        except ValueError as error:
-            raise typed_yaml.mistake(document, (*place, "pointers", at), str(error)) from error
-
-
-def _check_dependency(found: DependsOn, document: yamls.Document, place: yamls.Place) -> None:
-    if (found.name == "") == (found.selector is None):
-        raise typed_yaml.mistake(document, place, "takes a name or a selector, one of them")
-    if found.selector == BundleSelector():
-        raise typed_yaml.mistake(document, (*place, "selector"), "an empty selector would match every bundle")

@@ -1,203 +1,208 @@
-"""A source under random commands: whatever goes wrong, it keeps what it said last."""
+"""A source's decider: which commits count, which wait, and for whom."""
 
-import functools
-from collections.abc import Callable
-
-import hypothesis
 import msgspec
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from controller.domain import rejections, sources
-from protocol import ids, selectors, specs
-from protocol.canonical import NO_DIGEST
+from controller.domain import catalogs, rejections, sources
+from protocol import ids, specs
+from protocol.canonical import Digest
 from protocol.events import sources as events
-from tests.controller.domain import examples
-from tests.controller.domain.lives import Life
 
-FILE, COMMAND = specs.ManagedBy.FILE, specs.ManagedBy.COMMAND
-COMMITS = ["a" * 40, "b" * 40, "c" * 40]
+SHOP = ids.SourceName("shop")
+COMMAND = specs.ManagedBy.COMMAND
+SPEC = specs.SourceSpec(url="https://example.com/shop.git", all_clusters=True)
 
-owners = st.sampled_from(specs.ManagedBy)
-commits = st.sampled_from(COMMITS)
-spec = st.builds(
-    specs.SourceSpec,
-    url=st.sampled_from(["https://git.example/shop.git", "https://git.example/new.git"]),
-    targets=st.sampled_from([(), (selectors.Target(match_labels={"env": "prod"}),)]),
-    all_clusters=st.booleans(),
-    interval_s=st.sampled_from([0.5, 1.0, 60.0]),
+PARENTS = {"a0": "", "a1": "a0", "a2": "a1", "x1": "a0", "b0": "", "b1": "b0", "c0": ""}
+"""Three histories; `x1` is `a1`, amended."""
+
+commits = st.sampled_from(sorted(PARENTS))
+
+
+def ancestors(commit: str) -> list[str]:
+    found = []
+    while commit:
+        found.append(commit)
+        commit = PARENTS[commit]
+    return found
+
+
+def moved(old: str, new: str) -> catalogs.Move:
+    if old == new:
+        return catalogs.Move.SAME
+    if old in ancestors(new):
+        return catalogs.Move.FORWARD
+    if new in ancestors(old):
+        return catalogs.Move.BACKWARD
+    return catalogs.Move.REWRITTEN if set(ancestors(old)) & set(ancestors(new)) else catalogs.Move.UNRELATED
+
+
+def folded(state: sources.Source | None, found: tuple[events.Event, ...]) -> sources.Source:
+    for event in found:
+        state = sources.evolve(state, event)
+    assert state is not None
+    return state
+
+
+def declared() -> sources.Source:
+    return folded(None, sources.declare(None, SHOP, SPEC, by=COMMAND))
+
+
+def resolution(commit: str) -> events.RevisionResolved:
+    return events.RevisionResolved(
+        name=SHOP, revision=events.Revision(ref="main", commit=commit, tree="t"), catalog=Digest(commit),
+        previous=Digest(""), renderer="raw", bundles=1, objects=1,
+    )  # fmt: skip
+
+
+def polled(state: sources.Source, commit: str) -> tuple[events.Event, ...]:
+    """What a poll that finds the ref at this commit decides, as the reactor puts it together."""
+    if state.revision is None or state.revision.commit == commit:
+        return sources.resolved(state, resolution(commit))
+    accepted = bool(state.accepted) and moved(state.accepted, commit) in (catalogs.Move.SAME, catalogs.Move.FORWARD)
+    move = moved(state.revision.commit, commit)
+    if sources.counts(state, commit, move, accepted=accepted):
+        return sources.resolved(state, resolution(commit))
+    return sources.moved_away(state, commit, move)
+
+
+def after(*commits_: str, state: sources.Source | None = None) -> sources.Source:
+    state = state or declared()
+    for commit in commits_:
+        state = folded(state, polled(state, commit))
+    return state
+
+
+def at(state: sources.Source) -> str:
+    assert state.revision is not None
+    return state.revision.commit
+
+
+def test_a_ref_that_goes_forward_counts_at_once() -> None:
+    assert at(after("a0", "a2")) == "a2"
+
+
+@pytest.mark.parametrize("commit", ["a0", "x1"])
+def test_a_ref_that_moved_back_or_was_rewritten_counts_when_two_polls_agree(commit: str) -> None:
+    assert at(after("a2", commit)) == "a2"
+    assert at(after("a2", commit, commit)) == commit
+
+
+def test_two_polls_that_disagree_do_not_count() -> None:
+    assert at(after("a2", "a0", "x1", "a0")) == "a2"
+
+
+def test_an_unrelated_history_waits_however_often_it_is_seen() -> None:
+    state = after("a2", "b0", "b0", "b0", "b0")
+
+    assert (at(state), state.unrelated_seen) == ("a2", "b0")
+
+
+@pytest.mark.parametrize("commit", ["b0", "b1"])
+def test_an_accepted_commit_and_what_follows_from_it_count(commit: str) -> None:
+    state = after("a2", "b0")
+    state = folded(state, sources.accept(state, "b0"))
+
+    state = after(commit, state=state)
+
+    assert (at(state), state.unrelated_seen, state.accepted) == (commit, "", "")
+
+
+def test_an_acceptance_is_of_no_other_history_and_of_no_earlier_commit() -> None:
+    state = after("a2", "b1")
+    state = folded(state, sources.accept(state, "b1"))
+
+    assert at(after("c0", "c0", state=state)) == "a2"
+    assert at(after("b0", "b0", state=state)) == "a2"
+
+
+def test_only_the_commit_that_waits_can_be_accepted() -> None:
+    state = after("a2", "b0")
+
+    with pytest.raises(rejections.Changed, match="b0"):
+        sources.accept(state, "b1")
+    with pytest.raises(rejections.Invalid, match="no unrelated history"):
+        sources.accept(after("a2"), "b0")
+    with pytest.raises(rejections.Invalid):
+        sources.accept(after("a2"), "")
+
+
+def test_a_ref_that_comes_back_ends_the_wait_and_the_acceptance() -> None:
+    state = after("a2", "b0")
+    state = folded(state, sources.accept(state, "b0"))
+
+    assert at(after("a2", "b0", state=state)) == "a2"
+
+
+def test_a_failure_while_it_waits_ends_when_the_remote_answers_again() -> None:
+    state = after("a2", "b0")
+    failed = folded(state, sources.failed(state, events.FailureKind.UNREACHABLE, "gone"))
+
+    state = after("b0", state=failed)
+
+    assert (state.failure, state.unrelated_seen) == (None, "b0")
+
+
+def test_the_event_says_what_was_accepted_in_place_of_what() -> None:
+    assert sources.accept(after("a2", "b0"), "b0") == (events.HistoryAccepted(name=SHOP, commit="b0", replaces="a2"),)
+
+
+def test_known_hosts_that_would_not_fit_into_an_event_are_refused() -> None:
+    credentials = specs.GitCredentials(known_hosts="#" * (specs.KNOWN_HOSTS_CHARACTERS_MAX + 1))
+    spec = msgspec.structs.replace(SPEC, credentials=credentials)
+
+    with pytest.raises(rejections.Invalid, match="knownHostsFile"):
+        sources.declare(None, SHOP, spec, by=COMMAND)
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("poll"), commits),
+        st.tuples(st.just("accept"), commits),
+        st.tuples(st.just("fail"), st.sampled_from(["gone", "slow"])),
+    ),
+    max_size=30,
 )
 
 
-def resolved(commit: str, catalog: str = "", **changes: object) -> events.RevisionResolved:
-    event = events.RevisionResolved(
-        name=examples.SHOP,
-        revision=events.Revision(ref="main", commit=commit, tree="t" * 40),
-        catalog=examples.digest(catalog or commit),
-        previous=NO_DIGEST,
-        renderer="raw 1",
-        bundles=2,
-        objects=3,
-    )
-    return msgspec.structs.replace(event, **changes)
+@given(steps)
+def test_no_commit_of_another_history_counts_before_it_or_an_ancestor_was_accepted(
+    taken: list[tuple[str, str]],
+) -> None:
+    state, allowed = declared(), set[str]()
+    for step, word in taken:
+        before = state
+        found = decided(state, step, word)
+        state = folded(state, found)
+        if step == "accept" and found:
+            allowed.add(word)
+        if before.revision is not None and state.revision != before.revision:
+            assert state.revision is not None
+            new = state.revision.commit
+            unrelated = moved(before.revision.commit, new) is catalogs.Move.UNRELATED
+            assert not unrelated or allowed & set(ancestors(new))
+            allowed.clear()
 
 
-def declared(*, by: specs.ManagedBy = COMMAND, **changes: object) -> sources.Source:
-    source = sources.Source(name=examples.SHOP, spec=examples.EVERYWHERE, managed_by=by)
-    return msgspec.structs.replace(source, **changes)
+@given(steps)
+def test_every_decision_that_was_taken_is_not_taken_again(taken: list[tuple[str, str]]) -> None:
+    state = declared()
+    for step, word in taken:
+        state = folded(state, decided(state, step, word))
+        again = decided(state, step, word)
+        if step == "poll" and state.rollback_seen == word:
+            assert [type(event) for event in again] == [events.RevisionResolved]
+        else:
+            assert again == ()
 
 
-def folded(source: sources.Source, *found: events.Event) -> sources.Source:
-    return functools.reduce(sources.evolve, found, source)
-
-
-class Shaken(RuleBasedStateMachine):
-    """One source, from before it was declared."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.life: Life[sources.Source | None, events.Event] = Life(None, sources.evolve)
-        self.said: sources.Source | None = None
-        """As it was when a commit last counted, or when it was declared anew."""
-
-    @property
-    def source(self) -> sources.Source | None:
-        return self.life.state
-
-    @rule(name=st.sampled_from(["shop", "shop", "shop", "Shop!"]), spec=spec, by=owners)
-    def declare(self, name: str, spec: specs.SourceSpec, by: specs.ManagedBy) -> None:
-        before = self.source
-        taken = self.life.take(lambda state: sources.declare(state, name, spec, by=by))
-        if taken is None:
-            return
-        assert self.source is not None
-        assert (self.source.spec, self.source.managed_by, self.source.removed) == (spec, by, False)
-        assert spec.targets or spec.all_clusters, "it is for no cluster"
-        assert spec.interval_s >= sources.INTERVAL_S_MIN
-        if before is None or before.removed:
-            self.said = self.source
-        elif before.managed_by is FILE and not before.suspended:
-            assert by is FILE or not taken, "a command changed what the file declares"
-        if by is FILE:
-            assert not self.source.suspended, "it stands in the file again"
-
-    @rule(reason=st.sampled_from(["by command", "not in fleet/ any more", ""]), by=owners)
-    def suspend(self, reason: str, by: specs.ManagedBy) -> None:
-        taken = self._on(lambda state: sources.suspend(state, reason, by=by), by)
-        if taken:
-            assert self.source is not None
-            assert self.source.suspended == reason != ""
-
-    @rule()
-    def resume(self) -> None:
-        self._on(sources.resume)
-        assert self.source is None or self.source.removed or not self.source.suspended
-
-    @rule(prune=st.booleans(), by=owners)
-    def remove(self, prune: bool, by: specs.ManagedBy) -> None:
-        taken = self._on(lambda state: sources.remove(state, prune=prune, by=by), by)
-        if taken:
-            assert self.source is not None
-            assert (self.source.removed, self.source.prune_on_removal) == (True, prune)
-
-    @rule(commit=commits, catalog=st.sampled_from(["", "rendered anew"]), problems=st.booleans())
-    def resolve(self, commit: str, catalog: str, problems: bool) -> None:
-        spoiled = (events.Problem(path="x.yaml", reason="not YAML"),) if problems else ()
-        event = resolved(commit, catalog, problems=spoiled, problem_count=len(spoiled))
-        taken = self._on(lambda state: sources.resolved(state, event))
-        if taken is None:
-            return
-        assert self.source is not None
-        assert (self.source.revision, self.source.catalog) == (event.revision, event.catalog)
-        assert (self.source.failure, self.source.rollback_seen) == (None, "")
-        self.said = self.source
-
-    @rule()
-    def answer(self) -> None:
-        self._on(sources.unchanged)
-        assert self.source is None or (self.source.failure, self.source.rollback_seen) == (None, "")
-
-    @rule(kind=st.sampled_from(events.FailureKind), reason=st.sampled_from(["no route", "refused"]))
-    def fail(self, kind: events.FailureKind, reason: str) -> None:
-        self._on(lambda state: sources.failed(state, kind, reason))
-        assert self.source is None or (self.source.failure, self.source.failure_reason) == (kind, reason)
-
-    @rule(commit=commits, unrelated=st.booleans())
-    def move_back(self, commit: str, unrelated: bool) -> None:
-        before = self.source
-        taken = self._on(lambda state: sources.moved_back(state, commit, unrelated=unrelated))
-        if before is not None:
-            assert (taken == ()) == (before.rollback_seen == commit), "two polls in a row agree, or they do not"
-
-    def _on(
-        self, decide: Callable[[sources.Source], tuple[events.Event, ...]], by: specs.ManagedBy = FILE
-    ) -> tuple[events.Event, ...] | None:
-        before = self.source
-        if before is None:
-            return None
-        taken = self.life.take(decide)  # type: ignore[arg-type]
-        if taken and before.managed_by is FILE and not before.suspended:
-            assert by is FILE, "a command changed what the file declares"
-        return taken
-
-    @invariant()
-    def what_it_said_last_stays(self) -> None:
-        if self.source is None or self.said is None:
-            return
-        kept = ("revision", "catalog", "bundles", "objects", "problems", "problem_count", "warnings")
-        assert [getattr(self.source, one) for one in kept] == [getattr(self.said, one) for one in kept]
-
-    def teardown(self) -> None:
-        self.life.check_replay()
-
-
-TestShaken = Shaken.TestCase
-TestShaken.settings = hypothesis.settings(max_examples=200, stateful_step_count=40, deadline=None)
-
-
-def test_a_source_is_found_until_it_is_removed() -> None:
-    known = {examples.SHOP: declared(), examples.OTHER: declared(removed=True)}
-
-    assert sources.get(known, "shop") == declared()
-    for missing in ("other", "nobody"):
-        with pytest.raises(rejections.NotFound, match=missing):
-            sources.get(known, missing)
-
-
-def test_the_same_commit_again_ends_a_failure_and_says_nothing_else() -> None:
-    source = folded(declared(), resolved("a" * 40), *sources.failed(declared(), events.FailureKind.CORRUPT, "bad pack"))
-
-    assert sources.resolved(source, resolved("a" * 40)) == (events.ResolveRecovered(name=examples.SHOP),)
-    assert sources.resolved(declared(), resolved("a" * 40)) == (resolved("a" * 40),)
-
-
-def test_a_ref_that_moves_back_to_another_commit_is_seen_anew() -> None:
-    source = folded(declared(), *sources.moved_back(declared(), "a" * 40, unrelated=False))
-
-    assert sources.moved_back(source, "a" * 40, unrelated=False) == ()
-    assert sources.moved_back(source, "b" * 40, unrelated=True) == (
-        events.RollbackSeen(name=examples.SHOP, commit="b" * 40, unrelated=True),
-    )
-
-
-@pytest.mark.parametrize("by", specs.ManagedBy)
-def test_a_source_that_was_removed_is_declared_anew_with_nothing_of_the_old_one(by: specs.ManagedBy) -> None:
-    gone = folded(declared(by=FILE), resolved("a" * 40), events.SourceRemoved(name=examples.SHOP, prune=True))
-
-    anew = folded(gone, *sources.declare(gone, "shop", examples.EVERYWHERE, by=by))
-
-    assert anew == declared(by=by)
-
-
-def test_what_vanished_from_the_file_is_taken_over_by_a_command_and_stays_suspended() -> None:
-    vanished = declared(by=FILE, suspended="not in fleet/ any more")
-
-    assert sources.declare(vanished, "shop", vanished.spec, by=COMMAND) == (
-        events.SourceDeclared(name=ids.SourceName("shop"), spec=vanished.spec, managed_by=COMMAND),
-    )
-
-
-def test_an_event_of_a_source_that_was_never_declared_is_a_mistake_of_ours() -> None:
-    with pytest.raises(AssertionError, match="SourceResumed before SourceDeclared"):
-        sources.evolve(None, events.SourceResumed(name=examples.SHOP))
+def decided(state: sources.Source, step: str, word: str) -> tuple[events.Event, ...]:
+    if step == "poll":
+        return polled(state, word)
+    if step == "fail":
+        return sources.failed(state, events.FailureKind.UNREACHABLE, word)
+    try:
+        return sources.accept(state, word)
+    except rejections.Rejection:
+        return ()

@@ -6,11 +6,16 @@ from controller.domain import sources
 from controller.domain.views import sources as views
 from protocol.events import sources as events
 from tests.controller.domain import examples
-from tests.controller.domain.test_sources import declared, folded, resolved
+from tests.controller.domain.test_sources_at_random import declared, folded, resolved
 from tests.controller.domain.views.conftest import Fleet
 
 PROBLEM = events.Problem(path="web/x.yaml", reason="not YAML", line=3)
 GOOD = folded(declared(), resolved("a" * 40))
+UNRELATED = folded(GOOD, events.RollbackSeen(name=examples.SHOP, commit="b" * 40, unrelated=True))
+WAITS = (
+    "moved to bbbbbbbbbbbb, which shares no history with the present commit; if that is meant: "
+    f"flotilla source accept shop --commit {'b' * 40}"
+)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +37,13 @@ GOOD = folded(declared(), resolved("a" * 40))
         (
             folded(GOOD, events.RollbackSeen(name=examples.SHOP, commit="b" * 40, unrelated=False)),
             views.State.RESOLVED,
-            "moved back to bbbbbbbbbbbb; counts if the next poll agrees",
+            "moved to bbbbbbbbbbbb, not forward; counts if the next poll agrees",
+        ),
+        (UNRELATED, views.State.WAITING, WAITS),
+        (
+            folded(UNRELATED, events.HistoryAccepted(name=examples.SHOP, commit="b" * 40, replaces="a" * 40)),
+            views.State.WAITING,
+            "unrelated history bbbbbbbbbbbb accepted; counts at the next poll",
         ),
         (declared(suspended="by command"), views.State.SUSPENDED, "by command"),
     ],
