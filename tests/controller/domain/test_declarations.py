@@ -92,6 +92,10 @@ def test_a_cluster_that_is_declared_again_gets_the_account_that_it_had() -> None
             "holds a user or a password",
         ),
         (source("Shop!", all_clusters=True), "not a name"),
+        (
+            source(all_clusters=True, credentials=specs.GitCredentials(known_hosts="-----BEGIN PRIVATE KEY-----")),
+            "spec.credentials.knownHosts: holds a private key",
+        ),
     ],
 )
 def test_a_source_that_names_what_cannot_be_is_refused_with_its_place(given: documents.Document, reason: str) -> None:
@@ -191,3 +195,15 @@ def test_what_a_cluster_says_of_itself_may_be_as_kubernetes_has_it() -> None:
     assert apply(log, document(Kind.CLUSTER, "edge", spec)) == [Action.CREATED]
     (edge,) = log.world.clusters.values()
     assert (edge.annotations, edge.values) == (spec.annotations, spec.values)
+
+
+def test_a_source_may_be_declared_suspended() -> None:
+    log = logs.Log()
+
+    def declare() -> tuple[object, ...]:
+        return declarations.declare_source(log.world, "shop", examples.EVERYWHERE, by=COMMAND, suspended=True)
+
+    log.append(*declare())
+
+    assert [one.suspended for one in log.world.sources.values()] == ["added suspended"]
+    assert declare() == ()
