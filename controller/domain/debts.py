@@ -14,7 +14,7 @@ import enum
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import msgspec
 
@@ -337,6 +337,8 @@ def evolve(ledger: Ledger, event: events.Event) -> Ledger:
             return _decided(ledger, event.set, Decision.APPROVED)
         case events.DeletionsRejected():
             return _decided(ledger, event.set, Decision.REJECTED)
+        case _:
+            assert_never(event)
 
 
 def _with_debts(ledger: Ledger, event: events.DebtsOpened) -> Ledger:

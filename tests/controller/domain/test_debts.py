@@ -107,6 +107,18 @@ def test_what_was_rejected_stays_and_is_owed_no_more() -> None:
     assert (ledger.debts, debts.named(ledger)) == ({}, {})
 
 
+def test_a_word_that_was_given_is_not_taken_back() -> None:
+    ledger = dropped(loss(drop("a", whole=True)))
+    (held,) = ledger.sets.values()
+    ledger = folded(ledger, *debts.reject(ledger, held.id, held.digest))
+
+    assert debts.reject(ledger, held.id, held.digest) == ()
+    with pytest.raises(rejections.Invalid, match="they were rejected"):
+        debts.approve(ledger, held.id, held.digest)
+    with pytest.raises(rejections.NotFound, match="no such set"):
+        debts.approve(ledger, "of-nobody", held.digest)
+
+
 def test_a_late_confirmation_of_an_old_debt_does_not_close_the_new_one() -> None:
     ledger = dropped(loss(drop("a")))
     (old,) = ledger.debts.values()

@@ -4,8 +4,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.domain import catalogs
-from protocol import bundles, selectors, specs
+from controller.domain import catalogs, derivation, placements
+from protocol import bundles, ids, selectors, specs
 from tests.controller.domain import fleets
 
 NAMES = st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), unique=True, max_size=5)
@@ -210,3 +210,67 @@ def test_a_bundle_tells_the_agent_what_must_stand_first() -> None:
     derived = shelf.derive(bundles.EMPTY_ROOT, msgspec.structs.replace(catalog, entries=entries))
 
     assert [entry.depends_on for entry in derived.root.bundles] == [needed, ()]
+
+
+def view(previous: bundles.ClusterRoot, **sources: derivation.Assignment) -> derivation.View:
+    edge = fleets.cluster()
+    return derivation.View(
+        cluster=edge,
+        facts=placements.facts(edge, {}),
+        sources={ids.SourceName(name): one for name, one in sources.items()},
+        previous=previous,
+    )
+
+
+def assigned(catalog: catalogs.Catalog | None, **changes: object) -> derivation.Assignment:
+    plain = derivation.Assignment(spec=fleets.SPEC, given=catalog, latest=catalog)
+    return msgspec.structs.replace(plain, **changes)
+
+
+def test_every_index_that_a_derivation_looks_at_is_named_before() -> None:
+    shelf = fleets.Shelf()
+    before, given, said = shelf.root({"one/x": ["a"]}), shelf.catalog("one", {"one/x": ["b"]}), ["c"]
+    looked_at = view(before, one=assigned(given, latest=shelf.catalog("one", {"one/x": said})), two=assigned(None))
+    shelf.catalog("three", {"three/x": ["z"]})
+
+    named = derivation.index_digests(looked_at)
+
+    assert named == {shelf.index("one/x", names) for names in (["a"], ["b"], ["c"])}
+    derivation.derive(looked_at, {digest: shelf.indexes[digest] for digest in named})
+    assert derivation.objects_of(before, shelf.indexes) == 1
+
+
+def test_a_source_that_was_removed_takes_its_workloads_along_only_if_it_says_so() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"], "two/x": ["b"], "gone/x": ["c"]})
+    looked_at = view(
+        before,
+        one=assigned(shelf.catalog("one", {"one/x": ["a"]}), removed=True, prune_on_removal=True),
+        two=assigned(shelf.catalog("two", {"two/x": ["b"]}), removed=True),
+    )
+
+    derived = derivation.derive(looked_at, shelf.indexes)
+
+    assert fleets.names(derived.drops) == ["a"], "nobody asked for the others to be deleted"
+    assert (derived.root.bundles, derived.root.kept) == ((), ())
+
+
+def test_what_a_bundle_never_prunes_is_let_go() -> None:
+    shelf = fleets.Shelf()
+    never = shelf.index("one/x", ["a"], options=bundles.BundleOptions(prune=bundles.Prune.NEVER))
+    before = bundles.ClusterRoot(bundles=(bundles.RootEntry(bundle=ids.BundleId("one/x"), index=never),))
+
+    derived = shelf.derive(before, shelf.catalog("one", {}))
+
+    assert (derived.drops, derived.root) == ((), bundles.EMPTY_ROOT)
+
+
+def test_a_source_that_says_nothing_at_present_keeps_what_it_gave() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"]})
+
+    derived = derivation.derive(
+        view(before, one=assigned(shelf.catalog("one", {"one/x": ["a"]}), latest=None)), shelf.indexes
+    )
+
+    assert (derived.root, derived.drops) == (before, ())
