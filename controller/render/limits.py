@@ -97,3 +97,9 @@ MESSAGE_CHARACTERS_MAX = 600
 
 KUSTOMIZATIONS_MAX = 1000
 """Directories with a kustomization that one build is made of; a deep set of overlays and components has thirty."""
+
+CHART_ARCHIVE_BYTES_MAX = 16 * MIB
+"""A chart's archive; Helm's own chart museums refuse more than 20."""
+
+CHART_UNPACKED_BYTES_MAX = BUNDLE_BYTES_MAX
+"""An archive of a chart, unpacked: a thousand times its size is easily written."""
