@@ -68,11 +68,27 @@ class BundleIndex(msgspec.Struct, frozen=True, rename="camel", tag="BundleIndex"
     objects: tuple[IndexEntry, ...]
 
 
-class RootEntry(msgspec.Struct, frozen=True, rename="camel"):
+class DependencyState(enum.StrEnum):
+    """How far a bundle must be before another that depends on it is applied."""
+
+    APPLIED = "applied"
+    READY = "ready"
+    """Applied, and healthy."""
+
+
+class Dependency(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A bundle that must stand in the cluster first."""
+
+    bundle: ids.BundleId
+    state: DependencyState = DependencyState.READY
+
+
+class RootEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A bundle that a cluster should have."""
 
     bundle: ids.BundleId
     index: Digest
+    depends_on: tuple[Dependency, ...] = ()
 
 
 class Kept(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -68,6 +68,9 @@ class GroupSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True,
     """A name for a set of clusters."""
 
     selector: selectors.Selector
+    values: dict[str, str] = {}
+    """Variables that renderings may use as `${vars.KEY}`, where a cluster has none of its own. Of several groups that
+    a cluster is in, the first by name wins."""
 
 
 DEFAULT_POLICY = RolloutPolicy()

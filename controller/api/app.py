@@ -92,6 +92,8 @@ def _cluster_routes() -> list[web.RouteDef]:
         web.get(one, clusters.show),
         web.delete(one, clusters.remove),
         web.post(f"{one}/labels", clusters.label),
+        web.post(f"{one}/annotations", clusters.annotate),
+        web.post(f"{one}/values", clusters.values),
         web.post(f"{one}/credentials", clusters.issue),
         web.post(f"{one}/suspend", clusters.suspend),
         web.post(f"{one}/resume", clusters.resume),

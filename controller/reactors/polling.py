@@ -179,7 +179,7 @@ class Polling:
 
 def _event(catalog: catalogs.Catalog, digest: Digest, previous: Digest) -> events.RevisionResolved:
     problems = catalogs.errors(catalog)
-    warnings = tuple(warning for entry in catalog.entries for warning in entry.warnings)
+    warnings = tuple(warning for entry in catalog.entries for warning in catalogs.warnings(entry))
     return events.RevisionResolved(
         name=catalog.source,
         revision=catalog.revision,
@@ -187,7 +187,7 @@ def _event(catalog: catalogs.Catalog, digest: Digest, previous: Digest) -> event
         previous=previous,
         renderer=catalog.renderer,
         bundles=len(catalog.entries),
-        objects=sum(entry.objects for entry in catalog.entries),
+        objects=sum(catalogs.objects(entry) for entry in catalog.entries),
         problems=problems[: events.PROBLEMS_MAX],
         problem_count=len(problems),
         warnings=warnings[: events.PROBLEMS_MAX],

@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from controller.domain import catalogs, kinds
-from controller.render import discovery, errors, limits, rendering, settings
+from controller.render import discovery, errors, fleet_yaml, flotilla_yaml, limits, rendering, settings
 from protocol import bundles, canonical, ids, sealing
 from protocol.events import sources
 
@@ -77,8 +77,7 @@ def assemble(
         path=bundle.path,
         tree=bundle.tree,
         inputs=bundle.inputs,
-        index=blob.id,
-        objects=len(rendered.objects),
+        variants=(catalogs.Variant(index=blob.id, objects=len(rendered.objects)),),
         name=read.found.name,
         labels=read.found.labels,
         targets=read.found.targets,
@@ -111,13 +110,13 @@ def _settings(bundle: discovery.Bundle, reader: discovery.Reader) -> _Read:
         if flotilla is None:
             return _fleet_settings(file.path, data)
         ignored = [] if fleet is None else [sources.Problem(fleet.path, "ignored, since flotilla.yaml is there")]
-        return _Read(settings.parse(data), warnings=tuple(ignored))
+        return _Read(flotilla_yaml.parse(data), warnings=tuple(ignored))
     except errors.UnreadableError as error:
         return _Read(errors=(sources.Problem(file.path, error.reason, error.line),))
 
 
 def _fleet_settings(path: str, data: bytes) -> _Read:
-    found, problems = settings.parse_fleet(data)
+    found, problems = fleet_yaml.parse(data)
     return _Read(found, warnings=tuple(msgspec.structs.replace(problem, path=path) for problem in problems))
 
 

@@ -2,6 +2,8 @@
 
     RenderError
     ├── UnreadableError          one file: not YAML or JSON as Kubernetes reads it, with the line
+    │   ├── OverlayError         a file of an overlay that does not fit what it is laid over, with its path
+    │   ├── VariableError        a reference to a variable that cannot be replaced, with its place in the document
     │   ├── ChildError           a program that should have rendered it, with the cause
     │   └── MissingError         what rendering needs is not at hand now: a program, a chart; not a fact of the commit
     └── SourceError              the source as a whole: its last good catalog stays
@@ -29,6 +31,26 @@ class UnreadableError(RenderError):
         self.reason = reason
         self.line = line
         """1-based; 0 where no line is to blame."""
+
+
+class OverlayError(UnreadableError):
+    """A file of an overlay that cannot be laid over the bundle's files."""
+
+    def __init__(self, path: str, reason: str, line: int = 0) -> None:
+        super().__init__(reason, line)
+        self.path = path
+        """Relative to the overlay."""
+
+
+class VariableError(UnreadableError):
+    """A reference to a variable that cannot be replaced."""
+
+    def __init__(self, reason: str, place: tuple[str | int, ...], found: str) -> None:
+        super().__init__(reason)
+        self.place = place
+        """Keys and indexes from the document's root."""
+        self.found = found
+        """The reference as it stands there."""
 
 
 class Cause(enum.StrEnum):

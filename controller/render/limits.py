@@ -55,6 +55,15 @@ IGNORE_RULES_MAX = 1000
 SETTINGS_BYTES_MAX = 256 * KIB
 """One flotilla.yaml or fleet.yaml."""
 
+VARIABLE_CHARACTERS_MAX = 400
+"""The name of a variable: an annotation's key, which may have 317, and what stands before it."""
+
+VARIABLES_BYTES_MAX = 256 * KIB
+"""One file of variables."""
+
+CHOICES_MAX = 500
+"""Customizations of one bundle: each is tried on every cluster."""
+
 CHILD_WALL_S = 60.0
 """One run of helm or kustomize, which takes 0.03 to 0.3 s; the largest charts, on a machine that is busy, 5 s."""
 

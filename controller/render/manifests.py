@@ -60,8 +60,8 @@ def read(name: str, data: bytes) -> File:
     return File(tuple(found), tuple(problems), tuple(warnings[: limits.WARNINGS_MAX]))
 
 
-def load(name: str, data: bytes) -> list[yamls.Document]:
-    """The documents of a JSON or YAML file, told apart as kubectl does."""
+def load(name: str, data: bytes, *, with_plain: bool = False) -> list[yamls.Document]:
+    """The documents of a JSON or YAML file, told apart as kubectl does; `Plain` scalars of YAML if asked for."""
     if name.endswith(".json"):
         return jsons.load(data)
     if jsons.looks_like_json(data):
@@ -71,7 +71,7 @@ def load(name: str, data: bytes) -> list[yamls.Document]:
             # A flow mapping of YAML begins with a brace, too.
             if not error.reason.startswith("not JSON"):
                 raise
-    return yamls.load(data)
+    return yamls.load(data, with_plain=with_plain)
 
 
 def _flattened(documents: list[yamls.Document]) -> Iterator[tuple[int, Any]]:
@@ -79,13 +79,14 @@ def _flattened(documents: list[yamls.Document]) -> Iterator[tuple[int, Any]]:
     pending = [(document.line, document.value) for document in reversed(documents)]
     while pending:
         line, value = pending.pop()
-        if _is_list(value):
+        if is_list(value):
             pending.extend((line, item) for item in reversed(value["items"]))
         else:
             yield line, value
 
 
-def _is_list(value: Any) -> bool:
+def is_list(value: Any) -> bool:
+    """Is it one of the kinds that only hold other objects?"""
     if not isinstance(value, dict):
         return False
     kind = value.get("kind")

@@ -51,7 +51,7 @@ async def test_all_content_of_a_catalog_is_sealed_once(hub: mirrors.Mirrors, ori
     sealed = {blob.id: blob.data for blob in found.blobs}
     assert len(found.blobs) == len(sealed) == 3
     for entry in found.catalog.entries:
-        plain = sealing.open_blob(entry.index, bundles.INDEX_TAG, sealed[entry.index])
+        plain = sealing.open_blob(origins.content(entry), bundles.INDEX_TAG, sealed[origins.content(entry)])
         (item,) = messages.INDEX.decode(plain).objects
         manifest = sealing.open_blob(item.manifest, bundles.MANIFEST_TAG, sealed[item.manifest])
         assert msgspec.json.decode(manifest)["metadata"] == {"name": "a"}
@@ -130,8 +130,8 @@ async def test_the_raw_example_of_fleet_gives_its_objects(hub: mirrors.Mirrors, 
     (entry,) = found.catalog.entries
     assert entry.errors == ()
     assert [warning.reason.split()[0] for warning in entry.warnings] == ["targetCustomizations"]
-    (sealed,) = [blob for blob in found.blobs if blob.id == entry.index]
-    index = messages.INDEX.decode(sealing.open_blob(entry.index, bundles.INDEX_TAG, sealed.data))
+    (sealed,) = [blob for blob in found.blobs if blob.id == origins.content(entry)]
+    index = messages.INDEX.decode(sealing.open_blob(origins.content(entry), bundles.INDEX_TAG, sealed.data))
     assert index.options.namespace == "fleet-mc-manifest-example"
     assert [str(item.object) for item in index.objects] == [
         "Service frontend",

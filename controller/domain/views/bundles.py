@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from controller.domain import catalogs, clusters, observed, rejections
+from controller.domain import catalogs, clusters, observed, placements, rejections
 from controller.domain.views import clusters as cluster_views
 from controller.domain.views import sight
 from protocol import ids, selectors, status
@@ -107,8 +107,8 @@ def detail(looking: sight.Sight, found: Found) -> Detail:
         bundle=_row(looking, found, where),
         labels=entry.labels,
         targets=list(entry.targets or ()),
-        errors=[str(error) for error in entry.errors],
-        warnings=[str(warning) for warning in entry.warnings],
+        errors=[str(error) for error in catalogs.problems(entry)],
+        warnings=[str(warning) for warning in catalogs.warnings(entry)],
         clusters=sorted(where, key=lambda one: one.state is State.READY)[: sight.NAMES_MAX],
     )
 
@@ -130,14 +130,14 @@ def _row(looking: sight.Sight, found: Found, where: list[OnCluster]) -> Row:
         source=source,
         path=entry.path,
         revision=str(found.catalog.revision),
-        objects=entry.objects,
+        objects=catalogs.objects(entry),
         placed=len(where),
         ready=counts[State.READY],
         progressing=counts[State.PROGRESSING],
         failed=counts[State.FAILED],
         waiting=counts[State.WAITING],
         unknown=counts[State.UNKNOWN],
-        reason=str(entry.errors[0]) if entry.errors else failure,
+        reason=next((str(problem) for problem in catalogs.problems(entry)), failure),
         as_of=looking.at,
         event=looking.head("source", source),
     )
@@ -149,11 +149,14 @@ def _state(looking: sight.Sight, cluster: clusters.Cluster, entry: catalogs.Entr
     conflict = looking.publication(cluster.id).conflicts.get(entry.bundle)
     if conflict:
         return State.FAILED, conflict
-    if not entry.index:
+    placed = placements.place(entry, looking.facts_of[cluster.id])
+    if placed is None or placed.variant is None:
+        return State.WAITING, "it is not rendered yet for this cluster"
+    if not placed.index:
         return State.FAILED, "it never had content without errors"
-    if looking.content(cluster.id).get(entry.bundle) != entry.index:
+    if looking.content(cluster.id).get(entry.bundle) != placed.index:
         return State.WAITING, cluster.suspended or "the rollout has not reached it"
-    found = observed.bundle_status(looking.seen(cluster.id), entry.bundle, entry.index)
+    found = observed.bundle_status(looking.seen(cluster.id), entry.bundle, placed.index)
     if found is None:
         return State.PROGRESSING, "not reported yet"
     if found.failed or found.health is status.Health.DEGRADED:

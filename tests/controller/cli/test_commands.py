@@ -135,6 +135,19 @@ async def test_labels_are_set_and_removed(run: Run, fleet: fixtures.Hub) -> None
     assert [cluster.labels for cluster in fleet.world.clusters.values()] == [{"region": "eu"}]
 
 
+async def test_annotations_and_values_are_set_and_removed(run: Run, fleet: fixtures.Hub) -> None:
+    outcomes = [
+        (await run("cluster", "annotate", "edge-1", "owner=web", "contact=x"))[0],
+        (await run("cluster", "annotate", "edge-1", "contact-"))[0],
+        (await run("cluster", "values", "edge-1", "size=small"))[0],
+        (await run("cluster", "values", "edge-1", "no spaces=x"))[0],
+    ]
+
+    assert outcomes == [0, 0, 0, 1]
+    (cluster,) = fleet.world.clusters.values()
+    assert (cluster.annotations, cluster.values) == ({"owner": "web"}, {"size": "small"})
+
+
 async def test_documents_are_applied_and_what_they_do_not_name_stays(run: Run, tmp_path: pathlib.Path) -> None:
     (tmp_path / "group.yaml").write_text(
         "apiVersion: flotilla.gitops/v1alpha1\nkind: ClusterGroup\nmetadata: {name: eu}\n"

@@ -15,9 +15,11 @@ A = config_map("a")
 def content(bench: Workbench, catalog: catalogs.Catalog) -> dict[str, list[str]]:
     """Bundle path → its files."""
     return {
-        entry.path: sorted({item.file for item in messages.INDEX.decode(bench.blobs[entry.index].plain).objects})
+        entry.path: sorted(
+            {item.file for item in messages.INDEX.decode(bench.blobs[repositories.content(entry)].plain).objects}
+        )
         for entry in catalog.entries
-        if entry.index
+        if repositories.content(entry)
     }
 
 
@@ -83,7 +85,7 @@ def test_a_directory_without_manifests_is_no_bundle(bench: Workbench) -> None:
 def test_a_marker_alone_is_an_empty_bundle_and_says_so(bench: Workbench) -> None:
     (entry,) = bench.resolve({"web/flotilla.yaml": "name: Web\n"}, "web").catalog.entries
 
-    assert (entry.objects, entry.name, entry.errors) == (0, "Web", ())
+    assert (catalogs.objects(entry), entry.name, entry.errors) == (0, "Web", ())
     assert [str(warning) for warning in entry.warnings] == ["web: the bundle holds no manifest"]
 
 

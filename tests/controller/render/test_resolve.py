@@ -15,6 +15,7 @@ from controller.git import objects, trees
 from controller.render import assembly, discovery, limits, raw, resolve
 from protocol import bundles, messages
 from protocol.events import sources
+from tests.controller import repositories
 from tests.controller.render.conftest import SHOP, Workbench
 from tests.controller.repositories import config_map
 
@@ -22,7 +23,7 @@ A = config_map("a")
 
 
 def index_of(bench: Workbench, entry: catalogs.Entry) -> bundles.BundleIndex:
-    return messages.INDEX.decode(bench.blobs[entry.index].plain)
+    return messages.INDEX.decode(bench.blobs[repositories.content(entry)].plain)
 
 
 def problems(entry: catalogs.Entry) -> list[str]:
@@ -39,7 +40,7 @@ def test_the_index_names_the_objects_of_a_bundle_and_their_files(bench: Workbenc
         ("Secret a", "deep/a.json"),
     ]
     assert all(item.manifest in bench.blobs for item in index.objects)
-    assert (entry.bundle, entry.path, entry.objects, entry.errors) == ("shop/.", ".", 2, ())
+    assert (entry.bundle, entry.path, catalogs.objects(entry), entry.errors) == ("shop/.", ".", 2, ())
 
 
 def test_settings_travel_in_the_index_and_in_the_entry(bench: Workbench) -> None:
@@ -90,7 +91,7 @@ def test_other_paths_or_other_ignore_files_above_render_anew(bench: Workbench) -
 
     assert bench.resolve(files, "apps/one", previous=first).stats.rendered == 1
     (entry,) = bench.resolve(files | {".flotillaignore": "b.yaml\n"}, "apps/*", previous=first).catalog.entries
-    assert entry.objects == 1
+    assert catalogs.objects(entry) == 1
 
 
 def test_another_renderer_renders_anew(bench: Workbench) -> None:
@@ -112,7 +113,7 @@ def test_one_bad_file_spoils_its_bundle_and_keeps_its_last_content(bench: Workbe
     second = bench.resolve(files | {"apps/one/b.yaml": "kind: [\n"}, "apps/*", previous=first).catalog
 
     assert [entry.path for entry in second.entries] == ["apps/one", "apps/two"]
-    assert (second.entries[0].index, second.entries[0].tree) == (first.entries[0].index, first.entries[0].tree)
+    assert (second.entries[0].variants, second.entries[0].tree) == (first.entries[0].variants, first.entries[0].tree)
     assert [(error.path, error.line) for error in second.entries[0].errors] == [("apps/one/b.yaml", 2)]
     assert second.entries[1] == first.entries[1]
     assert not catalogs.is_complete(second)
@@ -136,7 +137,7 @@ def test_the_same_errors_are_told_again_unread_and_go_with_their_cause(bench: Wo
 def test_a_bundle_that_was_never_good_has_no_content(bench: Workbench) -> None:
     (entry,) = bench.resolve({"a.yaml": "kind: [\n"}).catalog.entries
 
-    assert (entry.index, entry.tree, entry.objects) == ("", "", 0)
+    assert (entry.variants, entry.tree) == ((), "")
     assert len(entry.errors) == 1
 
 
@@ -245,7 +246,7 @@ def test_a_missing_object_never_gives_a_catalog(bench: Workbench) -> None:
         break
 
     assert reads == found.stats.trees + found.stats.blobs == 8
-    assert [entry.objects for entry in found.catalog.entries] == [1, 2]
+    assert [catalogs.objects(entry) for entry in found.catalog.entries] == [1, 2]
 
 
 NAMES = st.sampled_from(["a", "b", "c", "overlays", ".dot"])
