@@ -32,8 +32,8 @@ class _Dependency(msgspec.Struct, frozen=True):
     """An entry of Chart.yaml or Chart.lock."""
 
     name: str
-    repository: str = ""
-    version: str = ""
+    repository: str | None = ""
+    version: str | None = ""
 
 
 def from_commit(commit: commits.Commit, directory: str, store: chart_store.Store | None = None) -> Chart:
@@ -62,8 +62,9 @@ def _read(commit: commits.Commit, directory: str, store: chart_store.Store | Non
     files, warnings = _gathered(commit, directory)
     resolved: list[chart_store.Resolved] = []
     for dependency in _missing(directory, files):
-        if dependency.repository.startswith(_FILE):
-            path = commits.resolved(directory, dependency.repository.removeprefix(_FILE))
+        repository = dependency.repository or ""
+        if repository.startswith(_FILE):
+            path = commits.resolved(directory, repository.removeprefix(_FILE))
             below = _read(commit, path, store, (*within, directory))
             files |= {f"charts/{dependency.name}/{name}": content for name, content in below.files.items()}
             resolved.extend(below.resolved)
@@ -136,12 +137,13 @@ def _fetched(
         raise errors.UnreadableError(
             f"{who}: is neither in charts/ nor locked (run helm dependency update and commit Chart.lock, or charts/)"
         )
-    if not locked.repository.startswith(("http://", "https://", "oci://")):
+    repository, version = locked.repository or "", locked.version or ""
+    if not repository.startswith(("http://", "https://", "oci://")):
         raise errors.UnreadableError(
-            f"{who}: its repository {locked.repository[:200]!r} is a name on somebody's machine (give its URL)"
+            f"{who}: its repository {repository[:200]!r} is a name on somebody's machine (give its URL)"
         )
     if store is None:
         raise errors.MissingError(f"{who}: is not in charts/, and nothing is fetched here")
-    if locked.repository.startswith("oci://"):
-        return store.fetch(chart_store.Remote(f"{locked.repository.rstrip('/')}/{locked.name}", "", locked.version))
-    return store.fetch(chart_store.Remote(locked.name, locked.repository, locked.version))
+    if repository.startswith("oci://"):
+        return store.fetch(chart_store.Remote(f"{repository.rstrip('/')}/{locked.name}", "", version))
+    return store.fetch(chart_store.Remote(locked.name, repository, version))

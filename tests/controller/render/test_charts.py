@@ -1,7 +1,9 @@
 """Charts with what they depend on: vendored, beside them, or from a real repository on the loopback."""
 
 import functools
+import hashlib
 import http.server
+import json
 import pathlib
 import subprocess
 import threading
@@ -237,3 +239,71 @@ def test_a_kept_archive_that_the_disk_spoiled_is_fetched_anew(
 def test_an_address_that_is_none_is_refused(store: chart_store.Store, chart: str, repo: str) -> None:
     with pytest.raises(errors.UnreadableError, match=r"not the name of a chart|no repository is given"):
         store.fetch(chart_store.Remote(chart, repo, "1.0.0"))
+
+
+class _Registry(http.server.BaseHTTPRequestHandler):
+    """As much of an OCI registry as a pull of one chart asks for."""
+
+    def __init__(self, objects: dict[str, tuple[str, bytes]], *args: Any) -> None:
+        self._objects = objects
+        super().__init__(*args)
+
+    def do_GET(self) -> None:
+        kind, content = self._objects.get(self.path.partition("?")[0], ("", b""))
+        self.send_response(200 if kind else 404)
+        self.send_header("Content-Type", kind or "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Docker-Content-Digest", _digest(content))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the signature of http.server
+        """Nothing."""
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _registry(archive: bytes) -> dict[str, tuple[str, bytes]]:
+    """Path → media type and content, for `charts/lib` 1.2.0."""
+    kinds = ("application/vnd.cncf.helm.config.v1+json", "application/vnd.cncf.helm.chart.content.v1.tar+gzip")
+    blobs = (json.dumps({"name": "lib", "version": "1.2.0", "apiVersion": "v2"}).encode(), archive)
+    config, layer = (
+        {"mediaType": kind, "digest": _digest(blob), "size": len(blob)} for kind, blob in zip(kinds, blobs, strict=True)
+    )
+    manifest_kind = "application/vnd.oci.image.manifest.v1+json"
+    manifest = json.dumps(
+        {"schemaVersion": 2, "mediaType": manifest_kind, "config": config, "layers": [layer]}
+    ).encode()
+    base = "/v2/charts/lib"
+    tags = json.dumps({"name": "charts/lib", "tags": ["1.2.0"]}).encode()
+    return {
+        "/v2/": ("application/json", b"{}"),
+        f"{base}/tags/list": ("application/json", tags),
+        f"{base}/manifests/1.2.0": (manifest_kind, manifest),
+        f"{base}/manifests/{_digest(manifest)}": (manifest_kind, manifest),
+        **{f"{base}/blobs/{_digest(blob)}": ("application/octet-stream", blob) for blob in blobs},
+    }
+
+
+@pytest.mark.helm
+@pytest.mark.parametrize("version", ["1.2.0", "^1.0.0"])
+def test_a_chart_of_an_oci_registry_is_fetched(
+    repository: Repository, tmp_path: pathlib.Path, helm_program: programs.Program, version: str
+) -> None:
+    archive = (tmp_path / "repository" / "lib-1.2.0.tgz").read_bytes()
+    handler = functools.partial(_Registry, _registry(archive))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        address = f"oci://127.0.0.1:{server.server_port}/charts/lib"
+        with chart_store.Store(tmp_path / "oci", helm_program, environ={}, plain_http=True) as store:
+            fetched = store.fetch(chart_store.Remote(address, "", version))
+        server.shutdown()
+        serving.join()
+
+    assert (fetched.resolved.version, fetched.archive) == ("1.2.0", archive)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import select
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from controller.render import children, errors, launcher, limits
 
 PYTHON = pathlib.Path(sys.executable)
+ROOT = pathlib.Path(__file__).parents[3]
 SMALL = children.Bounds(wall_s=20.0, memory_bytes=256 * limits.MIB, output_bytes=limits.MIB, processes=16)
 
 
@@ -351,6 +353,29 @@ def _kill_the_supervisor_of(token: str) -> None:
             parent = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
             if b"launcher.py" in pathlib.Path(f"/proc/{parent}/cmdline").read_bytes():
                 os.kill(parent, signal.SIGKILL)
+
+
+CALLER = """
+    import pathlib, sys
+    from controller.render import children
+    arguments = ("-I", "-S", "-c", "'{token}'; import signal; print(1); signal.pause()")
+    with children.Sandbox() as sandbox:
+        sandbox.run(children.Command(name="child", program=pathlib.Path(sys.executable), arguments=arguments))
+"""
+
+
+def test_a_caller_that_is_killed_leaves_nothing_running(tmp_path: pathlib.Path) -> None:
+    token = f"abandoned-{os.getpid()}"
+    script = textwrap.dedent(CALLER.format(token=token))
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([PYTHON, "-c", script], env=environment, cwd=ROOT) as caller:
+        while not (left := [pid for pid in _processes_with(f"'{token}'") if pid != caller.pid]):
+            assert caller.poll() is None
+        ended = os.pidfd_open(left[0])
+        caller.kill()
+
+    assert select.select([ended], [], [], 20.0)[0] == [ended]
+    os.close(ended)
 
 
 def test_a_closed_sandbox_takes_its_launcher_along() -> None:

@@ -1,6 +1,10 @@
 """Kustomizations of real commits: what a build reads, and what the real kustomize makes of it."""
 
+import json
+
+import hypothesis
 import pytest
+from hypothesis import strategies
 
 from controller.render import commits, errors, kustomize, manifests, programs
 from tests.controller import repositories
@@ -107,6 +111,27 @@ def test_two_kustomizations_in_one_directory_are_one_too_many(bench: Workbench) 
     files = {"app/kustomization.yaml": "", "app/Kustomization": ""}
 
     assert "more than one kustomization" in _refusal(bench, files)
+
+
+@hypothesis.settings(max_examples=200, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.given(
+    field=strategies.sampled_from(["resources", "generators", "components", "helmCharts", "kind", "patches"]),
+    value=strategies.recursive(
+        strategies.none() | strategies.booleans() | strategies.integers() | strategies.text(max_size=12),
+        lambda inner: (
+            strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(), inner, max_size=2)
+        ),
+        max_leaves=6,
+    ),
+)
+def test_any_kustomization_has_a_closure_or_one_error(bench: Workbench, field: str, value: object) -> None:
+    files = {"app/kustomization.yaml": json.dumps({field: value}), "app/a": "[]"}
+
+    try:
+        found = kustomize.closure(_commit(bench, files), "app")
+    except errors.UnreadableError:
+        return
+    assert found.directories == ("app",)
 
 
 def test_the_fingerprint_follows_what_is_read_and_nothing_else(bench: Workbench) -> None:
