@@ -13,6 +13,7 @@ from controller.git import objects
 from controller.render import archives, chart_store, commits, discovery, errors, limits, templates
 
 _FILE = "file://"
+_ARCHIVE = ".tgz"
 _NESTED_MAX = 8
 
 
@@ -37,8 +38,8 @@ class _Dependency(msgspec.Struct, frozen=True):
 
 
 def from_commit(commit: commits.Commit, directory: str, store: chart_store.Store | None = None) -> Chart:
-    """The chart in a directory of the commit; raise UnreadableError where it, or a dependency, is not whole. Without a
-    store nothing is fetched."""
+    """The chart in a directory of the commit, or in an archive there (`.tgz`); raise UnreadableError where it, or a
+    dependency, is not whole. Without a store nothing is fetched."""
     return _read(commit, directory, store, ())
 
 
@@ -77,7 +78,10 @@ def _read(commit: commits.Commit, directory: str, store: chart_store.Store | Non
 
 
 def _gathered(commit: commits.Commit, directory: str) -> tuple[dict[str, bytes], list[str]]:
-    """A directory's files, and what was left out."""
+    """The files of a chart's directory or archive, and what was left out."""
+    entry = commit.entry(directory)
+    if entry is not None and entry.kind is objects.Kind.FILE and directory.endswith(_ARCHIVE):
+        return archives.unpack(directory, commit.content(directory, entry)), []
     if commit.entry(commits.resolved(directory, discovery.CHART)) is None:
         raise errors.UnreadableError(f"{directory}: holds no {discovery.CHART}")
     files: dict[str, bytes] = {}

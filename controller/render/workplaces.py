@@ -12,6 +12,8 @@ import msgspec
 
 from controller.render import errors, limits
 
+_PREFIX = "flotilla-render-"
+
 
 class Place(msgspec.Struct, frozen=True):
     """Where one child works."""
@@ -52,7 +54,7 @@ def laid_out(name: str, files: Mapping[str, bytes], directory: str, *, above: pa
     if sum(map(len, files.values())) > limits.CHILD_INPUT_BYTES_MAX:
         raise errors.UnreadableError(f"{name}: more than {limits.CHILD_INPUT_BYTES_MAX} bytes to read")
     # Resolved, because programs print what they resolved, and messages must not name it.
-    place = Place(pathlib.Path(tempfile.mkdtemp(prefix="flotilla-render-", dir=above)).resolve())
+    place = Place(pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above)).resolve())
     try:
         place.home.mkdir(mode=0o700)
         (place.work / directory).mkdir(mode=0o700, parents=True)
@@ -61,6 +63,12 @@ def laid_out(name: str, files: Mapping[str, bytes], directory: str, *, above: pa
         yield place
     finally:
         _remove(place.root)
+
+
+def sweep(above: pathlib.Path) -> None:
+    """Remove the places that killed processes left in a directory; nothing may render there now."""
+    for left in above.glob(f"{_PREFIX}*"):
+        _remove(left)
 
 
 def _write(work: pathlib.Path, path: str, content: bytes) -> None:

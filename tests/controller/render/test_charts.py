@@ -3,9 +3,11 @@
 import functools
 import hashlib
 import http.server
+import io
 import json
 import pathlib
 import subprocess
+import tarfile
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -60,6 +62,18 @@ def test_a_dependency_in_the_repository_comes_from_the_commit(bench: Workbench) 
         "charts/lib/Chart.yaml",
         "charts/lib/templates/lib.yaml",
     ]
+
+
+def test_a_packed_chart_of_the_commit_is_unpacked(bench: Workbench) -> None:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz") as archive:
+        member = tarfile.TarInfo("lib/Chart.yaml")
+        member.size = 10
+        archive.addfile(member, io.BytesIO(b"name: lib\n"))
+
+    chart = charts.from_commit(_commit(bench, {"vendor/lib.tgz": target.getvalue()}), "vendor/lib.tgz")
+
+    assert chart.files == {"Chart.yaml": b"name: lib\n"}
 
 
 @pytest.mark.parametrize(

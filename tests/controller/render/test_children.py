@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.render import children, errors, launcher, limits
+from controller.render import children, errors, launcher, limits, workplaces
 
 PYTHON = pathlib.Path(sys.executable)
 ROOT = pathlib.Path(__file__).parents[3]
@@ -376,6 +376,8 @@ def test_a_caller_that_is_killed_leaves_nothing_running(tmp_path: pathlib.Path) 
 
     assert select.select([ended], [], [], 20.0)[0] == [ended]
     os.close(ended)
+    workplaces.sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_closed_sandbox_takes_its_launcher_along() -> None:
