@@ -12,6 +12,7 @@ import textwrap
 import threading
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from controller.render import children, errors, launcher, limits, workplaces
@@ -54,6 +55,14 @@ def test_a_child_sees_its_files_and_its_input_and_gives_its_output(sandbox: chil
     done = sandbox.run(_python(script, files={"base/a": b"file ", "top/b": b""}, directory="top", stdin=b"input"))
 
     assert done == children.Finished(b"file input\n", "note\n")
+
+
+def test_names_in_any_script_reach_the_child(sandbox: children.Sandbox) -> None:
+    script = "import os, sys; print(sys.argv[1], os.path.basename(os.getcwd()), *os.listdir())"
+    command = _python(script, files={"küche/日本.yaml": b""}, directory="küche")
+    command = msgspec.structs.replace(command, arguments=(*command.arguments, "größe"))
+
+    assert sandbox.run(command).stdout.decode() == "größe küche 日本.yaml\n"
 
 
 def test_a_large_input_and_a_large_output_do_not_wait_for_one_another(sandbox: children.Sandbox) -> None:
