@@ -22,8 +22,10 @@ class Move(enum.StrEnum):
     """The old commit is an ancestor of the new one."""
     BACKWARD = "backward"
     """The new commit is an ancestor of the old one: somebody moved the ref back."""
+    REWRITTEN = "rewritten"
+    """Neither is an ancestor of the other, but they have one in common: an amended commit, another branch."""
     UNRELATED = "unrelated"
-    """Neither: history was rewritten, or the old commit is not known any more."""
+    """No common ancestor, or the old commit is not known any more: perhaps another repository."""
 
 
 class Choice(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -34,6 +36,18 @@ class Choice(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """False: these clusters do not get the bundle."""
     name: str = ""
     """For people."""
+
+
+class Need(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Bundles of the same source that must stand in a cluster first: by name, or by labels."""
+
+    name: str = ""
+    """A bundle's name, or its path."""
+    match_labels: dict[str, str] = {}
+    match_expressions: tuple[selectors.Expression, ...] = ()
+    state: bundles.DependencyState = bundles.DependencyState.READY
+    path: str = ""
+    """The file that says it."""
 
 
 class Variant(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -76,8 +90,12 @@ class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     labels: dict[str, str] = {}
     targets: tuple[selectors.Target, ...] | None = None
     """Narrows the source's targets; None: as the source says."""
+    paused: bool = False
+    """Whoever has it keeps what it has, and nobody else gets it."""
+    needs: tuple[Need, ...] = ()
+    """What the bundle says that must stand in a cluster first."""
     depends_on: tuple[bundles.Dependency, ...] = ()
-    """Bundles of the same source that must stand in a cluster first."""
+    """The bundles of the same source that this means."""
     errors: tuple[Problem, ...] = ()
     """Not empty: this commit's content is not used for any cluster, the last good content stays."""
     warnings: tuple[Problem, ...] = ()

@@ -177,10 +177,19 @@ class _Known:
                 raise rejections.Invalid(f"source {source} still names it")
 
 
-def declare_source(world: World, name: str, spec: specs.SourceSpec, *, by: specs.ManagedBy) -> tuple[log.Event, ...]:
-    """Decide to have this source so; raise a Rejection if it names what is not there."""
+def declare_source(
+    world: World, name: str, spec: specs.SourceSpec, *, by: specs.ManagedBy, suspended: bool = False
+) -> tuple[log.Event, ...]:
+    """Decide to have this source so, `suspended` if wanted; raise a Rejection if it names what is not there."""
     _check_source(spec, _Known(world, ()))
-    return sources.declare(world.sources.get(ids.SourceName(name)), name, spec, by=by)
+    present = world.sources.get(ids.SourceName(name))
+    declared = sources.declare(present, name, spec, by=by)
+    if not suspended:
+        return declared
+    for event in declared:
+        present = sources.evolve(present, event)
+    assert present is not None, "declared, now or before"
+    return (*declared, *sources.suspend(present, "added suspended", by=by))
 
 
 def _check_source(spec: specs.SourceSpec, known: _Known) -> None:
@@ -188,9 +197,11 @@ def _check_source(spec: specs.SourceSpec, known: _Known) -> None:
         url = urllib.parse.urlsplit(spec.url)
     except ValueError as error:
         raise rejections.Invalid("spec.url: not a URL") from error
-    if url.username is not None and url.scheme in ("http", "https"):
+    if url.password is not None or (url.username is not None and url.scheme in ("http", "https")):
         # The log is for ever, and read by many: a secret must never get into it. It is not repeated here either.
         raise rejections.Invalid("spec.url: holds a user or a password; say under spec.credentials where they are")
+    if spec.credentials is not None and "PRIVATE KEY" in spec.credentials.known_hosts:
+        raise rejections.Invalid("spec.credentials.knownHosts: holds a private key (it takes lines of known_hosts)")
     known.check(spec)
 
 

@@ -90,12 +90,24 @@ def placed(catalog: catalogs.Catalog, spec: specs.SourceSpec, of: Facts) -> tupl
 
 def place(entry: catalogs.Entry, of: Facts) -> Placed | None:
     """The bundle as this cluster should have it; None: it should not. The source's own targets are not looked at."""
+    matched = matching_choices(entry, of)
+    if matched is None:
+        return None
+    found = variant(entry.variants, matched, of)
+    return None if found is None and entry.paused else Placed(entry, found)
+
+
+def matching_choices(entry: catalogs.Entry, of: Facts) -> tuple[int, ...] | None:
+    """The places of the customizations that count for this cluster; None: it should not have the bundle."""
     if entry.targets is not None and not any(targets(target, of) for target in entry.targets):
         return None
     matched = choose(entry.choices, of, first_match=entry.first_match)
-    if not all(entry.choices[number].deploys for number in matched):
-        return None
-    return Placed(entry, _variant(entry, matched, of))
+    return matched if all(entry.choices[number].deploys for number in matched) else None
+
+
+def variant(variants: Iterable[catalogs.Variant], matched: tuple[int, ...], of: Facts) -> catalogs.Variant | None:
+    """The variant that was rendered for what this cluster is; None: there is none."""
+    return next((one for one in variants if one.matched == matched and inputs.agree(of, one.inputs)), None)
 
 
 def choose(choices: Sequence[catalogs.Choice], of: Facts, *, first_match: bool) -> tuple[int, ...]:
@@ -109,13 +121,6 @@ def matching(
 ) -> tuple[Cluster, ...]:
     """Those clusters that should have the bundle."""
     return tuple(cluster for cluster, of in candidates if source_targets(spec, of) and place(entry, of) is not None)
-
-
-def _variant(entry: catalogs.Entry, matched: tuple[int, ...], of: Facts) -> catalogs.Variant | None:
-    for variant in entry.variants:
-        if variant.matched == matched and inputs.agree(of, variant.inputs):
-            return variant
-    return None
 
 
 def _holds(expression: selectors.Expression, labels: Mapping[str, str]) -> bool:

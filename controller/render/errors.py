@@ -6,6 +6,7 @@
     │   ├── VariableError        a reference to a variable that cannot be replaced, with its place in the document
     │   ├── ChildError           a program that should have rendered it, with the cause
     │   └── MissingError         what rendering needs is not at hand now: a program, a chart; not a fact of the commit
+    ├── ProblemsError            one bundle, or a variant of it: all that is wrong, each with its place
     └── SourceError              the source as a whole: its last good catalog stays
         ├── PathsError           an entry of `paths` that matches nothing, or cannot be told to
         ├── NoBundleError        a directory that `paths` names holds nothing to deploy
@@ -17,6 +18,7 @@ What is wrong with one bundle is no exception but a part of the catalog.
 import enum
 
 from controller import errors
+from protocol.events import sources
 
 
 class RenderError(errors.Terminal):
@@ -87,6 +89,14 @@ class ChildError(UnreadableError):
 
 class MissingError(UnreadableError):
     """What rendering needs cannot be had now; the same commit may render later."""
+
+
+class ProblemsError(RenderError):
+    """What is wrong with a bundle, or a variant of it."""
+
+    def __init__(self, problems: tuple[sources.Problem, ...]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
 
 
 class SourceError(RenderError):

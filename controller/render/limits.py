@@ -112,3 +112,6 @@ CHART_ARCHIVE_BYTES_MAX = 16 * MIB
 
 CHART_UNPACKED_BYTES_MAX = BUNDLE_BYTES_MAX
 """An archive of a chart, unpacked: a thousand times its size is easily written."""
+
+WORKER_TASKS_MAX = 2000
+"""Bundles that one render process works through before another takes its place: what a library leaks goes with it."""
