@@ -14,6 +14,8 @@ from controller.render import archives, chart_store, commits, discovery, errors,
 
 _FILE = "file://"
 _ARCHIVE = ".tgz"
+_REQUIREMENTS = "requirements.yaml"
+"""Where charts of version 1 list their dependencies."""
 _NESTED_MAX = 8
 
 
@@ -50,11 +52,29 @@ def from_repository(store: chart_store.Store, remote: chart_store.Remote) -> Cha
     return Chart(str(remote), archives.unpack(str(remote), fetched.archive), (fetched.resolved,), warnings)
 
 
+def closure(commit: commits.Commit, directory: str) -> tuple[tuple[str, str], ...]:
+    """Path and OID of a chart's directory, or archive, and of the charts in the repository that it may depend on. Reads
+    Chart.yaml only; OID ABSENT for what is not there. Raise UnreadableError for a Chart.yaml that cannot be read."""
+    found: dict[str, str] = {}
+    pending = [directory]
+    while pending and len(found) <= limits.KUSTOMIZATIONS_MAX:
+        path = pending.pop()
+        entry = commit.entry(path)
+        found[path] = entry.oid if entry is not None else commits.ABSENT
+        if entry is None or entry.kind is not objects.Kind.DIRECTORY:
+            continue
+        for dependency in _declared(path, _about(commit, path)):
+            if (dependency.repository or "").startswith(_FILE):
+                below = commits.resolved(path, (dependency.repository or "").removeprefix(_FILE))
+                pending.extend([below] if below not in found else [])
+    return tuple(sorted(found.items()))
+
+
 def uses_capabilities(commit: commits.Commit, directory: str) -> bool:
-    """Whether what the chart gives may depend on the cluster's Kubernetes version and APIs; its vendored dependencies
-    count, those that would have to be fetched do not."""
-    files, _ = _gathered(commit, directory)
-    return templates.traits(files).capabilities
+    """Whether what the chart gives may depend on the cluster's Kubernetes version and APIs; dependencies that would
+    have to be fetched do not count."""
+    there = (path for path, oid in closure(commit, directory) if oid != commits.ABSENT)
+    return any(templates.traits(_gathered(commit, path)[0]).capabilities for path in there)
 
 
 def _read(commit: commits.Commit, directory: str, store: chart_store.Store | None, within: tuple[str, ...]) -> Chart:
@@ -105,7 +125,7 @@ def _gathered(commit: commits.Commit, directory: str) -> tuple[dict[str, bytes],
 
 def _missing(directory: str, files: Mapping[str, bytes]) -> list[_Dependency]:
     """The dependencies that are declared and not vendored."""
-    declared = _listed(directory, discovery.CHART, files) or _listed(directory, "requirements.yaml", files)
+    declared = _declared(directory, files)
     vendored = set()
     for path, content in files.items():
         parts = path.split("/")
@@ -118,6 +138,16 @@ def _missing(directory: str, files: Mapping[str, bytes]) -> list[_Dependency]:
         if dependency.name not in vendored
         and not any(name.startswith(f"{dependency.name}-") and name.endswith(".tgz") for name in archived)
     ]
+
+
+def _about(commit: commits.Commit, directory: str) -> dict[str, bytes]:
+    """The files of a chart that list dependencies."""
+    paths = {name: commits.resolved(directory, name) for name in (discovery.CHART, _REQUIREMENTS)}
+    return {name: commit.file(path) for name, path in paths.items() if commit.entry(path) is not None}
+
+
+def _declared(directory: str, files: Mapping[str, bytes]) -> list[_Dependency]:
+    return _listed(directory, discovery.CHART, files) or _listed(directory, _REQUIREMENTS, files)
 
 
 def _listed(directory: str, name: str, files: Mapping[str, bytes]) -> list[_Dependency]:

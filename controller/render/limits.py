@@ -105,7 +105,7 @@ MESSAGE_CHARACTERS_MAX = 600
 """What is quoted of a child's complaint."""
 
 KUSTOMIZATIONS_MAX = 1000
-"""Directories with a kustomization that one build is made of; a deep set of overlays and components has thirty."""
+"""Directories with a kustomization, or a chart, that one build is made of; a deep set of overlays has thirty."""
 
 CHART_ARCHIVE_BYTES_MAX = 16 * MIB
 """A chart's archive; Helm's own chart museums refuse more than 20."""

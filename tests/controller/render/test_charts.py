@@ -100,14 +100,30 @@ def test_without_a_store_nothing_is_fetched(bench: Workbench) -> None:
         charts.from_commit(_commit(bench, files), "web")
 
 
+def test_the_closure_of_a_chart_is_what_of_the_commit_it_follows_from(bench: Workbench) -> None:
+    files = {**_depending("file://../lib"), **_below("lib", LIBRARY), "other/x": ""}
+    before = charts.closure(_commit(bench, files), "web")
+
+    assert [path for path, _ in before] == ["lib", "web"]
+    assert charts.closure(_commit(bench, {**files, "other/x": "2"}), "web") == before
+    assert charts.closure(_commit(bench, {**files, "lib/y": "2"}), "web") != before
+
+
+def test_a_chart_of_the_commit_that_is_gone_is_part_of_the_closure(bench: Workbench) -> None:
+    found = charts.closure(_commit(bench, _depending("file://../lib")), "web")
+
+    assert ("lib", commits.ABSENT) in found
+
+
 def test_whether_a_chart_asks_about_the_cluster_is_seen(bench: Workbench) -> None:
     plain = {"web/Chart.yaml": "name: web\n", "web/templates/a.yaml": "a: {{ .Values.a }}\n"}
     asking = {**plain, "web/charts/lib/templates/b.yaml": "a: {{ $.Capabilities.KubeVersion.Minor }}\n"}
     bound = {**plain, "web/Chart.yaml": "name: web\nkubeVersion: '>=1.20'\n"}
+    beside = {**_depending("file://../lib"), "lib/Chart.yaml": "name: lib\n", "lib/templates/b": "{{ .Capabilities }}"}
 
-    found = [charts.uses_capabilities(_commit(bench, files), "web") for files in (plain, asking, bound)]
+    found = [charts.uses_capabilities(_commit(bench, files), "web") for files in (plain, asking, bound, beside)]
 
-    assert found == [False, True, True]
+    assert found == [False, True, True, True]
 
 
 class Repository:
