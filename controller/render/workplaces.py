@@ -1,6 +1,7 @@
 """The directory that a child works in: fresh, private, of regular files that we wrote, and gone afterwards."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import shutil
@@ -79,8 +80,9 @@ def _write(work: pathlib.Path, path: str, content: bytes) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
     except OSError as error:
-        # A name of 300 characters stands in a tree, but not on a disk.
-        raise errors.UnreadableError(f"{path[:200]}: cannot be laid out ({os.strerror(error.errno or 0)})") from error
+        # A name of 300 characters stands in a tree, but not on a disk; a full disk is no fact of the commit.
+        kind = errors.UnreadableError if error.errno == errno.ENAMETOOLONG else errors.MissingError
+        raise kind(f"{path[:200]}: cannot be laid out ({os.strerror(error.errno or 0)})") from error
 
 
 def _remove(root: pathlib.Path) -> None:
