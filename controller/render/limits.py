@@ -105,7 +105,13 @@ MESSAGE_CHARACTERS_MAX = 600
 """What is quoted of a child's complaint."""
 
 KUSTOMIZATIONS_MAX = 1000
-"""Directories with a kustomization that one build is made of; a deep set of overlays and components has thirty."""
+"""Directories with a kustomization, or a chart, that one build is made of; a deep set of overlays has thirty."""
+
+CHART_ARCHIVE_BYTES_MAX = 16 * MIB
+"""A chart's archive; Helm's own chart museums refuse more than 20."""
+
+CHART_UNPACKED_BYTES_MAX = BUNDLE_BYTES_MAX
+"""An archive of a chart, unpacked: a thousand times its size is easily written."""
 
 WORKER_TASKS_MAX = 2000
 """Bundles that one render process works through before another takes its place: what a library leaks goes with it."""
