@@ -136,7 +136,7 @@ class Polling:
         """One poll: fetch, and resolve what is new; raise SourceFailure."""
         revision = await repository.poll(spec.ref)
         source = self._shared.world.sources[name]
-        if self._resolved.get(name) == (revision.commit, spec) and await self._is_covered(name):
+        if self._resolved.get(name) == (revision.commit, spec) and await self._is_settled(name):
             await self._run(name, sources.unchanged)
             return
         rollback = False
@@ -195,6 +195,13 @@ class Polling:
         if known is None or known[0] is not cluster or known[1] is not groups:
             known = self._looked[cluster.id] = (cluster, groups, placements.facts(cluster, groups))
         return known[2]
+
+    async def _is_settled(self, name: ids.SourceName) -> bool:
+        """Would resolving the same commit again give nothing else?"""
+        catalog = self._shared.library.catalogs.get(self._shared.world.sources[name].catalog)
+        if catalog is not None and catalogs.may_mend_itself(catalog):
+            return False
+        return await self._is_covered(name)
 
     async def _is_covered(self, name: ids.SourceName) -> bool:
         """Does what the source was resolved to hold all that its clusters should have?"""

@@ -144,9 +144,6 @@ def _helm(reading: _Reading, found: fleet_fields.Helm | None, place: yamls.Place
     address = found.chart.removeprefix("oci://")
     if "://" in address or "::" in address:
         raise reading.mistake((*place, "chart"), "an address for go-getter is not supported (take repo, or oci://)")
-    if found.values and found.values_files:
-        reason = "where both give a value, helm.values wins (in Fleet, the files do)"
-        reading.warnings.add((*place, "valuesFiles"), reason)
     top = reading.file.helm
     filled = top is None or not top.disable_pre_process
     if not filled and fleet_templates.stands_for_labels(found.values):
@@ -162,6 +159,7 @@ def _helm(reading: _Reading, found: fleet_fields.Helm | None, place: yamls.Place
         values=found.values,
         values_files=found.values_files,
         fleet_templates=filled,
+        files_win=True,
     )
 
 

@@ -115,3 +115,6 @@ CHART_UNPACKED_BYTES_MAX = BUNDLE_BYTES_MAX
 
 WORKER_TASKS_MAX = 2000
 """Bundles that one render process works through before another takes its place: what a library leaks goes with it."""
+
+CHARTS_KEPT_MAX = 1000
+"""Charts of which one process remembers whether they look at the cluster's version."""

@@ -37,6 +37,13 @@ class Helm(msgspec.Struct, frozen=True, omit_defaults=True):
     skip_hooks: bool | None = None
     fleet_templates: bool = False
     """`values` hold `${ … }` templates of Fleet, to be filled in before Helm sees them."""
+    files_win: bool = False
+    """`values_files` win over `values`, as in Fleet."""
+
+    @property
+    def names_chart(self) -> bool:
+        """Does it say which chart, or is it about one that stands in the bundle?"""
+        return bool(self.chart or self.repo)
 
 
 class Kustomize(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -180,4 +187,5 @@ def _merged_helm(under: Helm | None, over: Helm | None) -> Helm | None:
         skip_crds=under.skip_crds if over.skip_crds is None else over.skip_crds,
         skip_hooks=under.skip_hooks if over.skip_hooks is None else over.skip_hooks,
         fleet_templates=under.fleet_templates or over.fleet_templates,
+        files_win=under.files_win or over.files_win,
     )

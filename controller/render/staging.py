@@ -11,13 +11,14 @@ from typing import Protocol
 import msgspec
 
 from controller.render import commits, discovery, recipes, settings, yamls
-from protocol import canonical
+from protocol import canonical, ids
 from protocol.events import sources
 
 
 class Order(msgspec.Struct, frozen=True):
     """What to render: one bundle, customized for some clusters, with the variables in its settings replaced."""
 
+    id: ids.BundleId
     bundle: discovery.Bundle
     settings: settings.Settings
     wanted: recipes.Customization

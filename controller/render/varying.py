@@ -60,6 +60,8 @@ class Session:
         self._staged: dict[str, objects.Objects] = {}
         self._named = _named(bundle, bundle.settings.recipe)
         self._id = ids.BundleId("")
+        self.is_missing_something = False
+        """A program or a chart was not to be had: the same commit may render later."""
 
     def run(self, entry: catalogs.Entry, fleet: Iterable[inputs.Facts], before: Before) -> Varied:
         """The variants for these clusters; those that should not have the bundle, by its entry, count for nothing."""
@@ -111,6 +113,7 @@ class Session:
         except errors.ProblemsError as error:
             problems = error.problems
         except errors.UnreadableError as error:
+            self.is_missing_something = self.is_missing_something or isinstance(error, errors.MissingError)
             problems = (sources.Problem(self._bundle.path, error.reason, error.line),)
         return catalogs.Variant(
             matched=matched,
@@ -126,6 +129,7 @@ class Session:
             wanted = _replaced(wanted, ask)
         ask.below = {**self._files_of_variables(wanted), **wanted.vars}
         return staging.Order(
+            id=self._id,
             bundle=self._bundle,
             settings=self._read,
             wanted=wanted,
@@ -178,9 +182,14 @@ class Session:
         return bundles.BundleIndex(self._id, options, tuple(entries))
 
     def _outside(self) -> dict[str, str]:
-        """What was looked at and is not part of the bundle's own tree."""
-        below = commits.prefix(self._bundle.path)
-        return {path: oid for path, oid in sorted(self._commit.looked_at.items()) if not f"{path}/".startswith(below)}
+        """What was looked at and is not part of the bundle's own tree, nor of one that was looked at as a whole."""
+        found: dict[str, str] = {}
+        covered = [commits.prefix(self._bundle.path)]
+        for path, oid in sorted(self._commit.looked_at.items(), key=lambda looked: f"{looked[0]}/"):
+            if not f"{path}/".startswith(covered[-1]) and not f"{path}/".startswith(covered[0]):
+                found[path] = oid
+                covered.append(f"{path}/")
+        return found
 
 
 def described(entry: catalogs.Entry, read: settings.Settings) -> catalogs.Entry:

@@ -103,7 +103,11 @@ def test_every_supported_field_is_read() -> None:
         recipe=recipes.Recipe(
             base=recipes.Customization(
                 helm=recipes.Helm(
-                    chart="../charts/shop", release_name="shop", values={"replicas": 1}, fleet_templates=True
+                    chart="../charts/shop",
+                    release_name="shop",
+                    values={"replicas": 1},
+                    fleet_templates=True,
+                    files_win=True,
                 ),
                 kustomize=recipes.Kustomize("build"),
                 overlays=("overlays/common",),
@@ -114,7 +118,7 @@ def test_every_supported_field_is_read() -> None:
                 recipes.Choice(
                     production,
                     recipes.Customization(
-                        helm=recipes.Helm(values={"replicas": 3}, fleet_templates=True),
+                        helm=recipes.Helm(values={"replicas": 3}, fleet_templates=True, files_win=True),
                         kustomize=recipes.Kustomize("overlays/prod"),
                         overlays=("overlays/prod",),
                         namespace="prod",
@@ -181,7 +185,9 @@ def test_null_and_what_is_off_anyway_say_nothing() -> None:
     assert read(
         "helm: {values: ~, force: false, valuesFrom: [], disableDNS: true}\nkustomize: ~\n"
     ) == settings.Settings(
-        recipe=recipes.Recipe(recipes.Customization(helm=recipes.Helm(fleet_templates=True)), mode=FIRST),
+        recipe=recipes.Recipe(
+            recipes.Customization(helm=recipes.Helm(fleet_templates=True, files_win=True)), mode=FIRST
+        ),
     )
 
 
@@ -194,7 +200,6 @@ FIRST = recipes.Mode.FIRST_MATCH
         ("namespace: a\nserviceAccount: b\n", [("serviceAccount", 2)]),
         ("helm:\n  atomic: true\n  force: true\n", [("helm.atomic", 2), ("helm.force", 3)]),
         ("helm:\n  valuesFrom:\n  - secretKeyRef: {name: a}\n", [("helm.valuesFrom", 2)]),
-        ("helm: {values: {a: b}, valuesFiles: [c]}\n", [("helm.valuesFiles", 1)]),
         (
             "helm:\n  disablePreProcess: true\n  values: {a: [global.fleet.clusterLabels.env]}\n",
             [("helm.values", 3)],
