@@ -139,6 +139,14 @@ class Polling:
             await self._resolve(source, revision, repository, rollback=rollback)
             self._shared.traces[name] = tracing.current()
         self._resolved[name] = (revision.commit, spec)
+        self._wake_siblings(spec, revision.commit)
+
+    def _wake_siblings(self, spec: specs.SourceSpec, commit: str) -> None:
+        """Until every source on this ref is at one commit, nothing counts as gone from any of them."""
+        for source in self._shared.world.sources.values():
+            at = source.revision.commit if source.revision is not None else ""
+            if (source.spec.url, source.spec.ref) == (spec.url, spec.ref) and at != commit:
+                self.wake(source.name)
 
     async def _resolve(
         self, source: sources.Source, revision: events.Revision, repository: Repository, *, rollback: bool
