@@ -128,25 +128,26 @@ def rewanted(ledger: Ledger, wanted: Mapping[ids.ClusterId, frozenset[ids.Object
     ended = [
         debt.id for debt in ledger.debts.values() if debt.cluster in wanted and debt.identity in wanted[debt.cluster]
     ]
-    return _closed(ended, events.Ending.REWANTED, 0)
+    return _closed(dict.fromkeys(ended, ""), events.Ending.REWANTED, 0)
 
 
 def confirmed(
     ledger: Ledger, cluster: ids.ClusterId, confirmations: Iterable[reports.Confirmation], sequence: int
 ) -> tuple[events.Event, ...]:
     """Decide what a report settles: only debts that it names, only of the cluster that sent it."""
-    endings: dict[events.Ending, list[ids.DebtId]] = {}
+    endings: dict[events.Ending, dict[ids.DebtId, str]] = {}
     for confirmation in confirmations:
         debt = ledger.debts.get(confirmation.debt)
         if debt is not None and debt.cluster == cluster and debt.object == confirmation.object:
-            endings.setdefault(events.Ending(confirmation.outcome.value), []).append(debt.id)
+            ended = endings.setdefault(events.Ending(confirmation.outcome.value), {})
+            ended[debt.id] = confirmation.reason[: events.REASON_CHARS_MAX]
     return tuple(event for ending, ended in sorted(endings.items()) for event in _closed(ended, ending, sequence))
 
 
 def cluster_left(ledger: Ledger, cluster: ids.ClusterId) -> tuple[events.Event, ...]:
     """Decide that a removed cluster owes nothing: its workloads are not ours any more."""
     ended = [debt.id for debt in ledger.debts.values() if debt.cluster == cluster]
-    return _closed(ended, events.Ending.RELEASED, 0)
+    return _closed(dict.fromkeys(ended, ""), events.Ending.RELEASED, 0)
 
 
 def approve(ledger: Ledger, set_id: str, digest: str) -> tuple[events.Event, ...]:
@@ -169,7 +170,7 @@ def reject(ledger: Ledger, set_id: str, digest: str) -> tuple[events.Event, ...]
     ended = [debt.id for debt in ledger.debts.values() if debt.set == found.id]
     return (
         events.DeletionsRejected(set=found.id, digest=found.digest),
-        *_closed(ended, events.Ending.REJECTED, 0),
+        *_closed(dict.fromkeys(ended, ""), events.Ending.REJECTED, 0),
     )
 
 
@@ -307,8 +308,9 @@ def _same(found: DeletionSet, digest: str) -> None:
         )
 
 
-def _closed(ended: Sequence[ids.DebtId], ending: events.Ending, sequence: int) -> tuple[events.Event, ...]:
-    debts = [events.ClosedDebt(debt=debt, ending=ending) for debt in sorted(ended)]
+def _closed(ended: Mapping[ids.DebtId, str], ending: events.Ending, sequence: int) -> tuple[events.Event, ...]:
+    """`ended`: the debts, each with a reason or none."""
+    debts = [events.ClosedDebt(debt=debt, ending=ending, reason=reason) for debt, reason in sorted(ended.items())]
     return tuple(events.DebtsClosed(debts=tuple(part), reports_sequence=sequence) for part in _chunks(debts))
 
 

@@ -121,6 +121,24 @@ def test_a_late_confirmation_of_an_old_debt_does_not_close_the_new_one() -> None
     assert list(ledger.debts.values()) == [new]
 
 
+def test_why_an_agent_released_a_debt_is_written_down_within_a_bound() -> None:
+    ledger = dropped(loss(drop("a")))
+    (debt,) = ledger.debts.values()
+    reason = "is the wanted object b" + "\0" * 1000
+    said = reports.Confirmation(debt=debt.id, object=debt.object, outcome=reports.Outcome.RELEASED, reason=reason)
+
+    assert debts.confirmed(ledger, fleets.CLUSTER, [said], 9) == (
+        events.DebtsClosed(
+            debts=(
+                events.ClosedDebt(
+                    debt=debt.id, ending=events.Ending.RELEASED, reason=reason[: events.REASON_CHARS_MAX]
+                ),
+            ),
+            reports_sequence=9,
+        ),
+    )
+
+
 def test_a_cluster_can_only_settle_its_own_debts() -> None:
     ledger = dropped(loss(drop("a")))
     (debt,) = ledger.debts.values()
