@@ -28,6 +28,8 @@ class Cluster(msgspec.Struct, frozen=True, rename="camel"):
     """Desired states that its agent did not accept."""
     refused_sequence: int = 0
     """The last report that said so: reports are read again after a restart."""
+    uid_refused_sequence: int = 0
+    """The last report of somebody with its credentials and another UID."""
 
 
 Clusters = dict[ids.ClusterId, Cluster]
@@ -77,6 +79,9 @@ def identify(cluster: Cluster, uid: str, sequence: int) -> tuple[events.Event, .
     if cluster.uid == uid or cluster.removed:
         return ()
     if cluster.uid:
+        # The stored reports are read again at every start.
+        if sequence <= cluster.uid_refused_sequence:
+            return ()
         return (events.ClusterUidRefused(cluster=cluster.id, uid=uid, reports_sequence=sequence),)
     return (events.ClusterIdentified(cluster=cluster.id, uid=uid, reports_sequence=sequence),)
 
@@ -145,4 +150,4 @@ def evolve(state: Cluster | None, event: events.Event) -> Cluster:
         case events.ClusterRemoved():
             return change(state, removed=True)
         case events.ClusterUidRefused():
-            return state
+            return change(state, uid_refused_sequence=event.reports_sequence)
