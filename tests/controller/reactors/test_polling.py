@@ -25,17 +25,29 @@ FILES = {"apps/web/a.yaml": origins.config_map("a"), "apps/web/b.yaml": origins.
 FEWER = {"apps/web/a.yaml": origins.config_map("a")}
 
 
+class Polls:
+    """How many polls have begun, and a signal for each."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.signal = transact.Signal()
+
+    def begin(self) -> None:
+        self.begun += 1
+        self.signal.set()
+
+
 class Watched:
     """A repository that says when it is polled."""
 
-    def __init__(self, repository: polling.Repository, polled: transact.Signal) -> None:
+    def __init__(self, repository: polling.Repository, polls: Polls) -> None:
         self._repository = repository
-        self._polled = polled
+        self._polls = polls
         self.moved = repository.moved
         self.resolve = repository.resolve
 
     async def poll(self, ref: str) -> events.Revision:
-        self._polled.set()
+        self._polls.begin()
         return await self._repository.poll(ref)
 
 
@@ -47,7 +59,7 @@ class Poller:
         self.origin = origin
         self.opened: list[ids.SourceName] = []
         self._open = repositories.opener(store)
-        self._polled = transact.Signal()
+        self._polls = Polls()
         self.reactor = polling.Polling(hub.shared, self._opener, chance=random.Random(1))
 
     @property
@@ -59,10 +71,12 @@ class Poller:
         await self.reactor.poll(SHOP, self.source.spec, self._open(SHOP, self.source.spec))
 
     async def look(self, times: int = 1) -> None:
-        """Let the loop poll so often, and write down what came of it."""
-        for _ in range(times + 1):  # that the next one begins shows that the one before is over
+        """Let the loop poll so often from now on, and write down what came of it."""
+        # The one that is under way may have begun too early; that another begins shows that those before it are over.
+        enough = self._polls.begun + times + 1
+        while self._polls.begun < enough:
             self.reactor.wake(SHOP)
-            await self._polled.wait()
+            await self._polls.signal.wait()
 
     async def written(self) -> list[log.Event]:
         """The events that polls have written."""
@@ -70,7 +84,7 @@ class Poller:
 
     def _opener(self, source: ids.SourceName, spec: specs.SourceSpec) -> polling.Repository:
         self.opened.append(source)
-        return Watched(self._open(source, spec), self._polled)
+        return Watched(self._open(source, spec), self._polls)
 
 
 @pytest.fixture
