@@ -71,12 +71,12 @@ class Poller:
         await self.reactor.poll(SHOP, self.source.spec, self._open(SHOP, self.source.spec))
 
     async def look(self, times: int = 1) -> None:
-        """Let the loop poll so often from now on, and write down what came of it."""
-        # The one that is under way may have begun too early; that another begins shows that those before it are over.
-        enough = self._polls.begun + times + 1
-        while self._polls.begun < enough:
-            self.reactor.wake(SHOP)
-            await self._polls.signal.wait()
+        """Let the loop poll so often and write down what came of it; then nobody looks any more."""
+        enough = self._polls.begun + times + 1  # that one more begins shows that those before it are over
+        async with loops(self):
+            while self._polls.begun < enough:
+                self.reactor.wake(SHOP)
+                await self._polls.signal.wait()
 
     async def written(self) -> list[log.Event]:
         """The events that polls have written."""
@@ -150,19 +150,18 @@ async def test_a_hub_that_starts_again_resolves_anew_and_brings_lost_blobs_back(
 async def test_a_failure_is_written_down_once_per_reason_and_the_last_catalog_stays(
     poller: Poller, tmp_path: pathlib.Path
 ) -> None:
-    async with loops(poller):
-        await poller.look()
-        good = poller.source
-        poller.origin.path.rename(tmp_path / "away.git")
-        await poller.look(2)
-        assert "cannot be fetched" in poller.source.failure_reason
-        (tmp_path / "away.git").rename(poller.origin.path)
-        empty = poller.origin.commit({"README.md": "nothing else\n"})
-        await poller.look(2)
-        assert "paths entry" in poller.source.failure_reason
-        assert (poller.source.catalog, poller.source.revision) == (good.catalog, good.revision)
-        poller.origin.commit(FEWER, parents=[empty])
-        await poller.look()
+    await poller.look()
+    good = poller.source
+    poller.origin.path.rename(tmp_path / "away.git")
+    await poller.look(2)
+    assert "cannot be fetched" in poller.source.failure_reason
+    (tmp_path / "away.git").rename(poller.origin.path)
+    empty = poller.origin.commit({"README.md": "nothing else\n"})
+    await poller.look(2)
+    assert "paths entry" in poller.source.failure_reason
+    assert (poller.source.catalog, poller.source.revision) == (good.catalog, good.revision)
+    poller.origin.commit(FEWER, parents=[empty])
+    await poller.look()
 
     assert [type(one).__name__ for one in await poller.written()] == [
         "RevisionResolved", "ResolveFailed", "ResolveFailed", "RevisionResolved",
@@ -173,12 +172,11 @@ async def test_a_failure_is_written_down_once_per_reason_and_the_last_catalog_st
 async def test_a_remote_that_answers_again_with_the_same_commit_ends_the_failure(
     poller: Poller, tmp_path: pathlib.Path
 ) -> None:
-    async with loops(poller):
-        await poller.look()
-        poller.origin.path.rename(tmp_path / "away.git")
-        await poller.look()
-        (tmp_path / "away.git").rename(poller.origin.path)
-        await poller.look()
+    await poller.look()
+    poller.origin.path.rename(tmp_path / "away.git")
+    await poller.look()
+    (tmp_path / "away.git").rename(poller.origin.path)
+    await poller.look()
 
     assert [type(one).__name__ for one in await poller.written()] == [
         "RevisionResolved", "ResolveFailed", "ResolveRecovered",
