@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import pytest
 
 from controller import bootstrap
-from controller.demo import repository
 from controller.domain import rollouts
 from protocol import bundles, ids
 from protocol.events import deletions
+from tests.controller import repositories
 from tests.fixtures.fleet import SOURCE, Fleet, Site
 
 pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
@@ -37,21 +37,22 @@ def with_banner(fleet: Fleet) -> dict[str, str]:
 
 
 class Team:
-    """A second source, on a repository of its own."""
+    """A second source, on a branch of a repository: its own, or the one that the first source is on."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, repository: str = "team.git", *, branch: str = "main") -> None:
         self._fleet = fleet
-        self._repository = repository.Repository(fleet.directory / "team.git")
+        self._origin = repositories.Origin(fleet.directory / repository)
+        self._branch = branch
 
     async def begin(self) -> None:
         commit = self.merge()
-        await self._fleet.declare(TEAM, url=self._repository.url)
+        await self._fleet.declare(TEAM, url=self._origin.url, ref=self._branch)
         await self._fleet.completed(commit, TEAM)
 
     def merge(self, **files: str) -> str:
         """Its bundle holds exactly these files, and `own`."""
         content = bundle_at(self._fleet, "apps/shop", own=config("own"), **files)
-        commit = self._repository.merge(content, "change", at=bootstrap.utc_now())
+        commit = self._origin.commit(content, ref=f"refs/heads/{self._branch}")
         self._fleet.wake()
         return commit
 
@@ -157,9 +158,12 @@ async def opened(fleet: Fleet) -> list[str]:
     ]
 
 
-async def test_an_object_moves_between_sources_on_two_repositories(fleet: Fleet, fleet_sandbox: list[Site]) -> None:
+@pytest.mark.parametrize(("repository", "branch"), [("team.git", "main"), ("fleet.git", "team")])
+async def test_an_object_moves_between_sources_on_two_repositories_or_branches(
+    fleet: Fleet, fleet_sandbox: list[Site], repository: str, branch: str
+) -> None:
     await begin(fleet, fleet_sandbox, with_banner(fleet))
-    team = Team(fleet)
+    team = Team(fleet, repository, branch=branch)
     await team.begin()
     before = await banners(fleet)
 
