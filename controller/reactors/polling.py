@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from controller import errors, runtime, tracing, transact
+from controller import errors, library, runtime, tracing, transact
 from controller.domain import catalogs, clusters, inputs, placements, sources
 from controller.reactors import coverage
 from protocol import bundles, canonical, ids, sealing, specs
@@ -28,6 +28,9 @@ JITTER = 0.1
 
 BACKOFF_S_MAX = 600.0
 """Longest pause between polls of a source that fails: a repaired server is noticed within ten minutes."""
+
+DOUBLINGS_MAX = 16
+"""Doublings of the pause: from a second to more than BACKOFF_S_MAX."""
 
 
 class SourceFailure(Exception):
@@ -130,7 +133,7 @@ class Polling:
             except (errors.Transient, sealing.BlobError) as error:
                 failures += 1
                 logger.warning("poll is held up", source=name, reason=str(error))
-            await self._wakes[name].wait(self._pause(spec.interval_s, failures))
+            await self._wakes[name].wait(pause_s(spec.interval_s, failures, chance=self._chance))
 
     async def poll(self, name: ids.SourceName, spec: specs.SourceSpec, repository: Repository) -> None:
         """One poll: fetch, and resolve what is new; raise SourceFailure."""
@@ -156,6 +159,14 @@ class Polling:
             await self._resolve(source, revision, repository, rollback=rollback)
             self._shared.traces[name] = tracing.current()
         self._resolved[name] = (revision.commit, spec)
+        self._wake_siblings(spec, revision.commit)
+
+    def _wake_siblings(self, spec: specs.SourceSpec, commit: str) -> None:
+        """Until every source on this ref is at one commit, nothing counts as gone from any of them."""
+        for source in self._shared.world.sources.values():
+            at = source.revision.commit if source.revision is not None else ""
+            if (source.spec.url, source.spec.ref) == (spec.url, spec.ref) and at != commit:
+                self.wake(source.name)
 
     async def _resolve(
         self, source: sources.Source, revision: events.Revision, repository: Repository, *, rollback: bool
@@ -221,7 +232,12 @@ class Polling:
     async def _catalog(self, digest: Digest) -> catalogs.Catalog | None:
         if not digest:
             return None
-        await self._shared.library.need_catalogs([digest])
+        try:
+            await self._shared.library.need_catalogs([digest])
+        except library.MissingBlobError as error:
+            # Git has it all: what is rendered anew is stored anew, the same commit under the same digests.
+            logger.warning("last catalog is lost, resolving from nothing", catalog=digest[:16], reason=str(error))
+            return None
         return self._shared.library.catalogs[digest]
 
     async def _failed(self, name: ids.SourceName, failure: SourceFailure) -> None:
@@ -234,9 +250,12 @@ class Polling:
         )
         return bool(written)
 
-    def _pause(self, interval_s: float, failures: int) -> float:
-        pause = min(interval_s * 2.0**failures, max(BACKOFF_S_MAX, interval_s))
-        return pause * self._chance.uniform(1 - JITTER, 1 + JITTER)
+
+def pause_s(interval_s: float, failures: int, *, chance: random.Random) -> float:
+    """Until the next poll, after so many failures in a row."""
+    # A power without a bound is no float any more after a week of failures.
+    pause = min(interval_s * 2.0 ** min(failures, DOUBLINGS_MAX), max(BACKOFF_S_MAX, interval_s))
+    return pause * chance.uniform(1 - JITTER, 1 + JITTER)
 
 
 async def _follows(repository: Repository, old: str, new: str) -> bool:

@@ -74,6 +74,34 @@ def test_an_object_that_another_source_will_bring_is_kept_until_then() -> None:
     assert (arrived.drops, arrived.root.kept) == ((), ())
 
 
+def test_an_object_that_the_same_commit_may_have_moved_is_kept_until_both_sources_are_there() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"]})
+    together = {"one": fleets.SPEC, "two": fleets.SPEC}
+    old = shelf.catalog("two", {"two/x": []})
+    new = shelf.catalog("one", {"one/x": []})
+    arrived = msgspec.structs.replace(shelf.catalog("two", {"two/x": []}), revision=new.revision)
+
+    waiting = shelf.derive(before, new, old, specs_=together)
+    there = shelf.derive(waiting.root, new, arrived, specs_=together)
+
+    assert (waiting.drops, ["source two reads the same ref" in one.reason for one in waiting.root.kept]) == ((), [True])
+    assert (fleets.names(there.drops), there.root.kept) == (["a"], ())
+
+
+def test_a_source_on_another_ref_or_for_other_clusters_is_not_waited_for() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"]})
+    other_ref = msgspec.structs.replace(fleets.SPEC, ref="release")
+    elsewhere = specs.SourceSpec(url=fleets.SPEC.url, targets=(selectors.Target(match_labels={"env": "dev"}),))
+    one, two = shelf.catalog("one", {"one/x": []}), shelf.catalog("two", {"two/x": []})
+
+    for spec in (other_ref, elsewhere):
+        derived = shelf.derive(before, one, two, specs_={"one": fleets.SPEC, "two": spec})
+
+        assert fleets.names(derived.drops) == ["a"]
+
+
 def test_what_was_kept_drops_once_nothing_is_in_doubt() -> None:
     shelf = fleets.Shelf()
     before = shelf.root({"one/x": ["a", "b"], "one/y": []})
