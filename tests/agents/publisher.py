@@ -31,14 +31,26 @@ class Bundle(msgspec.Struct, frozen=True):
     name: str
     manifests: tuple[Manifest, ...]
     options: bundles.BundleOptions = bundles.BundleOptions()
+    depends_on: tuple[bundles.Dependency, ...] = ()
+    hooks: tuple[Manifest, ...] = ()
 
     @property
     def id(self) -> ids.BundleId:
         return ids.BundleId(f"test/{self.name}")
 
+    def with_hooks(self, *hooks: Manifest) -> "Bundle":
+        """The same bundle with hooks beside its objects."""
+        return msgspec.structs.replace(self, hooks=hooks)
+
 
 def bundle(name: str, *manifests: Manifest, **options: Any) -> Bundle:
     return Bundle(name, manifests, bundles.BundleOptions(**options))
+
+
+def after(part: Bundle, *others: Bundle, state: str = "ready") -> Bundle:
+    """The same bundle, waiting for others."""
+    needed = tuple(bundles.Dependency(other.id, bundles.DependencyState(state)) for other in others)
+    return msgspec.structs.replace(part, depends_on=needed)
 
 
 def config_map(name: str, namespace: str = "", **data: str) -> Manifest:
@@ -70,12 +82,20 @@ def content(parts: Sequence[Bundle], kept: Sequence[bundles.Kept] = ()) -> Conte
             blob = sealing.seal(bundles.MANIFEST_TAG, bundles.manifest_bytes(manifest))
             sealed.append(blob)
             objects.append(bundles.IndexEntry(ids.object_id(manifest), blob.id))
-        index = bundles.BundleIndex(part.id, part.options, tuple(sorted(objects, key=lambda item: item.object)))
+        hooks = tuple(_hook(manifest, sealed) for manifest in part.hooks)
+        ordered = tuple(sorted(objects, key=lambda item: item.object))
+        index = bundles.BundleIndex(part.id, part.options, ordered, hooks)
         blob = sealing.seal(bundles.INDEX_TAG, messages.INDEX.encode(index))
         sealed.append(blob)
-        entries.append(bundles.RootEntry(part.id, blob.id))
+        entries.append(bundles.RootEntry(part.id, blob.id, part.depends_on))
     root = sealing.seal(bundles.ROOT_TAG, messages.ROOT.encode(bundles.ClusterRoot(tuple(entries), tuple(kept))))
     return Content(root.id, (*sealed, root))
+
+
+def _hook(manifest: Manifest, sealed: list[sealing.Sealed]) -> bundles.HookEntry:
+    blob = sealing.seal(bundles.MANIFEST_TAG, bundles.manifest_bytes(manifest))
+    sealed.append(blob)
+    return bundles.HookEntry(ids.object_id(manifest), blob.id, phases=("pre-install",))
 
 
 class Publisher:
