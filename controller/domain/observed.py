@@ -88,7 +88,7 @@ def evolve(state: Observed, report: reports.Report) -> Observed:
             return change(state, undeleted={debt: one for debt, one in undeleted.items() if debt not in settled})
         case reports.Refused():
             return change(state, refusals={**state.refusals, report.refusal.value: report.count})
-        case reports.Adopted():
+        case reports.Adopted() | reports.Planned():
             return state
 
 

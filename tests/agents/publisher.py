@@ -6,6 +6,7 @@ agent meets what it will meet in production.
 
 import asyncio
 import contextlib
+import datetime
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ import msgspec
 
 from controller.broker import doors
 from controller.reactors import publishing
-from protocol import bundles, canonical, credentials, desired, ids, messages, reports, sealing, signing, subjects
+from protocol import bundles, canonical, credentials, desired, ids, messages, plans, reports, sealing, signing, subjects
 
 R = TypeVar("R", bound=reports.Report)
 
@@ -109,6 +110,7 @@ class Publisher:
         self.cluster = held.cluster
         self.cluster_uid = cluster_uid
         self.generation = 0
+        self.asked = 0
         self.root = canonical.NO_DIGEST
         self.delta: tuple[bytes, ...] = ()
         """Plain tagged blobs for the next messages."""
@@ -157,6 +159,31 @@ class Publisher:
         payload = messages.STATE.encode(state)
         message = desired.SignedDesired(payload, signer.public_key, signer.sign(payload), deletions, self.delta)
         return messages.SIGNED.encode(message)
+
+    async def ask(self, *parts: Bundle, signer: signing.Signer | None = None, **changes: Any) -> plans.PlanRequest:
+        """Store a tree, and ask what it would do; `changes` are fields of the request that should be otherwise."""
+        made = content(parts)
+        await self.hub.blobs.put(made.blobs)
+        self.asked += 1
+        request = plans.PlanRequest(
+            cluster=self.cluster,
+            cluster_uid=self.cluster_uid,
+            id=f"request-{self.asked}",
+            root=made.root,
+            source=ids.SourceName("test"),
+            expires_at=datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=HEARD_S),
+        )
+        request = msgspec.structs.replace(request, **changes)
+        signer = signer or self._signer
+        payload = messages.PLAN_REQUEST.encode(request)
+        message = plans.SignedPlanRequest(payload, signer.public_key, signer.sign_request(payload))
+        await self.hub.hub.send(subjects.live(self.cluster), messages.SIGNED_PLAN_REQUEST.encode(message))
+        return request
+
+    async def forecast(self, *parts: Bundle, **changes: Any) -> reports.Planned:
+        """The first part of the answer; who needs another one hears it by `hear`."""
+        request = await self.ask(*parts, **changes)
+        return await self.hear(reports.Planned, lambda report: report.request == request.id)
 
     async def send(self, body: bytes) -> None:
         """Store any bytes as the cluster's desired state."""
