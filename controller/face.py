@@ -7,6 +7,7 @@ from controller import bootstrap, errors, transact
 from controller.api import face
 from controller.configuration import watching
 from controller.domain import catalogs, observed, publications
+from controller.domain.views import diffs
 from controller.git import errors as git_errors
 from controller.git import mirrors
 from protocol import bundles, ids, specs
@@ -74,6 +75,15 @@ class Face:
     def wake(self, source: ids.SourceName) -> None:
         """Poll this source now."""
         self._hub.polling.wake(source)
+
+    async def diff(self, source: str, cluster: str, *, time_s: float) -> diffs.Diff:
+        """What the source would change on one cluster, or (empty) on all, asked of the clusters themselves."""
+        return await self._hub.asking.diff(source, cluster, time_s=time_s)
+
+    async def index(self, digest: Digest) -> bundles.BundleIndex:
+        """A bundle's content."""
+        await self._hub.shared.library.need_indexes([digest])
+        return self._hub.shared.library.indexes[digest]
 
     async def test_access(self, spec: specs.SourceSpec) -> face.Access:
         """Ask the remote for its ref, with the source's credentials."""

@@ -8,6 +8,7 @@ import msgspec
 
 from controller import transact
 from controller.domain import catalogs, observed, publications
+from controller.domain.views import diffs
 from protocol import bundles, credentials, ids, specs
 from protocol.canonical import Digest
 from protocol.events import log
@@ -67,6 +68,12 @@ class HubFace(Protocol):
 
     def wake(self, source: ids.SourceName) -> None:
         """Poll this source now."""
+
+    async def diff(self, source: str, cluster: str, *, time_s: float) -> diffs.Diff:
+        """What the source would change on one cluster, or (empty) on all, asked of the clusters themselves."""
+
+    async def index(self, digest: Digest) -> bundles.BundleIndex:
+        """A bundle's content."""
 
     async def test_access(self, spec: specs.SourceSpec) -> Access:
         """Ask the remote for its ref, with the source's credentials."""

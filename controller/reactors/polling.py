@@ -29,7 +29,7 @@ BACKOFF_S_MAX = 600.0
 """Longest pause between polls of a source that fails: a repaired server is noticed within ten minutes."""
 
 
-class SourceFailure(Exception):
+class SourceFailure(errors.Terminal):
     """The source says nothing; `kind` and the message go into the log."""
 
     def __init__(self, kind: events.FailureKind, reason: str) -> None:
@@ -139,6 +139,16 @@ class Polling:
             await self._resolve(source, revision, repository, rollback=rollback)
             self._shared.traces[name] = tracing.current()
         self._resolved[name] = (revision.commit, spec)
+
+    async def preview(self, source: sources.Source) -> catalogs.Catalog:
+        """What a source that nobody polls would say now: read and rendered, its blobs stored, and nothing decided.
+        Raise SourceFailure, which is no fact about the source."""
+        repository = self._open(source.name, source.spec)
+        revision = await repository.poll(source.spec.ref)
+        previous = await self._catalog(source.catalog)
+        resolved = await repository.resolve(revision, source.spec.paths, previous)
+        await self._shared.library.store_sealed(resolved.blobs)
+        return resolved.catalog
 
     async def _resolve(
         self, source: sources.Source, revision: events.Revision, repository: Repository, *, rollback: bool

@@ -87,9 +87,9 @@ def test_a_signed_question_never_passes_for_a_state_nor_the_other_way_round(payl
     asked = plans.SignedPlanRequest(payload, SIGNER.public_key, SIGNER.sign_request(payload))
 
     signing.verify_request(asked, trusted=TRUSTED)
-    with pytest.raises(signing.SignatureError, match="plan request: signature of key .* does not match"):
+    with pytest.raises(signing.SignatureError, match="plan request: signature of key"):
         signing.verify_request(msgspec.structs.replace(asked, signature=SIGNER.sign(payload)), trusted=TRUSTED)
-    with pytest.raises(signing.SignatureError, match="desired state: signature of key .* does not match"):
+    with pytest.raises(signing.SignatureError, match="desired state: signature of key"):
         signing.verify(msgspec.structs.replace(_message(payload), signature=asked.signature), trusted=TRUSTED)
 
 

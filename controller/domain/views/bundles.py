@@ -10,7 +10,7 @@ import msgspec
 from controller.domain import catalogs, clusters, observed, rejections
 from controller.domain.views import clusters as cluster_views
 from controller.domain.views import sight
-from protocol import ids, selectors, status
+from protocol import bundles, ids, selectors, status
 
 
 class State(enum.StrEnum):
@@ -56,6 +56,16 @@ class OnCluster(msgspec.Struct, frozen=True, rename="camel"):
     as_of: datetime.datetime | None
 
 
+class Hook(msgspec.Struct, frozen=True, rename="camel"):
+    """An object that is run at a moment of the bundle's life."""
+
+    object: str
+    file: str
+    phases: list[str]
+    weight: int
+    delete_policies: list[str]
+
+
 class Detail(msgspec.Struct, frozen=True, rename="camel"):
     """One bundle with its clusters."""
 
@@ -65,6 +75,7 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     """Narrow the source's; empty: they do not."""
     errors: list[str]
     warnings: list[str]
+    hooks: list[Hook]
     clusters: list[OnCluster]
     """At most sight.NAMES_MAX, those that are not ready first."""
 
@@ -100,8 +111,8 @@ def row(looking: sight.Sight, found: Found) -> Row:
     return _row(looking, found, list(on_clusters(looking, found.entry)))
 
 
-def detail(looking: sight.Sight, found: Found) -> Detail:
-    """One bundle with its clusters."""
+def detail(looking: sight.Sight, found: Found, index: bundles.BundleIndex | None) -> Detail:
+    """One bundle with its clusters. `index`: its content; None: it never had any."""
     entry, where = found.entry, list(on_clusters(looking, found.entry))
     return Detail(
         bundle=_row(looking, found, where),
@@ -109,6 +120,7 @@ def detail(looking: sight.Sight, found: Found) -> Detail:
         targets=list(entry.targets or ()),
         errors=[str(error) for error in entry.errors],
         warnings=[str(warning) for warning in entry.warnings],
+        hooks=[_hook(one) for one in index.hooks] if index is not None else [],
         clusters=sorted(where, key=lambda one: one.state is State.READY)[: sight.NAMES_MAX],
     )
 
@@ -118,6 +130,16 @@ def on_clusters(looking: sight.Sight, entry: catalogs.Entry) -> Iterator[OnClust
     for cluster in looking.placed(entry):
         state, reason = _state(looking, cluster, entry)
         yield OnCluster(cluster=cluster.name, state=state, reason=reason, as_of=looking.seen(cluster.id).heard_at)
+
+
+def _hook(one: bundles.HookEntry) -> Hook:
+    return Hook(
+        object=str(one.object),
+        file=one.file,
+        phases=list(one.phases),
+        weight=one.weight,
+        delete_policies=list(one.delete_policies),
+    )
 
 
 def _row(looking: sight.Sight, found: Found, where: list[OnCluster]) -> Row:
