@@ -136,7 +136,15 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
         rolling=rolling.Rolling(shared, publisher),
         publishing=publisher,
         listening=listening.Listening(shared, opened.desired),
-        asking=asking.Asking(shared, publisher, resolver, live=opened.live, signer=around.ring.signer, new_id=new_id),
+        asking=asking.Asking(
+            shared,
+            publisher,
+            resolver,
+            live=opened.live,
+            answers=opened.reports,
+            signer=around.ring.signer,
+            new_id=new_id,
+        ),
         nats_url=around.nats_url,
     )
 

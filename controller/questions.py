@@ -20,6 +20,8 @@ class Question:
         """`asked`: whom each id was made for."""
         self._asked = dict(asked)
         self._parts: dict[ids.ClusterId, dict[int, reports.Planned]] = {}
+        self._open = set(self._asked.values())
+        """Clusters whose answers are not whole."""
         self._whole = asyncio.Event()
         self._look()
 
@@ -31,9 +33,16 @@ class Question:
     def take(self, report: reports.Planned) -> None:
         """A part of an answer."""
         cluster = self._asked.get(report.request)
-        if cluster != report.origin.cluster or not 1 <= report.part <= report.parts <= PARTS_MAX:
+        if (
+            cluster != report.origin.cluster
+            or cluster not in self._open
+            or not 1 <= report.part <= report.parts <= PARTS_MAX
+        ):
             return
-        self._parts.setdefault(cluster, {}).setdefault(report.part, report)
+        parts = self._parts.setdefault(cluster, {})
+        parts.setdefault(report.part, report)
+        if _is_whole(parts):
+            self._open.discard(cluster)
         self._look()
 
     async def answered(self, time_s: float) -> None:
@@ -49,13 +58,15 @@ class Question:
         return {
             cluster: tuple(parts[number] for number in sorted(parts))
             for cluster, parts in self._parts.items()
-            if _is_whole(parts)
+            if cluster not in self._open
         }
 
     def _look(self) -> None:
-        if len(self.answers()) == len(self._asked):
+        if not self._open:
             self._whole.set()
 
 
 def _is_whole(parts: Mapping[int, reports.Planned]) -> bool:
-    return len(parts) == next(iter(parts.values())).parts
+    """All parts are there, and agree on how many there are."""
+    wanted = {part.parts for part in parts.values()}
+    return wanted == {len(parts)}

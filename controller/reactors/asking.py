@@ -8,7 +8,7 @@ written into the log, and a cluster that says nothing in time is listed as such.
 import asyncio
 import collections
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -17,10 +17,14 @@ from controller import questions, runtime
 from controller.domain import assignments, catalogs, clusters, debts, losses, rejections, sources
 from controller.domain.views import diffs
 from controller.reactors import polling, publishing
-from protocol import bundles, ids, messages, plans, reports, signing
+from protocol import bundles, ids, messages, plans, reports, sealing, signing
 from protocol.canonical import Digest
+from protocol.events import deletions as deletion_events
 
 logger = structlog.get_logger(__name__)
+
+DIFFS_MAX = 4
+"""Questions at a time: an agent keeps as many waiting, and answers one after the other."""
 
 SKEW_S = 60.0
 """How far a cluster's clock may be ahead of ours before it takes a fresh question for an old one."""
@@ -33,6 +37,13 @@ class Live(Protocol):
         """Say it to the cluster's agent, if it is there."""
 
 
+class Answers(Protocol):
+    """The stored answers."""
+
+    async def forget_plans(self, through: int) -> None:
+        """Let go of all up to this sequence."""
+
+
 class Asking:
     """Asks the clusters."""
 
@@ -43,6 +54,7 @@ class Asking:
         resolver: polling.Polling,
         *,
         live: Live,
+        answers: Answers,
         signer: signing.Signer,
         new_id: Callable[[], str],
     ) -> None:
@@ -51,32 +63,55 @@ class Asking:
         self._deriver = deriver
         self._resolver = resolver
         self._live = live
+        self._answers = answers
         self._signer = signer
         self._new_id = new_id
         self._turns: collections.defaultdict[ids.SourceName, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
         """A repository is read by one at a time."""
+        self._slots = asyncio.Semaphore(DIFFS_MAX)
+        self._read_through = 0
+        """Answers up to here were read before the last question ended: nobody can wait for them any more."""
 
     async def diff(self, name: str, cluster: str, *, time_s: float) -> diffs.Diff:
         """What the source would change, on one cluster or (empty) on all; clusters have `time_s` to answer. Raise a
         Rejection or a HubError."""
+        async with self._slots:
+            await self._answers.forget_plans(self._read_through)
+            try:
+                return await self._diff(name, cluster, time_s)
+            finally:
+                self._read_through = self._shared.reports_sequence
+
+    async def _diff(self, name: str, cluster: str, time_s: float) -> diffs.Diff:
         shared = self._shared
         source = sources.get(shared.world.sources, name)
         members = self._members(cluster)
         catalog = await self._catalog(source)
         derived = await self._deriver.derive(members, lambda view: assignments.with_given(view, source.name, catalog))
         outcomes = {one: outcome for one, outcome in derived.items() if diffs.concerns(outcome, source.name)}
-        at = shared.clock()
-        cause = debts.Cause(topic=f"diff-{source.name}", source=source.name, revision=str(catalog.revision))
         foreseen = diffs.Foreseen(
             source=source.name,
             revision=str(catalog.revision),
             outcomes=outcomes,
-            planned=losses.foreseen(shared.world, cause, list(outcomes.values()), at),
+            planned=self._losses(source.name, str(catalog.revision), list(outcomes.values())),
         )
         silent = self._silent(outcomes)
         answers = await self._ask(source.name, {one: o for one, o in outcomes.items() if one not in silent}, time_s)
         names = {one.id: one.name for one in members}
         return diffs.compose(foreseen, names, answers, silent, at=shared.clock())
+
+    def _losses(
+        self, source: ids.SourceName, revision: str, outcomes: Sequence[losses.Outcome]
+    ) -> tuple[deletion_events.Event, ...]:
+        """What leaves Git, and what merely leaves clusters, would be two deletion sets of their own."""
+        world, at = self._shared.world, self._shared.clock()
+        left, moved = (
+            debts.Cause(topic=f"diff-{kind}-{source}", source=source, revision=revision) for kind in ("left", "moved")
+        )
+        return (
+            *losses.foreseen(world, left, outcomes, at),
+            *losses.foreseen(world, moved, outcomes, at, misplaced=True),
+        )
 
     def _members(self, name: str) -> list[clusters.Cluster]:
         world = self._shared.world
@@ -138,10 +173,9 @@ class Asking:
     async def _roots(self, outcomes: Mapping[ids.ClusterId, losses.Outcome]) -> dict[ids.ClusterId, Digest]:
         """Store the states that the clusters are asked about; what many would share is stored once."""
         plains = {cluster: messages.ROOT.encode(outcome.derived.root) for cluster, outcome in outcomes.items()}
-        stored = {
-            plain: await self._shared.library.store(bundles.ROOT_TAG, plain) for plain in sorted(set(plains.values()))
-        }
-        return {cluster: stored[plain] for cluster, plain in plains.items()}
+        sealed = {plain: sealing.seal(bundles.ROOT_TAG, plain) for plain in sorted(set(plains.values()))}
+        await self._shared.library.store_sealed(sealed.values())
+        return {cluster: sealed[plain].id for cluster, plain in plains.items()}
 
     def _signed(self, request: plans.PlanRequest) -> bytes:
         payload = messages.PLAN_REQUEST.encode(request)

@@ -80,5 +80,6 @@ def test_a_repeated_part_changes_nothing() -> None:
     first = part(A, "of-a")
     question.take(first)
     question.take(msgspec.structs.replace(first, unchanged=5))
+    question.take(part(A, "of-a", 2, 3))
 
     assert question.answers() == {A: (first,)}

@@ -164,6 +164,25 @@ async def test_what_cannot_be_asked_is_refused(fleet: Fleet, fleet_sandbox: list
         await fleet.hub.asking.diff("broken", "", time_s=TIME_S)
 
 
+async def test_a_bundle_that_would_leave_a_cluster_is_told_and_held(fleet: Fleet, fleet_sandbox: list[Site]) -> None:
+    """Its directory is still there: only its targets have changed."""
+    await begin(fleet, [fleet_sandbox.pop() for _ in CLUSTERS])
+    await suspend(fleet, ids.SourceName(fleets.SOURCE))
+    settings = f"defaultNamespace: {fleet.namespace}\ntargets: [{{matchLabels: {{env: dev}}}}]\n"
+    fleet.merge(
+        files(fleet, same=config("same", x="1"), changed=config("changed", x="1"), old=config("old"))
+        | {"apps/web/flotilla.yaml": settings}
+    )
+    found = await fleet.hub.asking.diff(fleets.SOURCE, "", time_s=TIME_S)
+
+    dev, prod = found.clusters
+    assert (dev.counts, dev.deletions) == ({"unchanged": 3}, ())
+    assert [(item.object.name, item.held) for item in prod.deletions] == [
+        ("changed", True), ("old", True), ("same", True),
+    ]  # fmt: skip
+    assert found.held != ()
+
+
 async def test_two_people_may_look_at_once(fleet: Fleet, fleet_sandbox: list[Site]) -> None:
     """Each has the answers to their own question."""
     await begin(fleet, [fleet_sandbox.pop() for _ in CLUSTERS])
