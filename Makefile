@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: help setup check lint types imports unit controlplane test demo bench lock clean
+.PHONY: help setup check lint types imports unit renderers controlplane test demo bench lock clean
 
 help: ## what there is to do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -29,8 +29,11 @@ types: setup
 imports: setup
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
-unit: setup
+unit: setup renderers
 	@$(BIN)/pytest -q -m "not nats and not kube" tests
+
+renderers: setup ## compile kustomize (once, outside the tree) and look for helm
+	@$(BIN)/python -m tests.renderers.build >/dev/null
 
 controlplane: setup ## compile kube-apiserver, its controller manager, etcd and kubectl (once, outside the tree)
 	@$(BIN)/python -m tests.controlplane.build
@@ -38,8 +41,8 @@ controlplane: setup ## compile kube-apiserver, its controller manager, etcd and 
 test: check controlplane ## everything, on a real nats-server, real Git and a real Kubernetes control plane
 	@$(BIN)/pytest -q -m "nats or kube" tests
 
-demo: setup ## one commit, twelve clusters, converged; KEEP=1 leaves it running
-	@$(BIN)/flotilla demo $(if $(KEEP),--keep)
+demo: setup renderers ## one commit, twelve clusters, converged; KEEP=1 leaves it running
+	@PATH="$$($(BIN)/python -m tests.renderers.build 2>/dev/null):$$PATH" $(BIN)/flotilla demo $(if $(KEEP),--keep)
 
 bench: setup ## how fast the log is, against raw publishing in the same run
 	@$(BIN)/python -m tests.benchmarks.bench_log

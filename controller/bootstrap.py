@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime
+import functools
 import pathlib
 import random
 import shutil
@@ -17,6 +18,7 @@ from controller.broker import connection, doors
 from controller.domain import fleet
 from controller.git import mirrors
 from controller.reactors import asking, listening, polling, publishing, rolling
+from controller.render import pool, stages, worker
 from protocol import crashpoints
 from protocol.events import fleet as fleet_events
 
@@ -78,12 +80,16 @@ async def assembled(
         opened = await stack.enter_async_context(doors.opened([url], ring, at=clock()))
         store = mirrors.Mirrors(directory / MIRRORS, environ=environ, git=shutil.which("git"))
         stack.push_async_callback(store.close)
+        tools = await asyncio.to_thread(stages.find_tools)
+        workers = pool.Pool(functools.partial(worker.Worker, tools), version=tools.version)
+        stack.callback(workers.close)
         around = _Around(
             settings=chosen,
             directory=directory,
             ring=ring,
             doors=opened,
             mirrors=store,
+            workers=workers,
             nats_url=chosen.advertise or url,
         )
         hub = _hub(around, clock=clock, boundary=crashpoints.from_environment(environ))
@@ -111,6 +117,7 @@ class _Around(msgspec.Struct, frozen=True):
     ring: keys.KeyRing
     doors: doors.Doors
     mirrors: mirrors.Mirrors
+    workers: pool.Pool
     nats_url: str
 
 
@@ -122,7 +129,7 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
     publisher = publishing.Publishing(shared, opened.desired, around.ring.signer, new_id=new_id, boundary=boundary)
     resolver = polling.Polling(
         shared,
-        repositories.opener(around.mirrors),
+        repositories.opener(around.mirrors, around.workers),
         chance=random.Random(),  # noqa: S311 - jitter
     )
     return Hub(

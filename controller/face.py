@@ -1,7 +1,7 @@
 """The running hub as the API sees it."""
 
 import datetime
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
 from controller import bootstrap, errors, transact
 from controller.api import face
@@ -80,10 +80,10 @@ class Face:
         """What the source would change on one cluster, or (empty) on all, asked of the clusters themselves."""
         return await self._hub.asking.diff(source, cluster, time_s=time_s)
 
-    async def index(self, digest: Digest) -> bundles.BundleIndex:
-        """A bundle's content."""
-        await self._hub.shared.library.need_indexes([digest])
-        return self._hub.shared.library.indexes[digest]
+    async def indexes(self, digests: Collection[Digest]) -> Sequence[bundles.BundleIndex]:
+        """The contents of bundles."""
+        await self._hub.shared.library.need_indexes(digests)
+        return [self._hub.shared.library.indexes[digest] for digest in sorted(digests)]
 
     async def test_access(self, spec: specs.SourceSpec) -> face.Access:
         """Ask the remote for its ref, with the source's credentials."""

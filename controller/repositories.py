@@ -3,6 +3,8 @@
 Here the errors of both get the kind under which the log tells them.
 """
 
+import pathlib
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,14 +12,16 @@ from controller.domain import catalogs
 from controller.git import errors as git_errors
 from controller.git import mirrors, trees
 from controller.reactors import polling
-from controller.render import assembly, resolve
 from controller.render import errors as render_errors
+from controller.render import pool, resolve
 from protocol import ids, sealing, specs
 from protocol.events import sources
 
 _KINDS = (
     (git_errors.AuthenticationFailed, sources.FailureKind.AUTHENTICATION),
     (git_errors.InvalidCredentials, sources.FailureKind.AUTHENTICATION),
+    (git_errors.HostUntrusted, sources.FailureKind.UNTRUSTED),
+    (git_errors.CommandMissing, sources.FailureKind.INTERNAL),
     (git_errors.RefVanished, sources.FailureKind.REF_VANISHED),
     (git_errors.RefAmbiguous, sources.FailureKind.REF_VANISHED),
     (git_errors.EmptyRepository, sources.FailureKind.EMPTY),
@@ -34,9 +38,10 @@ _KINDS = (
 class Repository:
     """One source's repository."""
 
-    def __init__(self, source: ids.SourceName, mirror: mirrors.Mirror) -> None:
+    def __init__(self, source: ids.SourceName, mirror: mirrors.Mirror, workers: pool.Pool) -> None:
         self._source = source
         self._mirror = mirror
+        self._workers = workers
 
     async def poll(self, ref: str) -> sources.Revision:
         """What the ref resolves to now."""
@@ -48,34 +53,39 @@ class Repository:
         with _told():
             return await self._mirror.moved(old, new)
 
-    async def resolve(
-        self, revision: sources.Revision, paths: tuple[str, ...], previous: catalogs.Catalog | None
-    ) -> polling.Resolved:
-        """Read and render a commit, and seal what it brings; all in a thread."""
-        request = resolve.Request(self._source, revision, paths=paths, previous=previous)
+    async def resolve(self, asked: polling.Request) -> polling.Resolved:
+        """Read a commit in a thread, and render what it brings in the pool's processes."""
+        request = resolve.Request(
+            self._source,
+            asked.revision,
+            paths=asked.paths,
+            previous=asked.previous,
+            fleet=asked.fleet,
+            covered=asked.covered,
+        )
         blobs: dict[str, sealing.Sealed] = {}
 
+        def take(blob: sealing.Sealed) -> None:
+            blobs[blob.id] = blob
+
         def work(reader: trees.Reader) -> resolve.Resolution:
-            return resolve.resolve(request, reader, lambda blob: _seal(blob, blobs))
+            with tempfile.TemporaryDirectory(prefix="flotilla-resolve-") as scratch:
+                renderer = self._workers.at(reader.mirror, pathlib.Path(scratch))
+                return resolve.resolve(request, reader, take, renderer=renderer)
 
         with _told():
             resolution = await self._mirror.read(work)
         return polling.Resolved(catalog=resolution.catalog, blobs=tuple(blobs.values()))
 
 
-def opener(of: mirrors.Mirrors) -> polling.Open:
+def opener(of: mirrors.Mirrors, workers: pool.Pool) -> polling.Open:
     """Open a source's repository by its spec; raise SourceFailure if its URL is none that is fetched."""
 
     def open_repository(source: ids.SourceName, spec: specs.SourceSpec) -> Repository:
         with _told():
-            return Repository(source, of.mirror(source, mirrors.Remote(spec.url, spec.credentials)))
+            return Repository(source, of.mirror(source, mirrors.Remote(spec.url, spec.credentials)), workers)
 
     return open_repository
-
-
-def _seal(blob: assembly.Blob, into: dict[str, sealing.Sealed]) -> None:
-    if blob.id not in into:
-        into[blob.id] = sealing.seal(blob.tag, blob.plain)
 
 
 @contextmanager

@@ -72,7 +72,8 @@ class HookEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     weight: int = 0
     """Hooks of one phase run in the order of weights, then of ids."""
     delete_policies: tuple[str, ...] = ()
-    """When its object goes again, in Helm's words: `before-hook-creation`, `hook-succeeded`, `hook-failed`."""
+    """When its object goes again, in Helm's words: `before-hook-creation`, `hook-succeeded`, `hook-failed`.
+    Empty: as Helm does then, before the next one is made."""
 
 
 class BundleIndex(msgspec.Struct, frozen=True, rename="camel", tag="BundleIndex", omit_defaults=True):
@@ -95,7 +96,7 @@ class DependencyState(enum.StrEnum):
     """It is applied, and works: healthy, or suspended on purpose."""
 
 
-class Dependency(msgspec.Struct, frozen=True, rename="camel", order=True):
+class Dependency(msgspec.Struct, frozen=True, rename="camel", order=True, omit_defaults=True):
     """A bundle that has to come first, in the same cluster."""
 
     bundle: ids.BundleId

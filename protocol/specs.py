@@ -14,15 +14,36 @@ class ManagedBy(enum.StrEnum):
     COMMAND = "command"
 
 
+KNOWN_HOSTS_CHARACTERS_MAX = 16 * 1024
+"""They stand in events, and one host needs a few hundred."""
+
+
 class GitCredentials(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
-    """Where the hub finds the user and password (or token) of a remote; the values themselves are never stored."""
+    """Where the hub finds who it is to a remote, and how it knows the remote; secrets themselves are never stored.
+
+    Names of variables are of the hub's environment, paths are of the hub's machine.
+    """
 
     username: str = ""
+    """https: goes with the password; empty: `git`. With a token, the name that the forge wants (`oauth2`,
+    `x-access-token`, `x-token-auth`), where it looks at one. ssh: the login, where the URL has none."""
     username_env: str = ""
     password_env: str = ""
-    """Name of an environment variable of the hub."""
+    """Variable that holds the password or token."""
     password_file: str = ""
-    """Path of a file on the hub's machine."""
+    """File that holds the password or token."""
+    ssh_key_env: str = ""
+    """Variable that holds a private key (OpenSSH or PEM)."""
+    ssh_key_file: str = ""
+    """File that holds a private key (OpenSSH or PEM)."""
+    ssh_passphrase_env: str = ""
+    """Variable that holds the passphrase of the private key; empty: it has none."""
+    known_hosts: str = ""
+    """Lines as of known_hosts (they are public): no other host key is believed."""
+    known_hosts_file: str = ""
+    """File of such lines; ssh wants one of both."""
+    ca_file: str = ""
+    """PEM bundle of the CAs that may sign the https server's certificate, in place of those the machine trusts."""
 
 
 class SourceSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
@@ -68,6 +89,9 @@ class GroupSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True,
     """A name for a set of clusters."""
 
     selector: selectors.Selector
+    values: dict[str, str] = {}
+    """Variables that renderings may use as `${vars.KEY}`, where a cluster has none of its own. Of several groups that
+    a cluster is in, the first by name wins."""
 
 
 DEFAULT_POLICY = RolloutPolicy()

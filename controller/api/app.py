@@ -80,6 +80,7 @@ def _source_routes() -> list[web.RouteDef]:
         web.delete(one, sources.remove),
         web.post(f"{one}/sync", sources.sync),
         web.post(f"{one}/diff", sources.diff),
+        web.post(f"{one}/accept", sources.accept),
         web.post(f"{one}/suspend", sources.suspend),
         web.post(f"{one}/resume", sources.resume),
     ]
@@ -93,6 +94,8 @@ def _cluster_routes() -> list[web.RouteDef]:
         web.get(one, clusters.show),
         web.delete(one, clusters.remove),
         web.post(f"{one}/labels", clusters.label),
+        web.post(f"{one}/annotations", clusters.annotate),
+        web.post(f"{one}/values", clusters.values),
         web.post(f"{one}/credentials", clusters.issue),
         web.post(f"{one}/suspend", clusters.suspend),
         web.post(f"{one}/resume", clusters.resume),

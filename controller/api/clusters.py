@@ -22,6 +22,8 @@ class Add(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tru
 
     name: str
     labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    values: dict[str, str] = {}
     agent_key: AgentKey = ""
     """Empty: no credentials are issued yet."""
     rebuilt: bool = False
@@ -35,8 +37,8 @@ class Added(msgspec.Struct, frozen=True, rename="camel"):
     credentials: credentials.Credentials | None
 
 
-class Label(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """Change its labels; those that are not named stay."""
+class Edit(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Change its labels, annotations or registered values; those that are not named stay."""
 
     set: dict[str, str] = {}
     remove: tuple[str, ...] = ()
@@ -73,7 +75,14 @@ async def add(request: web.Request) -> web.Response:
     labels = documents.labels(asked.labels, what)
 
     def decide(account: ids.ClusterId) -> requests.Decide:
-        new = clusters.Cluster(id=account, name=asked.name, labels=labels, managed_by=COMMAND)
+        new = clusters.Cluster(
+            id=account,
+            name=asked.name,
+            labels=labels,
+            annotations=documents.annotations(asked.annotations, what),
+            values=documents.values(asked.values, what),
+            managed_by=COMMAND,
+        )
         return lambda world: clusters.add(world.clusters, new)
 
     world = hub.transactor.world
@@ -99,14 +108,36 @@ async def issue(request: web.Request) -> web.Response:
 
 
 async def label(request: web.Request) -> web.Response:
-    name, asked = request.match_info["name"], await requests.body(request, Label)
+    name, asked = request.match_info["name"], await requests.body(request, Edit)
 
     def decide(world: World) -> tuple[log.Event, ...]:
         cluster = clusters.by_name(world.clusters, name)
-        kept = {key: value for key, value in {**cluster.labels, **asked.set}.items() if key not in asked.remove}
-        return clusters.label(cluster, documents.labels(kept, f"cluster {name!r}"), by=COMMAND)
+        kept = documents.labels(_edited(cluster.labels, asked), f"cluster {name!r}")
+        return clusters.label(cluster, kept, by=COMMAND)
 
     return await _changed(request, decide, "label")
+
+
+async def annotate(request: web.Request) -> web.Response:
+    name, asked = request.match_info["name"], await requests.body(request, Edit)
+
+    def decide(world: World) -> tuple[log.Event, ...]:
+        cluster = clusters.by_name(world.clusters, name)
+        kept = documents.annotations(_edited(cluster.annotations, asked), f"cluster {name!r}")
+        return clusters.describe(cluster, kept, dict(cluster.values), by=COMMAND)
+
+    return await _changed(request, decide, "annotate")
+
+
+async def values(request: web.Request) -> web.Response:
+    name, asked = request.match_info["name"], await requests.body(request, Edit)
+
+    def decide(world: World) -> tuple[log.Event, ...]:
+        cluster = clusters.by_name(world.clusters, name)
+        kept = documents.values(_edited(cluster.values, asked), f"cluster {name!r}")
+        return clusters.describe(cluster, dict(cluster.annotations), kept, by=COMMAND)
+
+    return await _changed(request, decide, "values")
 
 
 async def suspend(request: web.Request) -> web.Response:
@@ -134,6 +165,10 @@ async def remove(request: web.Request) -> web.Response:
     )
     await hub.close_account(cluster.id)
     return web.Response(status=204)
+
+
+def _edited(present: dict[str, str], asked: Edit) -> dict[str, str]:
+    return {key: value for key, value in {**present, **asked.set}.items() if key not in asked.remove}
 
 
 async def _changed(request: web.Request, decide: requests.Decide, verb: str) -> web.Response:

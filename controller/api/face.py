@@ -1,7 +1,7 @@
 """The hub, as far as the API needs it."""
 
 import datetime
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -72,8 +72,8 @@ class HubFace(Protocol):
     async def diff(self, source: str, cluster: str, *, time_s: float) -> diffs.Diff:
         """What the source would change on one cluster, or (empty) on all, asked of the clusters themselves."""
 
-    async def index(self, digest: Digest) -> bundles.BundleIndex:
-        """A bundle's content."""
+    async def indexes(self, digests: Collection[Digest]) -> Sequence[bundles.BundleIndex]:
+        """The contents of bundles."""
 
     async def test_access(self, spec: specs.SourceSpec) -> Access:
         """Ask the remote for its ref, with the source's credentials."""

@@ -77,8 +77,8 @@ async def bundle_index(request: web.Request) -> web.Response:
 async def bundle_show(request: web.Request) -> web.Response:
     view = requests.looking(request)
     found = bundles.get(view, request.match_info["bundle"])
-    index = await request.app[requests.HUB].index(found.entry.index) if found.entry.index else None
-    return requests.answer(bundles.detail(view, found, index))
+    contents = await request.app[requests.HUB].indexes(bundles.indexes(found))
+    return requests.answer(bundles.detail(view, found, contents))
 
 
 async def apply(request: web.Request) -> web.Response:

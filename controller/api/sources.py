@@ -26,6 +26,8 @@ class Declare(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
     """Change it where there is one of this name with another spec."""
     skip_test: bool = False
     """Do not try whether the remote can be reached."""
+    suspended: bool = False
+    """Suspend it in the same breath: nothing of it is rolled out until it is resumed."""
 
 
 class Declared(msgspec.Struct, frozen=True, rename="camel"):
@@ -50,6 +52,13 @@ class Suspend(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
     reason: str = "by command"
 
 
+class Accept(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Go on with an unrelated history."""
+
+    commit: str
+    """The one that was seen, in full: no later one is accepted by mistake."""
+
+
 async def index(request: web.Request) -> web.Response:
     view = requests.looking(request)
     members = sorted((one for one in view.world.sources.values() if not one.removed), key=lambda one: one.name)
@@ -69,7 +78,7 @@ async def declare(request: web.Request) -> web.Response:
         present = world.sources.get(ids.SourceName(asked.name))
         if present is not None and not present.removed and present.spec != asked.spec and not asked.replace:
             raise rejections.AlreadyExists(f"source {asked.name!r}: there is one with another spec; replace it, or not")
-        return declarations.declare_source(world, asked.name, asked.spec, by=COMMAND)
+        return declarations.declare_source(world, asked.name, asked.spec, by=COMMAND, suspended=asked.suspended)
 
     decide(hub.transactor.world)
     access = None if asked.skip_test else await _tested(hub, asked.spec)
@@ -108,6 +117,16 @@ async def suspend(request: web.Request) -> web.Response:
 async def resume(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     answer = await _changed(request, lambda world: declarations.resume_source(world, name), "resume")
+    request.app[requests.HUB].wake(ids.SourceName(name))
+    return answer
+
+
+async def accept(request: web.Request) -> web.Response:
+    """Let an unrelated history count, from exactly the commit that was seen on."""
+    name, asked = request.match_info["name"], await requests.body(request, Accept)
+    answer = await _changed(
+        request, lambda world: sources.accept(sources.get(world.sources, name), asked.commit), "accept"
+    )
     request.app[requests.HUB].wake(ids.SourceName(name))
     return answer
 

@@ -33,6 +33,7 @@ WIDE: tuple[output.Column, ...] = (
 
 Name = Annotated[str, typer.Argument(help="the cluster's name")]
 AgentKey = Annotated[str, typer.Option(help="public key of the agent (from 'flotilla agent keygen')")]
+Edits = Annotated[list[str], typer.Argument(help="key=value sets, key- removes")]
 Out = Annotated[pathlib.Path | None, typer.Option("--out", help="credentials file (default: NAME.credentials.json)")]
 
 
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def add(
     name: Name,
     label: Annotated[list[str] | None, typer.Option(help="key=value; repeatable")] = None,
+    value: Annotated[list[str] | None, typer.Option(help="key=value for ${vars.KEY}; repeatable")] = None,
     agent_key: AgentKey = "",
     out: Out = None,
     url: options.Url = "",
@@ -59,7 +61,12 @@ def add(
     """
     hub = options.hub(url, token)
     seed, public_key = ("", agent_key) if agent_key else keys.new_user()
-    body = {"name": name, "labels": options.pairs(label or [], "--label"), "agentKey": public_key}
+    body = {
+        "name": name,
+        "labels": options.pairs(label or [], "--label"),
+        "values": options.pairs(value or [], "--value"),
+        "agentKey": public_key,
+    }
     answer = hub.post("clusters", body)
     output.done(f"cluster {name} added; credentials in {_write(answer['credentials'], name, seed, out)}")
 
@@ -90,7 +97,7 @@ def show(name: Name, output_: options.Output = options.TABLE, url: options.Url =
 @app.command()
 def label(
     name: Name,
-    labels: Annotated[list[str], typer.Argument(help="key=value sets, key- removes")],
+    labels: Edits,
     url: options.Url = "",
     token: options.Token = "",
 ) -> None:
@@ -98,10 +105,28 @@ def label(
 
     Example: flotilla cluster label edge-1 env=prod canary-
     """
-    gone = [word[:-1] for word in labels if word.endswith("-") and "=" not in word]
-    kept = options.pairs([word for word in labels if word[:-1] not in gone], "label")
-    options.hub(url, token).post(f"clusters/{session.quoted(name)}/labels", {"set": kept, "remove": gone})
+    options.hub(url, token).post(f"clusters/{session.quoted(name)}/labels", _edit(labels, "label"))
     output.done(f"cluster {name}: labelled")
+
+
+@app.command()
+def annotate(name: Name, annotations: Edits, url: options.Url = "", token: options.Token = "") -> None:
+    """Change annotations, which bundles may use as ${cluster.annotations.KEY}.
+
+    Example: flotilla cluster annotate edge-1 owner=web contact-
+    """
+    options.hub(url, token).post(f"clusters/{session.quoted(name)}/annotations", _edit(annotations, "annotation"))
+    output.done(f"cluster {name}: annotated")
+
+
+@app.command()
+def values(name: Name, values: Edits, url: options.Url = "", token: options.Token = "") -> None:
+    """Change registered values, which bundles may use as ${vars.KEY}. They are no place for secrets.
+
+    Example: flotilla cluster values edge-1 replicas=3 domain=edge-1.example.com
+    """
+    options.hub(url, token).post(f"clusters/{session.quoted(name)}/values", _edit(values, "value"))
+    output.done(f"cluster {name}: values set")
 
 
 @app.command()
@@ -128,6 +153,11 @@ def remove(name: Name, url: options.Url = "", token: options.Token = "") -> None
     """End its credentials. Its workloads stay, unowned."""
     options.hub(url, token).delete(f"clusters/{session.quoted(name)}")
     output.done(f"cluster {name} removed; its workloads stay")
+
+
+def _edit(words: list[str], what: str) -> dict[str, object]:
+    gone = [word[:-1] for word in words if word.endswith("-") and "=" not in word]
+    return {"set": options.pairs([word for word in words if word[:-1] not in gone], what), "remove": gone}
 
 
 def _write(issued: dict[str, object], name: str, seed: str, out: pathlib.Path | None) -> pathlib.Path:

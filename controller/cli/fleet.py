@@ -187,7 +187,10 @@ def _status(hub: session.Hub, form: output.Format) -> None:
         f"{here['total']} clusters: {here['online']} online, {here['synced']} synced, {here['healthy']} healthy, "
         f"{here['degraded']} degraded, {here['unknown']} unknown"
     )
-    screen.print(f"{there['total']} sources: {there['resolved']} resolved, {there['failing']} failing")
+    screen.print(
+        f"{there['total']} sources: {there['resolved']} resolved, {there['failing']} failing, "
+        f"{there['waiting']} waiting"
+    )
     for line in found["attention"]:
         screen.print(f"  ! {line}", markup=False)
     screen.print(f"as of {found['asOf']}, event {found['event']}")

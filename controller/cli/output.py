@@ -13,7 +13,7 @@ Row = Mapping[str, Any]
 Column = tuple[str, Callable[[Row], Any]]
 
 GOOD = frozenset({"Synced", "Healthy", "completed", "free", "approved", "online", "ready"})
-BAD = frozenset({"Degraded", "OutOfSync", "halted", "aborted", "failing", "offline", "degraded"})
+BAD = frozenset({"Degraded", "OutOfSync", "halted", "aborted", "failing", "offline", "degraded", "Waiting"})
 WAITING = frozenset({"Progressing", "running", "held", "paused", "Unknown", "pending"})
 
 

@@ -1,5 +1,6 @@
 """`flotilla source`: Git repositories and what of them goes where."""
 
+import pathlib
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -39,22 +40,38 @@ def main(argv: Sequence[str] | None = None) -> int:
 @app.command()
 def add(
     name: Name,
-    url: Annotated[str, typer.Argument(help="https:// or file:// URL of the repository, without credentials in it")],
+    url: Annotated[str, typer.Argument(help="https, ssh (git@host:path, too) or file URL, without secrets in it")],
     ref: Annotated[str, typer.Option(help="branch, tag or commit (default: the remote's HEAD)")] = "",
     path: Annotated[Texts | None, typer.Option(help="bundle directory or glob, such as 'apps/*'; repeatable")] = None,
     target: Annotated[Texts | None, typer.Option(help="clusters with this label, key=value; repeatable")] = None,
     all_clusters: Annotated[bool, typer.Option("--all-clusters", help="every cluster, said aloud")] = False,
     policy: Annotated[str, typer.Option(help="rollout policy")] = "default",
     interval: Annotated[float, typer.Option(help="seconds between polls")] = 60.0,
-    username: Annotated[str, typer.Option(help="user name for the remote")] = "",
-    password_env: Annotated[str, typer.Option(help="variable of the HUB that holds the password or token")] = "",
-    password_file: Annotated[str, typer.Option(help="file on the HUB that holds the password or token")] = "",
+    suspended: Annotated[bool, typer.Option("--suspended", help="save it without rolling anything out yet")] = False,
+    username: Annotated[str, typer.Option(help="user name for the remote, such as oauth2 or x-access-token")] = "",
+    password_env: Annotated[
+        str, typer.Option("--password-env", "--token-env", help="variable of the HUB with the password or token")
+    ] = "",
+    password_file: Annotated[
+        str, typer.Option("--password-file", "--token-file", help="file on the HUB with the password or token")
+    ] = "",
+    ssh_key_file: Annotated[str, typer.Option(help="file on the HUB with the private key (a deploy key)")] = "",
+    ssh_key_env: Annotated[str, typer.Option(help="variable of the HUB with the private key")] = "",
+    ssh_passphrase_env: Annotated[str, typer.Option(help="variable of the HUB with the key's passphrase")] = "",
+    known_hosts: Annotated[
+        pathlib.Path | None, typer.Option(help="file HERE with the host's known_hosts lines")
+    ] = None,
+    known_hosts_file: Annotated[str, typer.Option(help="the same as a file on the HUB, read at every poll")] = "",
+    ca_file: Annotated[str, typer.Option(help="file on the HUB with the PEM bundle of the server's CA")] = "",
     hub_url: Annotated[str, typer.Option("--url", help="the hub")] = "",
     token: options.Token = "",
 ) -> None:
     """Follow a repository. Access is tried first; nothing is saved if it fails.
 
     Example: flotilla source add shop https://git.example.com/shop.git --path 'apps/*' --target env=prod
+
+    By ssh: flotilla source add shop git@git.example.com:shop.git --all-clusters --ssh-key-file /etc/flotilla/shop.key
+    --known-hosts hosts.txt
     """
     spec: dict[str, Any] = {
         "url": url, "ref": ref, "paths": path or ["/"], "allClusters": all_clusters, "rolloutPolicy": policy,
@@ -62,12 +79,20 @@ def add(
     }  # fmt: skip
     if target:
         spec["targets"] = [{"matchLabels": options.pairs(target, "--target")}]
-    known = {"username": username, "passwordEnv": password_env, "passwordFile": password_file}
+    known = {
+        "username": username, "passwordEnv": password_env, "passwordFile": password_file, "caFile": ca_file,
+        "sshKeyFile": ssh_key_file, "sshKeyEnv": ssh_key_env, "sshPassphraseEnv": ssh_passphrase_env,
+        "knownHosts": _text(known_hosts), "knownHostsFile": known_hosts_file,
+    }  # fmt: skip
     if any(known.values()):
         spec["credentials"] = {key: value for key, value in known.items() if value}
-    answer = options.hub(hub_url, token).post("sources", {"name": name, "spec": spec})
-    access = answer["access"]
-    output.done(f"source {name} added" + (f" ({access['ref']} is at {access['commit'][:12]})" if access else ""))
+    body = {"name": name, "spec": spec, "suspended": suspended}
+    access = options.hub(hub_url, token).post("sources", body)["access"]
+    output.done(
+        f"source {name} added"
+        + (" suspended" if suspended else "")
+        + (f" ({access['ref']} is at {access['commit'][:12]})" if access else "")
+    )
 
 
 @app.command("list")
@@ -86,6 +111,22 @@ def show(name: Name, output_: options.Output = options.TABLE, url: options.Url =
 def sync(name: Name, url: options.Url = "", token: options.Token = "") -> None:
     """Poll the remote now."""
     _post(name, "sync", url, token)
+
+
+@app.command()
+def accept(
+    name: Name,
+    commit: Annotated[str, typer.Option(help="the commit that waits, in full; refused if another one does")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    url: options.Url = "",
+    token: options.Token = "",
+) -> None:
+    """Go on with an unrelated history, from exactly the commit that was seen on.
+
+    A ref that moves to a commit with no common ancestor may be another repository by mistake: until it is accepted,
+    the clusters keep what they have.
+    """
+    _post(name, "accept", url, token, commit=commit or _waiting(name, yes, url, token))
 
 
 @app.command()
@@ -115,6 +156,27 @@ def remove(
     """Forget the source. Its workloads stay, unowned, unless --prune is given."""
     options.hub(url, token).delete(f"sources/{session.quoted(name)}", prune=str(prune).lower())
     output.done(f"source {name} removed" + ("; its workloads go once approved" if prune else "; its workloads stay"))
+
+
+def _waiting(name: str, yes: bool, url: str, token: str) -> str:
+    """Show what waits and ask, unless told not to; return the commit that was shown."""
+    found = options.hub(url, token).get(f"sources/{session.quoted(name)}")
+    commit = str(found["unrelatedSeen"])
+    if not commit:
+        raise session.CommandError(f"source {name}: no unrelated history waits to be accepted")
+    if not yes:
+        output.done(f"  now      {found['source']['revision']}\n  accepts  {commit}, of an unrelated history")
+        typer.confirm("go ahead?", abort=True)
+    return commit
+
+
+def _text(path: pathlib.Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise session.CommandError(f"{path}: cannot be read as text", session.USAGE) from error
 
 
 def _post(name: str, verb: str, url: str, token: str, **body: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from controller.domain import catalogs, derivation, fleet, placements, sources
+from controller.domain import catalogs, derivation, inputs, placements, sources
 from controller.domain.clusters import Cluster
 from controller.domain.world import World
 from protocol import bundles, ids, specs, subjects
@@ -28,7 +28,7 @@ def view(world: World, cluster: Cluster, previous: bundles.ClusterRoot, known: C
     """All that the cluster's desired state depends on. `previous`: its last published root."""
     return derivation.View(
         cluster=cluster,
-        groups=dict(fleet.group_selectors(world.fleet)),
+        facts=placements.facts(cluster, world.fleet.groups),
         sources={name: _assignment(world, source, cluster.id, known) for name, source in world.sources.items()},
         previous=previous,
     )
@@ -46,6 +46,9 @@ def signature(world: World, cluster: Cluster) -> tuple[object, ...]:
         world.fleet.epoch,
         tuple(world.fleet.groups.items()),
         tuple(sorted(cluster.labels.items())),
+        tuple(sorted(cluster.annotations.items())),
+        tuple(sorted(cluster.values.items())),
+        cluster.kubernetes_version,
         tuple(
             (name, id(source.spec), source.removed, source.catalog, world.rollout(name).assigned.get(cluster.id))
             for name, source in world.sources.items()
@@ -59,12 +62,22 @@ def read_for_rollout(source: ids.SourceName) -> tuple[str, ...]:
 
 
 def placed_indexes(
-    catalog: catalogs.Catalog | None, spec: specs.SourceSpec, cluster: Cluster, groups: placements.Groups
+    catalog: catalogs.Catalog | None, spec: specs.SourceSpec, of: inputs.Facts
 ) -> dict[ids.BundleId, Digest]:
     """What a catalog would give the cluster: the digest of each bundle's content."""
     if catalog is None:
         return {}
-    return {entry.bundle: entry.index for entry in placements.placed(catalog, spec, cluster, groups) if entry.index}
+    return {found.bundle: found.index for found in placements.placed(catalog, spec, of) if found.index}
+
+
+def unrendered(
+    catalog: catalogs.Catalog, spec: specs.SourceSpec, members: Mapping[ids.ClusterId, inputs.Facts]
+) -> ids.ClusterId | None:
+    """A cluster that the catalog has a bundle for, but not rendered for what this cluster is."""
+    for cluster, of in members.items():
+        if any(found.variant is None and not found.entry.errors for found in placements.placed(catalog, spec, of)):
+            return cluster
+    return None
 
 
 def _assignment(world: World, source: sources.Source, cluster: ids.ClusterId, known: Catalogs) -> derivation.Assignment:

@@ -8,7 +8,7 @@ import enum
 
 import msgspec
 
-from protocol import ids, selectors
+from protocol import bundles, ids, selectors
 from protocol.canonical import NO_DIGEST, Digest
 from protocol.codec import Codec
 from protocol.events.sources import Problem, Revision
@@ -22,8 +22,51 @@ class Move(enum.StrEnum):
     """The old commit is an ancestor of the new one."""
     BACKWARD = "backward"
     """The new commit is an ancestor of the old one: somebody moved the ref back."""
+    REWRITTEN = "rewritten"
+    """Neither is an ancestor of the other, but they have one in common: an amended commit, another branch."""
     UNRELATED = "unrelated"
-    """Neither: history was rewritten, or the old commit is not known any more."""
+    """No common ancestor, or the old commit is not known any more: perhaps another repository."""
+
+
+class Choice(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Which clusters a customization of a bundle is for."""
+
+    target: selectors.Target
+    deploys: bool = True
+    """False: these clusters do not get the bundle."""
+    name: str = ""
+    """For people."""
+
+
+class Need(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Bundles of the same source that must stand in a cluster first: by name, or by labels."""
+
+    name: str = ""
+    """A bundle's name, or its path."""
+    match_labels: dict[str, str] = {}
+    match_expressions: tuple[selectors.Expression, ...] = ()
+    state: bundles.DependencyState = bundles.DependencyState.READY
+    path: str = ""
+    """The file that says it."""
+
+
+class Variant(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A bundle's content for the clusters that match the same customizations and give its variables the same values."""
+
+    index: Digest = NO_DIGEST
+    """The rendered content, the last good one; empty where there never was one."""
+    objects: int = 0
+    matched: tuple[int, ...] = ()
+    """The places of the customizations, in order."""
+    inputs: dict[str, str | None] = {}
+    """The variables that the rendering asked for, and what it was told; None: the cluster has none of that name."""
+    origin: str = ""
+    """Fingerprint of all else that it was rendered from: settings, files and renderers (I2)."""
+    looked_at: dict[str, str] = {}
+    """Path → OID of what was read outside the bundle's directory; empty: nothing stood there."""
+    errors: tuple[Problem, ...] = ()
+    """Not empty: what this commit says for these clusters cannot be used, their last good content stays."""
+    warnings: tuple[Problem, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -37,16 +80,24 @@ class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Digest of what the rendering of `tree` depended on beside it (I2): renderer, paths, ignore files above it."""
     spoiled: str = ""
     """Fingerprint of what gave `errors`: as long as it stays, so do the errors, unread."""
-    index: Digest = NO_DIGEST
-    """The rendered content, the last good one; empty where there never was one."""
-    objects: int = 0
+    variants: tuple[Variant, ...] = ()
+    """One for each distinct input that some cluster of the source has; they overlap for no cluster."""
+    choices: tuple[Choice, ...] = ()
+    first_match: bool = False
+    """Only the first customization that matches counts."""
     name: str = ""
     """`name` of flotilla.yaml, for people."""
     labels: dict[str, str] = {}
     targets: tuple[selectors.Target, ...] | None = None
     """Narrows the source's targets; None: as the source says."""
+    paused: bool = False
+    """Whoever has it keeps what it has, and nobody else gets it."""
+    needs: tuple[Need, ...] = ()
+    """What the bundle says that must stand in a cluster first."""
+    depends_on: tuple[bundles.Dependency, ...] = ()
+    """The bundles of the same source that this means."""
     errors: tuple[Problem, ...] = ()
-    """Not empty: this commit's content is not used, the last good content stays."""
+    """Not empty: this commit's content is not used for any cluster, the last good content stays."""
     warnings: tuple[Problem, ...] = ()
 
 
@@ -65,12 +116,29 @@ CATALOG: Codec[Catalog] = Codec(Catalog)
 
 def is_complete(catalog: Catalog) -> bool:
     """Did every bundle resolve? Only then may something that is not there count as taken away."""
-    return all(not entry.errors for entry in catalog.entries)
+    return not any(problems(entry) for entry in catalog.entries)
 
 
 def errors(catalog: Catalog) -> tuple[Problem, ...]:
     """All errors of a commit, in the order of its bundles."""
-    return tuple(error for entry in catalog.entries for error in entry.errors)
+    return tuple(error for entry in catalog.entries for error in problems(entry))
+
+
+def problems(entry: Entry) -> tuple[Problem, ...]:
+    """What is wrong with a bundle, as a whole or for some clusters; each is told once."""
+    of_variants = (error for variant in entry.variants for error in variant.errors)
+    return tuple(dict.fromkeys((*entry.errors, *of_variants)))
+
+
+def warnings(entry: Entry) -> tuple[Problem, ...]:
+    """What is odd about a bundle, as a whole or for some clusters; each is told once."""
+    of_variants = (warning for variant in entry.variants for warning in variant.warnings)
+    return tuple(dict.fromkeys((*entry.warnings, *of_variants)))
+
+
+def objects(entry: Entry) -> int:
+    """How many objects a bundle has, in the largest of its variants."""
+    return max((variant.objects for variant in entry.variants), default=0)
 
 
 def carried(entry: Entry, *, because: tuple[Problem, ...]) -> Entry:

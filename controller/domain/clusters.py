@@ -19,6 +19,11 @@ class Cluster(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     labels: dict[str, str]
     managed_by: specs.ManagedBy
+    annotations: dict[str, str] = {}
+    values: dict[str, str] = {}
+    """Variables that renderings may use as `${vars.KEY}`."""
+    kubernetes_version: str = ""
+    """As its agent said last; empty: it was never heard."""
     uid: str = ""
     """Empty until its agent said hello: nothing is published for it until then."""
     suspended: str = ""
@@ -60,6 +65,8 @@ def add(all_clusters: Clusters, cluster: Cluster) -> tuple[events.Event, ...]:
             name=cluster.name,
             labels=dict(sorted(cluster.labels.items())),
             managed_by=cluster.managed_by,
+            annotations=dict(sorted(cluster.annotations.items())),
+            values=dict(sorted(cluster.values.items())),
         ),
     )
 
@@ -70,6 +77,33 @@ def label(cluster: Cluster, labels: dict[str, str], *, by: specs.ManagedBy) -> t
         return ()
     _may_change(cluster, by)
     return (events.ClusterLabelled(cluster=cluster.id, labels=dict(sorted(labels.items()))),)
+
+
+def describe(
+    cluster: Cluster, annotations: dict[str, str], values: dict[str, str], *, by: specs.ManagedBy
+) -> tuple[events.Event, ...]:
+    """Decide that the cluster has exactly these annotations and registered values."""
+    if (dict(cluster.annotations), dict(cluster.values)) == (annotations, values):
+        return ()
+    _may_change(cluster, by)
+    return (
+        events.ClusterDescribed(
+            cluster=cluster.id, annotations=dict(sorted(annotations.items())), values=dict(sorted(values.items()))
+        ),
+    )
+
+
+def hello(cluster: Cluster, said: reports.Hello, sequence: int) -> tuple[events.Event, ...]:
+    """Decide what a hello says about who the cluster is and what it runs. `sequence`: of the report."""
+    if cluster.removed:
+        return ()
+    identified = identify(cluster, said.cluster_uid, sequence)
+    if cluster.uid not in ("", said.cluster_uid) or cluster.kubernetes_version == said.kubernetes_version:
+        return identified
+    version = events.ClusterVersionChanged(
+        cluster=cluster.id, kubernetes_version=said.kubernetes_version, reports_sequence=sequence
+    )
+    return (*identified, version)
 
 
 def identify(cluster: Cluster, uid: str, sequence: int) -> tuple[events.Event, ...]:
@@ -128,12 +162,26 @@ def evolve(state: Cluster | None, event: events.Event) -> Cluster:
     if isinstance(event, events.ClusterAdded):
         # Added again after a removal: the UID stays bound, so that the name cannot be moved to another cluster.
         uid = state.uid if state is not None else ""
-        return Cluster(id=event.cluster, name=event.name, labels=event.labels, managed_by=event.managed_by, uid=uid)
+        version = state.kubernetes_version if state is not None else ""
+        return Cluster(
+            id=event.cluster,
+            name=event.name,
+            labels=event.labels,
+            managed_by=event.managed_by,
+            annotations=event.annotations,
+            values=event.values,
+            kubernetes_version=version,
+            uid=uid,
+        )
     assert state is not None, f"{type(event).__name__} before ClusterAdded"
     change = msgspec.structs.replace
     match event:
         case events.ClusterLabelled():
             return change(state, labels=event.labels)
+        case events.ClusterDescribed():
+            return change(state, annotations=event.annotations, values=event.values)
+        case events.ClusterVersionChanged():
+            return change(state, kubernetes_version=event.kubernetes_version)
         case events.ClusterIdentified():
             return change(state, uid=event.uid)
         case events.DesiredRefused():

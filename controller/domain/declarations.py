@@ -15,7 +15,6 @@ from controller.domain import clusters, debts, documents, fleet, rejections, sou
 from controller.domain.documents import Document, Kind
 from controller.domain.world import World
 from protocol import ids, specs
-from protocol.events import clusters as cluster_events
 from protocol.events import fleet as fleet_events
 from protocol.events import log
 from protocol.events import sources as source_events
@@ -136,7 +135,8 @@ def resume_cluster(world: World, name: str) -> tuple[log.Event, ...]:
     cluster = clusters.by_name(world.clusters, name)
     resumed = clusters.resume(cluster)
     if resumed and cluster.managed_by is specs.ManagedBy.FILE:
-        return (_cluster_added(cluster, cluster.labels, specs.ManagedBy.COMMAND), *resumed)
+        taken_over = clusters.add({}, msgspec.structs.replace(cluster, managed_by=specs.ManagedBy.COMMAND))
+        return (*taken_over, *resumed)
     return resumed
 
 
@@ -177,10 +177,19 @@ class _Known:
                 raise rejections.Invalid(f"source {source} still names it")
 
 
-def declare_source(world: World, name: str, spec: specs.SourceSpec, *, by: specs.ManagedBy) -> tuple[log.Event, ...]:
-    """Decide to have this source so; raise a Rejection if it names what is not there."""
+def declare_source(
+    world: World, name: str, spec: specs.SourceSpec, *, by: specs.ManagedBy, suspended: bool = False
+) -> tuple[log.Event, ...]:
+    """Decide to have this source so, `suspended` if wanted; raise a Rejection if it names what is not there."""
     _check_source(spec, _Known(world, ()))
-    return sources.declare(world.sources.get(ids.SourceName(name)), name, spec, by=by)
+    present = world.sources.get(ids.SourceName(name))
+    declared = sources.declare(present, name, spec, by=by)
+    if not suspended:
+        return declared
+    for event in declared:
+        present = sources.evolve(present, event)
+    assert present is not None, "declared, now or before"
+    return (*declared, *sources.suspend(present, "added suspended", by=by))
 
 
 def _check_source(spec: specs.SourceSpec, known: _Known) -> None:
@@ -188,9 +197,11 @@ def _check_source(spec: specs.SourceSpec, known: _Known) -> None:
         url = urllib.parse.urlsplit(spec.url)
     except ValueError as error:
         raise rejections.Invalid("spec.url: not a URL") from error
-    if url.username is not None and url.scheme in ("http", "https"):
+    if url.password is not None or (url.username is not None and url.scheme in ("http", "https")):
         # The log is for ever, and read by many: a secret must never get into it. It is not repeated here either.
         raise rejections.Invalid("spec.url: holds a user or a password; say under spec.credentials where they are")
+    if spec.credentials is not None and "PRIVATE KEY" in spec.credentials.known_hosts:
+        raise rejections.Invalid("spec.credentials.knownHosts: holds a private key (it takes lines of known_hosts)")
     known.check(spec)
 
 
@@ -217,6 +228,7 @@ def _one(
         case documents.ClusterSpec() as spec:
             return _cluster(document.name, spec, known.clusters, by=by, accounts=accounts)
         case specs.GroupSpec() as spec:
+            documents.values(spec.values, f"cluster group {document.name!r}")
             return fleet.declare_group(world.fleet, document.name, spec, by=by)
         case specs.RolloutPolicy() as spec:
             return fleet.declare_policy(world.fleet, document.name, spec, by=by)
@@ -230,20 +242,25 @@ def _cluster(
     by: specs.ManagedBy,
     accounts: Accounts,
 ) -> tuple[log.Event, ...]:
-    labels = documents.labels(spec.labels, f"cluster {name!r}")
-    documents.agent_key(spec.agent_key, f"cluster {name!r}")
+    what = f"cluster {name!r}"
+    documents.agent_key(spec.agent_key, what)
+    wanted = clusters.Cluster(
+        id=SOMEBODY,
+        name=name,
+        labels=documents.labels(spec.labels, what),
+        annotations=documents.annotations(spec.annotations, what),
+        values=documents.values(spec.values, what),
+        managed_by=by,
+    )
     found = present.get(name)
     if found is None:
         # The name is free, as was just seen: looking through all clusters for each one would take a minute for 10,000.
-        return clusters.add({}, clusters.Cluster(id=accounts[name], name=name, labels=labels, managed_by=by))
+        return clusters.add({}, msgspec.structs.replace(wanted, id=accounts[name]))
     if by is specs.ManagedBy.FILE and (found.managed_by is not by or found.suspended):
         # The file takes it over, or takes it up again: that is said as one fact.
-        return (_cluster_added(found, labels, by),)
-    return clusters.label(found, labels, by=by)
-
-
-def _cluster_added(cluster: clusters.Cluster, labels: dict[str, str], by: specs.ManagedBy) -> cluster_events.Event:
-    return cluster_events.ClusterAdded(cluster=cluster.id, name=cluster.name, labels=labels, managed_by=by)
+        return clusters.add({}, msgspec.structs.replace(wanted, id=found.id))
+    described = clusters.describe(found, wanted.annotations, wanted.values, by=by)
+    return (*clusters.label(found, wanted.labels, by=by), *described)
 
 
 def _absent(world: World, document: Document, known: _Known, *, by: specs.ManagedBy) -> tuple[log.Event, ...]:

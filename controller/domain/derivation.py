@@ -4,6 +4,7 @@ What falls out of the desired state becomes a *drop*: a candidate for a debt. It
 else the object is *kept*, listed in the root with the reason, and looked at again with the next derivation. Kept
 objects are in doubt when
 - the source that had them has a bundle in error, or any other source for this cluster has: the object may be there;
+- a bundle was not rendered yet for what this cluster is: they may be in it;
 - a bundle claims them that this cluster has not been given yet.
 Two bundles that claim one object: its present owner stays and the other keeps its last content; with no owner both do.
 """
@@ -12,10 +13,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from controller.domain import catalogs, kinds, placements
+from controller.domain import catalogs, inputs, kinds, placements
 from controller.domain.clusters import Cluster
-from protocol import bundles, ids, selectors, specs
-from protocol.canonical import Digest
+from protocol import bundles, ids, specs
+from protocol.canonical import NO_DIGEST, Digest
 
 Indexes = Mapping[Digest, bundles.BundleIndex]
 
@@ -36,7 +37,7 @@ class View(msgspec.Struct, frozen=True):
     """All that a cluster's desired state depends on."""
 
     cluster: Cluster
-    groups: dict[str, selectors.Selector]
+    facts: inputs.Facts
     sources: dict[ids.SourceName, Assignment]
     previous: bundles.ClusterRoot
     """Of its last published desired state."""
@@ -67,11 +68,12 @@ class Derived(msgspec.Struct, frozen=True):
 
 def derive(view: View, indexes: Indexes) -> Derived:
     """The cluster's new root, and what drops out of it. `indexes` holds every index that is named."""
-    wanted = _wanted(view)
+    placed = _Placements(view)
+    wanted = _wanted(view, placed)
     chosen, conflicts = _settle_conflicts(wanted, view.previous, indexes)
     claims = _claims(chosen.items(), indexes)
-    pending = _pending_claims(view, wanted, indexes)
-    doubt = _doubt(view)
+    pending = _pending_claims(placed, wanted, indexes)
+    doubt = _doubt(view, placed)
     kept: list[bundles.Kept] = []
     drops: list[Drop] = []
     for drop in _fallen(view, chosen, claims, indexes):
@@ -83,10 +85,8 @@ def derive(view: View, indexes: Indexes) -> Derived:
             )
         elif not _let_go(drop, view):
             drops.append(drop)
-    entries = tuple(bundles.RootEntry(bundle=bundle, index=index) for bundle, index in sorted(chosen.items()))
-    root = bundles.ClusterRoot(bundles=entries, kept=tuple(sorted(kept, key=lambda one: (one.bundle, one.object))))
     return Derived(
-        root=root,
+        root=_root(chosen, placed, kept),
         drops=tuple(drops),
         conflicts=conflicts,
         wanted=frozenset(one for index in chosen.values() for one in identities(indexes[index])),
@@ -100,15 +100,9 @@ def identities(index: bundles.BundleIndex) -> list[ids.ObjectId]:
 
 def index_digests(view: View) -> frozenset[Digest]:
     """The indexes that `derive` will look at."""
-    placed = [
-        entry.index
-        for assignment in view.sources.values()
-        for catalog in (assignment.given, assignment.latest)
-        if catalog is not None
-        for entry in catalog.entries
-        if entry.index
-    ]
-    return frozenset(placed) | {entry.index for entry in view.previous.bundles}
+    placed = _Placements(view)
+    named = {one.index for one in (*placed.given.values(), *placed.latest) if one.index}
+    return frozenset(named) | {entry.index for entry in view.previous.bundles}
 
 
 def objects_of(root: bundles.ClusterRoot, indexes: Indexes) -> int:
@@ -116,14 +110,37 @@ def objects_of(root: bundles.ClusterRoot, indexes: Indexes) -> int:
     return sum(len(indexes[entry.index].objects) for entry in root.bundles)
 
 
-def _wanted(view: View) -> dict[ids.BundleId, Digest]:
-    return {
-        entry.bundle: entry.index
-        for assignment in view.sources.values()
-        if assignment.given is not None and not assignment.removed
-        for entry in placements.placed(assignment.given, assignment.spec, view.cluster, view.groups)
-        if entry.index
-    }
+class _Placements:
+    """What the commits mean for the cluster, looked up once."""
+
+    def __init__(self, view: View) -> None:
+        self.given: dict[ids.BundleId, placements.Placed] = {}
+        self.latest: list[placements.Placed] = []
+        # In the order of names: the first to claim stands in the reason, and the reason is part of the root.
+        for _, one in sorted(view.sources.items()):
+            if one.removed:
+                continue
+            given = placements.placed(one.given, one.spec, view.facts) if one.given is not None else ()
+            self.given.update({found.bundle: found for found in given})
+            if one.latest is one.given:
+                self.latest.extend(given)
+            elif one.latest is not None:
+                self.latest.extend(placements.placed(one.latest, one.spec, view.facts))
+
+
+def _wanted(view: View, placed: _Placements) -> dict[ids.BundleId, Digest]:
+    """A bundle without content for this cluster stays as the cluster has it."""
+    before = {entry.bundle: entry.index for entry in view.previous.bundles}
+    found = {bundle: one.index or before.get(bundle, NO_DIGEST) for bundle, one in placed.given.items()}
+    return {bundle: index for bundle, index in found.items() if index}
+
+
+def _root(chosen: dict[ids.BundleId, Digest], placed: _Placements, kept: list[bundles.Kept]) -> bundles.ClusterRoot:
+    entries = tuple(
+        bundles.RootEntry(bundle=bundle, index=index, depends_on=placed.given[bundle].depends_on)
+        for bundle, index in sorted(chosen.items())
+    )
+    return bundles.ClusterRoot(bundles=entries, kept=tuple(sorted(kept, key=lambda one: (one.bundle, one.object))))
 
 
 def _settle_conflicts(
@@ -172,28 +189,27 @@ def _claims(chosen: Iterable[tuple[ids.BundleId, Digest]], indexes: Indexes) -> 
     return claims
 
 
-def _pending_claims(view: View, wanted: dict[ids.BundleId, Digest], indexes: Indexes) -> kinds.Claims:
+def _pending_claims(placed: _Placements, wanted: dict[ids.BundleId, Digest], indexes: Indexes) -> kinds.Claims:
     """Claims that are not in the root: content in conflict, and revisions that this cluster will get later."""
     claims = _claims(sorted(wanted.items()), indexes)
-    # In the order of names: the first to claim stands in the reason, and the reason is part of the root.
-    for _, assignment in sorted(view.sources.items()):
-        if assignment.latest is None or assignment.removed:
-            continue
-        for entry in placements.placed(assignment.latest, assignment.spec, view.cluster, view.groups):
-            if entry.index:
-                for one in identities(indexes[entry.index]):
-                    claims.add(one, entry.bundle)
+    for found in placed.latest:
+        if found.index:
+            for one in identities(indexes[found.index]):
+                claims.add(one, found.bundle)
     return claims
 
 
-def _doubt(view: View) -> str:
+def _doubt(view: View, placed: _Placements) -> str:
     """Why nothing at all may count as gone from this cluster; empty: no doubt."""
     for name, assignment in sorted(view.sources.items()):
-        if assignment.removed or not placements.source_targets(assignment.spec, view.cluster, view.groups):
+        if assignment.removed or not placements.source_targets(assignment.spec, view.facts):
             continue
         for catalog in (assignment.given, assignment.latest):
             if catalog is not None and not catalogs.is_complete(catalog):
                 return f"source {name} has bundles in error: what left Git may be in one of them"
+    for found in (*placed.given.values(), *placed.latest):
+        if found.variant is None:
+            return f"bundle {found.bundle} is not rendered yet for this cluster: what left Git may be in it"
     return ""
 
 

@@ -22,6 +22,13 @@ LABELS_MAX = 64
 
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `([^`]*)`")
 _MISSING_FIELD = re.compile(r"Object missing required field `([^`]*)`")
+VALUES_MAX = 256
+"""Annotations, or registered values, of one cluster or group: an event holds all of them."""
+
+VALUE_CHARACTERS_MAX = 4096
+"""One annotation or registered value: a certificate fits, a manifest belongs into the repository."""
+
+_VALUE_KEY = re.compile(r"[A-Za-z0-9_]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9_])?")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _AGENT_KEY = re.compile(r"U[A-Z2-7]{55}")
@@ -52,6 +59,9 @@ class ClusterSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
     """A cluster, as far as a person declares it."""
 
     labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    values: dict[str, str] = {}
+    """Variables that renderings may use as `${vars.KEY}`."""
     agent_key: str = ""
     """The public user nkey (`U…`) that its agent made; empty: given when its credentials are asked for."""
 
@@ -131,6 +141,35 @@ def labels(given: dict[str, str], what: str) -> dict[str, str]:
             raise rejections.Invalid(f"{what}: label {key!r} is not a label key as Kubernetes has them")
         if value and not _LABEL_NAME.fullmatch(value):
             raise rejections.Invalid(f"{what}: label {key}={value!r} is not a label value as Kubernetes has them")
+    return dict(sorted(given.items()))
+
+
+def annotations(given: dict[str, str], what: str) -> dict[str, str]:
+    """Return the annotations in the order of their keys; raise rejections.Invalid if they are too many or too long."""
+    for key in given:
+        prefix, slash, name = key.rpartition("/")
+        if not _LABEL_NAME.fullmatch(name) or (slash and not _LABEL_PREFIX.fullmatch(prefix)):
+            raise rejections.Invalid(f"{what}: annotation {key!r} is not an annotation key as Kubernetes has them")
+    return _bounded(given, f"{what}: annotations")
+
+
+def values(given: dict[str, str], what: str) -> dict[str, str]:
+    """Return the registered values in the order of their keys; raise rejections.Invalid if one could not be named as
+    `${vars.KEY}`, or they are too many or too long."""
+    for key in given:
+        if not _VALUE_KEY.fullmatch(key):
+            raise rejections.Invalid(
+                f"{what}: values.{key!r}: a key is of letters, digits, `_`, `-` and `.`, at most 63"
+            )
+    return _bounded(given, f"{what}: values")
+
+
+def _bounded(given: dict[str, str], what: str) -> dict[str, str]:
+    if len(given) > VALUES_MAX:
+        raise rejections.Invalid(f"{what}: {len(given)} of them, more than {VALUES_MAX}")
+    for key, value in given.items():
+        if len(value) > VALUE_CHARACTERS_MAX:
+            raise rejections.Invalid(f"{what}: {key}: longer than {VALUE_CHARACTERS_MAX} characters")
     return dict(sorted(given.items()))
 
 

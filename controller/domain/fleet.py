@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import msgspec
 
-from controller.domain import placements, rejections, stages
+from controller.domain import rejections, stages
 from protocol import ids, specs
 from protocol.events import fleet as events
 
@@ -105,11 +105,6 @@ def vanished(state: Fleet, declared: frozenset[str], reason: str) -> tuple[event
 def policy(state: Fleet, name: str) -> specs.RolloutPolicy:
     """The policy of this name; the built-in one where nothing was declared."""
     return state.policies.get(name, specs.DEFAULT_POLICY)
-
-
-def group_selectors(state: Fleet) -> placements.Groups:
-    """Group selectors by name."""
-    return {name: spec.selector for name, spec in state.groups.items()}
 
 
 def _same_owner(state: Fleet, key: str, by: specs.ManagedBy) -> bool:

@@ -2,8 +2,7 @@
 
 import msgspec
 
-from controller.domain import assignments, catalogs, observed, placements, rollouts
-from controller.domain.clusters import Cluster
+from controller.domain import assignments, catalogs, inputs, observed, rollouts
 from protocol import ids, reports, specs, status
 from protocol.canonical import Digest
 
@@ -30,12 +29,11 @@ def change(
     base: catalogs.Catalog | None,
     new: catalogs.Catalog,
     spec: specs.SourceSpec,
-    cluster: Cluster,
-    groups: placements.Groups,
+    of: inputs.Facts,
 ) -> Change:
     """The bundles of this cluster in which two catalogs differ."""
-    before = assignments.placed_indexes(base, spec, cluster, groups)
-    after = assignments.placed_indexes(new, spec, cluster, groups)
+    before = assignments.placed_indexes(base, spec, of)
+    after = assignments.placed_indexes(new, spec, of)
     return Change(
         changed={bundle: index for bundle, index in after.items() if before.get(bundle) != index},
         removed=frozenset(before) - frozenset(after),

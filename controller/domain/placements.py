@@ -1,27 +1,71 @@
-"""Which clusters a bundle is for: the source's targets, narrowed by the bundle's, never widened."""
+"""Which clusters a bundle is for, and which of its variants each of them gets.
+
+The source's targets choose, the bundle's narrow, and never widen. The customizations that match a cluster, and the
+values that it gives to the variables a rendering used, decide about its variant.
+"""
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from controller.domain import catalogs
+import msgspec
+
+from controller.domain import catalogs, inputs
 from controller.domain.clusters import Cluster
-from protocol import selectors, specs
+from controller.domain.inputs import Facts
+from protocol import bundles, ids, selectors, specs
+from protocol.canonical import NO_DIGEST, Digest
 
-Groups = Mapping[str, selectors.Selector]
-"""Group selectors by name. A group's selector may not name groups itself."""
+Groups = Mapping[str, specs.GroupSpec]
+"""Cluster groups by name. A group's selector may not name groups itself."""
 
 
-def selects(selector: selectors.Selector, cluster: Cluster, groups: Groups) -> bool:
+class Placed(msgspec.Struct, frozen=True):
+    """A bundle that a cluster should have."""
+
+    entry: catalogs.Entry
+    variant: catalogs.Variant | None
+    """None: nothing was rendered yet for what this cluster is."""
+
+    @property
+    def bundle(self) -> ids.BundleId:
+        return self.entry.bundle
+
+    @property
+    def index(self) -> Digest:
+        """The content for this cluster; empty: there is none, now or ever before."""
+        return self.variant.index if self.variant is not None else NO_DIGEST
+
+    @property
+    def depends_on(self) -> tuple[bundles.Dependency, ...]:
+        return self.entry.depends_on
+
+
+def facts(cluster: Cluster, groups: Groups) -> Facts:
+    """The cluster as selectors and renderings see it."""
+    own = Facts(
+        name=cluster.name,
+        labels=cluster.labels,
+        annotations=cluster.annotations,
+        kubernetes_version=cluster.kubernetes_version,
+    )
+    member = tuple(name for name in sorted(groups) if selects(groups[name].selector, own))
+    values: dict[str, str] = {}
+    for name in reversed(member):
+        values.update(groups[name].values)
+    return msgspec.structs.replace(own, groups=member, values={**values, **cluster.values})
+
+
+def selects(selector: selectors.Selector, of: Facts) -> bool:
     """Does every part that the selector gives match the cluster?"""
     return (
-        all(cluster.labels.get(key) == value for key, value in selector.match_labels.items())
-        and all(_holds(expression, cluster.labels) for expression in selector.match_expressions)
-        and (not selector.groups or any(_in_group(name, cluster, groups) for name in selector.groups))
-        and (not selector.names or any(fnmatch.fnmatchcase(cluster.name, name) for name in selector.names))
+        all(of.labels.get(key) == value for key, value in selector.match_labels.items())
+        and all(_holds(expression, of.labels) for expression in selector.match_expressions)
+        and (not selector.groups or any(name in of.groups for name in selector.groups))
+        and (not selector.names or any(fnmatch.fnmatchcase(of.name, name) for name in selector.names))
     )
 
 
-def targets(target: selectors.Target, cluster: Cluster, groups: Groups) -> bool:
+def targets(target: selectors.Target, of: Facts) -> bool:
     """Does the target match the cluster, and none of its exclusions?"""
     wanted = selectors.Selector(
         match_labels=target.match_labels,
@@ -29,41 +73,54 @@ def targets(target: selectors.Target, cluster: Cluster, groups: Groups) -> bool:
         groups=target.groups,
         names=target.names,
     )
-    return selects(wanted, cluster, groups) and not any(selects(out, cluster, groups) for out in target.exclude)
+    return selects(wanted, of) and not any(selects(out, of) for out in target.exclude)
 
 
-def source_targets(spec: specs.SourceSpec, cluster: Cluster, groups: Groups) -> bool:
+def source_targets(spec: specs.SourceSpec, of: Facts) -> bool:
     """Is the source for this cluster at all? Without targets it must say `allClusters` aloud."""
-    return spec.all_clusters or any(targets(target, cluster, groups) for target in spec.targets)
+    return spec.all_clusters or any(targets(target, of) for target in spec.targets)
 
 
-def placed(
-    catalog: catalogs.Catalog, spec: specs.SourceSpec, cluster: Cluster, groups: Groups
-) -> tuple[catalogs.Entry, ...]:
-    """The bundles of a catalog that this cluster should have, in their order."""
-    if not source_targets(spec, cluster, groups):
+def placed(catalog: catalogs.Catalog, spec: specs.SourceSpec, of: Facts) -> tuple[Placed, ...]:
+    """The bundles of a catalog that this cluster should have, in their order, each with its variant."""
+    if not source_targets(spec, of):
         return ()
-    return tuple(entry for entry in catalog.entries if _entry_targets(entry, cluster, groups))
+    return tuple(found for entry in catalog.entries if (found := place(entry, of)) is not None)
+
+
+def place(entry: catalogs.Entry, of: Facts) -> Placed | None:
+    """The bundle as this cluster should have it; None: it should not. The source's own targets are not looked at."""
+    matched = matching_choices(entry, of)
+    if matched is None:
+        return None
+    found = variant(entry.variants, matched, of)
+    return None if found is None and entry.paused else Placed(entry, found)
+
+
+def matching_choices(entry: catalogs.Entry, of: Facts) -> tuple[int, ...] | None:
+    """The places of the customizations that count for this cluster; None: it should not have the bundle."""
+    if entry.targets is not None and not any(targets(target, of) for target in entry.targets):
+        return None
+    matched = choose(entry.choices, of, first_match=entry.first_match)
+    return matched if all(entry.choices[number].deploys for number in matched) else None
+
+
+def variant(variants: Iterable[catalogs.Variant], matched: tuple[int, ...], of: Facts) -> catalogs.Variant | None:
+    """The variant that was rendered for what this cluster is; None: there is none."""
+    return next((one for one in variants if one.matched == matched and inputs.agree(of, one.inputs)), None)
+
+
+def choose(choices: Sequence[catalogs.Choice], of: Facts, *, first_match: bool) -> tuple[int, ...]:
+    """The places of the customizations that count for this cluster."""
+    found = tuple(number for number, choice in enumerate(choices) if targets(choice.target, of))
+    return found[:1] if first_match else found
 
 
 def matching(
-    entry: catalogs.Entry, spec: specs.SourceSpec, candidates: Iterable[Cluster], groups: Groups
+    entry: catalogs.Entry, spec: specs.SourceSpec, candidates: Iterable[tuple[Cluster, Facts]]
 ) -> tuple[Cluster, ...]:
     """Those clusters that should have the bundle."""
-    return tuple(
-        cluster
-        for cluster in candidates
-        if source_targets(spec, cluster, groups) and _entry_targets(entry, cluster, groups)
-    )
-
-
-def _entry_targets(entry: catalogs.Entry, cluster: Cluster, groups: Groups) -> bool:
-    return entry.targets is None or any(targets(target, cluster, groups) for target in entry.targets)
-
-
-def _in_group(name: str, cluster: Cluster, groups: Groups) -> bool:
-    selector = groups.get(name)
-    return selector is not None and selects(selector, cluster, {})
+    return tuple(cluster for cluster, of in candidates if source_targets(spec, of) and place(entry, of) is not None)
 
 
 def _holds(expression: selectors.Expression, labels: Mapping[str, str]) -> bool:

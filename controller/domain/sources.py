@@ -1,12 +1,16 @@
 """A source: what it is, the last commit that it said something with, and what is wrong with it now.
 
 Nothing that goes wrong changes what the clusters have: a source that cannot be read keeps its last catalog. A ref that
-moved back counts once two polls agree on it, for a mirror that lags behind its primary also looks like one.
+moved back, or to a rewritten history, counts once two polls agree on it, for a mirror that lags behind its primary also
+looks like one. A history that shares no commit with ours may be another repository altogether: it waits until an
+operator accepts exactly the commit that was seen; what follows from that commit is accepted with it.
 """
+
+from typing import assert_never
 
 import msgspec
 
-from controller.domain import rejections
+from controller.domain import catalogs, rejections
 from protocol import ids, specs
 from protocol.canonical import NO_DIGEST, Digest
 from protocol.events import sources as events
@@ -35,7 +39,11 @@ class Source(msgspec.Struct, frozen=True, rename="camel"):
     failure: events.FailureKind | None = None
     failure_reason: str = ""
     rollback_seen: str = ""
-    """Commit that the ref moved back to, seen once."""
+    """Commit that the ref moved back to, or that rewrites ours, seen once."""
+    unrelated_seen: str = ""
+    """Commit of an unrelated history that waits to be accepted."""
+    accepted: str = ""
+    """Commit of an unrelated history that was accepted, and not resolved yet."""
 
 
 Sources = dict[ids.SourceName, Source]
@@ -60,6 +68,9 @@ def declare(
         )
     if spec.interval_s < INTERVAL_S_MIN:
         raise rejections.Invalid(f"source {name!r}: intervalS is below {INTERVAL_S_MIN:g} seconds")
+    if spec.credentials is not None and len(spec.credentials.known_hosts) > specs.KNOWN_HOSTS_CHARACTERS_MAX:
+        bound = specs.KNOWN_HOSTS_CHARACTERS_MAX
+        raise rejections.Invalid(f"source {name!r}: knownHosts has more than {bound} characters (use knownHostsFile)")
     declared = events.SourceDeclared(name=ids.SourceName(name), spec=spec, managed_by=by)
     if state is None or state.removed:
         return (declared,)
@@ -102,7 +113,7 @@ def resolved(state: Source, event: events.RevisionResolved) -> tuple[events.Even
 
 def unchanged(state: Source) -> tuple[events.Event, ...]:
     """Record that the remote answers, with the commit we have."""
-    if state.failure is None and not state.rollback_seen:
+    if state.failure is None and not (state.rollback_seen or state.unrelated_seen or state.accepted):
         return ()
     return (events.ResolveRecovered(name=state.name),)
 
@@ -114,11 +125,42 @@ def failed(state: Source, kind: events.FailureKind, reason: str) -> tuple[events
     return (events.ResolveFailed(name=state.name, kind=kind, reason=reason),)
 
 
-def moved_back(state: Source, commit: str, *, unrelated: bool) -> tuple[events.Event, ...]:
-    """Record that the ref moved back; the second time in a row it counts, and there is nothing to record."""
-    if state.rollback_seen == commit:
+def counts(state: Source, commit: str, move: catalogs.Move, *, accepted: bool) -> bool:
+    """Does the commit that the ref points to count now, or must we wait?
+
+    `accepted`: it is the commit that an operator accepted, or follows from that.
+    """
+    match move:
+        case catalogs.Move.SAME | catalogs.Move.FORWARD:
+            return True
+        case catalogs.Move.BACKWARD | catalogs.Move.REWRITTEN:
+            return state.rollback_seen == commit
+        case catalogs.Move.UNRELATED:
+            return accepted and bool(state.accepted)
+    assert_never(move)
+
+
+def moved_away(state: Source, commit: str, move: catalogs.Move) -> tuple[events.Event, ...]:
+    """Record that the remote answers, and that the ref moved to a commit which does not count yet; once per commit."""
+    unrelated = move is catalogs.Move.UNRELATED
+    seen = state.unrelated_seen if unrelated else state.rollback_seen
+    if seen == commit and state.failure is None:
         return ()
     return (events.RollbackSeen(name=state.name, commit=commit, unrelated=unrelated),)
+
+
+def accept(state: Source, commit: str) -> tuple[events.Event, ...]:
+    """Decide to go on with an unrelated history; `commit` is the one that was seen, in full."""
+    if state.accepted and state.accepted == commit:
+        return ()
+    if not state.unrelated_seen:
+        raise rejections.Invalid(f"source {state.name!r}: no unrelated history waits to be accepted")
+    if commit != state.unrelated_seen:
+        raise rejections.Changed(
+            f"source {state.name!r}: the commit that waits is {state.unrelated_seen}; look at that, then accept it"
+        )
+    replaces = state.revision.commit if state.revision is not None else ""
+    return (events.HistoryAccepted(name=state.name, commit=commit, replaces=replaces),)
 
 
 def _may_change(state: Source, by: specs.ManagedBy) -> None:
@@ -145,11 +187,16 @@ def evolve(state: Source | None, event: events.Event) -> Source:
             return change(
                 state, revision=event.revision, catalog=event.catalog, bundles=event.bundles, objects=event.objects,
                 problems=event.problems, problem_count=event.problem_count, warnings=event.warnings, failure=None,
-                failure_reason="", rollback_seen="",
+                failure_reason="", rollback_seen="", unrelated_seen="", accepted="",
             )  # fmt: skip
         case events.ResolveFailed():
             return change(state, failure=event.kind, failure_reason=event.reason)
         case events.ResolveRecovered():
-            return change(state, failure=None, failure_reason="", rollback_seen="")
+            return change(
+                state, failure=None, failure_reason="", rollback_seen="", unrelated_seen="", accepted=""
+            )  # fmt: skip
         case events.RollbackSeen():
-            return change(state, rollback_seen=event.commit)
+            back, unrelated = ("", event.commit) if event.unrelated else (event.commit, "")
+            return change(state, failure=None, failure_reason="", rollback_seen=back, unrelated_seen=unrelated)
+        case events.HistoryAccepted():
+            return change(state, accepted=event.commit)

@@ -11,7 +11,7 @@ import msgspec
 
 from controller.domain import placements, rejections, rollout_state
 from controller.domain.clusters import Cluster
-from protocol import ids, naming, selectors, specs
+from protocol import ids, naming, specs
 from protocol.events.rollouts import PlannedStage
 
 INHERITED = rollout_state.INHERITED
@@ -28,7 +28,7 @@ class Situation(msgspec.Struct, frozen=True):
     affected: tuple[Cluster, ...]
     """Clusters for which the revision changes something, in the order of their names."""
     online: frozenset[ids.ClusterId]
-    groups: dict[str, selectors.Selector] = {}
+    groups: placements.Groups = {}
     inherited: frozenset[ids.ClusterId] = frozenset()
 
 
@@ -66,7 +66,9 @@ def _canary(left: tuple[Cluster, ...], situation: Situation) -> tuple[PlannedSta
 def _take(
     spec: specs.StageSpec, left: tuple[Cluster, ...], situation: Situation
 ) -> tuple[PlannedStage, tuple[Cluster, ...]]:
-    matching = [cluster for cluster in left if placements.selects(spec.selector, cluster, situation.groups)]
+    matching = [
+        cluster for cluster in left if placements.selects(spec.selector, placements.facts(cluster, situation.groups))
+    ]
     taken = {cluster.id for cluster in matching[: spec.limit or None]}
     members, others = _split(left, lambda cluster: cluster.id in taken)
     return _stage(spec.name, "selected by the policy", spec.max_concurrency, members), others

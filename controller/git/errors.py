@@ -5,6 +5,8 @@ GitError                     nothing below is ever a state: the last good one st
 │   ├── InvalidUrl           a URL that is not fetched: unknown scheme, embedded credentials
 │   ├── InvalidCredentials   the credentials cannot be read, or must not be sent there
 │   ├── AuthenticationFailed the remote refused the credentials, or wants some
+│   ├── HostUntrusted        the remote's host key or certificate is not one that we believe
+│   ├── CommandMissing       a program that this remote takes is not on PATH
 │   ├── RefVanished          the remote has no such branch, tag or commit
 │   ├── RefAmbiguous         a branch and a tag have the name
 │   ├── EmptyRepository      the remote has no commit at all
@@ -41,6 +43,14 @@ class InvalidCredentials(Terminal):
 
 class AuthenticationFailed(Terminal):
     """The remote wants credentials, or refused those it got."""
+
+
+class HostUntrusted(Terminal):
+    """The remote cannot prove who it is: its host key or certificate is unknown, changed or invalid."""
+
+
+class CommandMissing(Terminal):
+    """This machine lacks `git` or `ssh`, and the remote cannot be talked to without."""
 
 
 class RefVanished(Terminal):

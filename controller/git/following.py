@@ -7,7 +7,8 @@ import pygit2
 import pygit2.enums
 
 from controller.domain import catalogs
-from controller.git import errors, heads, library
+from controller.git import errors, heads, library, remotes
+from controller.git.conversations import Conversation
 from protocol.events import sources
 
 _REFS = "refs/flotilla/"
@@ -23,11 +24,10 @@ def refspec(target: heads.Target) -> str:
     return f"+{target.remote}:{local_ref(target.remote)}"
 
 
-def look_up(path: pathlib.Path, ref: str, conversation: library.Conversation) -> heads.Target:
+def look_up(path: pathlib.Path, ref: str, conversation: Conversation) -> heads.Target:
     """What the remote says `ref` is."""
     heads.check(ref)
-    with library.opened(path) as repository:
-        return heads.find(library.list_heads(repository, conversation), ref)
+    return heads.find(remotes.list_heads(path, conversation), ref)
 
 
 def present(path: pathlib.Path, target: heads.Target) -> sources.Revision | None:
@@ -38,17 +38,21 @@ def present(path: pathlib.Path, target: heads.Target) -> sources.Revision | None
         return _revision(repository, target, target.oid)
 
 
-def fetch(path: pathlib.Path, target: heads.Target, conversation: library.Conversation) -> None:
+def fetch(path: pathlib.Path, target: heads.Target, conversation: Conversation) -> None:
     """Fetch what the target points to by the time the server answers."""
-    with library.opened(path) as repository:
-        try:
-            library.fetch(repository, [refspec(target)], conversation)
-        except (errors.Unreachable, errors.Corrupt):
-            if not heads.is_commit(target.remote):
-                raise
-            # Not every server gives out a commit by its id: it may still stand in what a branch or tag holds.
-            everything = [f"+{heads.BRANCHES}*:{_REFS}heads/*", f"+{heads.TAGS}*:{_REFS}tags/*"]
-            library.fetch(repository, everything, conversation)
+    try:
+        remotes.fetch(path, [refspec(target)], conversation)
+    except (errors.Unreachable, errors.Corrupt):
+        if not heads.is_commit(target.remote):
+            raise
+        # Not every server gives out a commit by its id: it may still stand in what a branch or tag holds.
+        everything = [f"+{heads.BRANCHES}*:{_REFS}heads/*", f"+{heads.TAGS}*:{_REFS}tags/*"]
+        remotes.fetch(path, everything, conversation)
+
+
+def fetch_quickly(path: pathlib.Path, target: heads.Target, conversation: Conversation) -> bool:
+    """Fetch what the target points to into an empty repository; False if that did not work."""
+    return remotes.fetch_quickly(path, [refspec(target)], conversation)
 
 
 def revision(path: pathlib.Path, target: heads.Target) -> sources.Revision:
@@ -78,6 +82,8 @@ def moved(path: pathlib.Path, old: str, new: str) -> catalogs.Move:
                 return catalogs.Move.FORWARD
             if repository.descendant_of(pygit2.Oid(hex=old), pygit2.Oid(hex=new)):
                 return catalogs.Move.BACKWARD
+            if repository.merge_base(pygit2.Oid(hex=old), pygit2.Oid(hex=new)) is not None:
+                return catalogs.Move.REWRITTEN
         except library.FAILURES as error:
             raise errors.Corrupt(f"mirror: the history of {new} cannot be read") from error
         return catalogs.Move.UNRELATED

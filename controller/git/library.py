@@ -6,38 +6,25 @@ checked in the callbacks that it makes while bytes arrive.
 
 import pathlib
 import re
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-import msgspec
 import pygit2
 import pygit2.callbacks
 import pygit2.enums
 import pygit2.remotes
 
-from controller.git import credentials as credentials_
-from controller.git import errors, heads, limits, urls
+from controller.git import complaints, errors, heads, limits, urls
+from controller.git.conversations import Conversation
 
 FAILURES = (pygit2.GitError, KeyError, ValueError, OSError)
 """All that pygit2 raises for what the world does; which it is says little about what happened."""
 
 _STATUS = re.compile(r"status code: (\d{3})")
+_CERTIFICATE = re.compile(r"SSL certificate is invalid|rejected certificate")
 _NOT_FOUND = "status code: 404"
 _AUTHENTICATION = re.compile(r"authentication (required|replays)|requires authentication")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]+")
-
-
-class Conversation(msgspec.Struct, frozen=True):
-    """One exchange with one remote."""
-
-    url: urls.Url
-    credentials: credentials_.Credentials | None
-    limits: limits.Limits
-    abandoned: threading.Event
-    """Set when nobody waits for the answer any more."""
-    clock: Callable[[], float] = time.monotonic
 
 
 def configure(bounds: limits.Limits) -> None:
@@ -152,6 +139,9 @@ def _translated(conversation: Conversation) -> Iterator[None]:
         reason = _reason(error)
         if conversation.credentials is not None:
             reason = conversation.credentials.scrub(reason)
+        if _CERTIFICATE.search(reason):
+            detail = "not of a CA that this machine trusts, expired, or of another host"
+            raise errors.HostUntrusted(complaints.untrusted(conversation.url, detail)) from None
         if _NOT_FOUND in reason:
             reason += ": no such repository, or no right to see it"
         # Not `from error`: its text is unscrubbed, and a traceback would print it.

@@ -30,6 +30,15 @@ OPEN_PACKS = 128
 SIZE_CHECK_S = 1.0
 """How often the growth of a clone by the `git` command is looked at: at 100 MB/s it overshoots by as much."""
 
+LOOK_S = 0.2
+"""How often a silent command is looked at: a cancelled poll waits no longer than this."""
+
+COMPLAINT_BYTES = 64 * 1024
+"""Kept of the beginning and of the end of what a command writes to stderr."""
+
+ADVERTISEMENT_BYTES_MAX = 64 * MIB
+"""Of refs that a remote lists to the `git` command: half a million with long names."""
+
 NETWORK_THREADS = 8
 """Remotes talked to at one time. Waiting threads are cheap; the bound keeps dead remotes from taking every thread."""
 

@@ -17,8 +17,9 @@ from typing import TypeVar
 import msgspec
 
 from controller.domain import catalogs
-from controller.git import cloning, errors, following, heads, library, limits, stores, trees, urls
+from controller.git import authorities, errors, following, heads, keys, library, limits, stores, trees, urls
 from controller.git import credentials as credentials_
+from controller.git.conversations import Conversation
 from protocol import ids, specs
 from protocol.events import sources
 
@@ -44,7 +45,7 @@ class Mirrors:
         bounds: limits.Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`git`: the path of the `git` command for first clones; None: libgit2 alone does everything."""
+        """`git`: the path of the `git` command, for first clones, ssh and CAs; None: libgit2 does what it can."""
         self.directory = directory
         self.environ = environ
         self.git = git
@@ -78,18 +79,22 @@ class Mirrors:
         await asyncio.to_thread(self._network.shutdown)
         await asyncio.to_thread(self._reading.shutdown)
 
-    def conversation(self, remote: Remote) -> library.Conversation:
+    def conversation(self, remote: Remote) -> Conversation:
         """An exchange with this remote, with credentials read now."""
         url = urls.parse(remote.url)
-        return library.Conversation(
+        return Conversation(
             url=url,
             credentials=credentials_.read(remote.credentials, url=url, environ=self.environ),
             limits=self.bounds,
             abandoned=threading.Event(),
+            identity=keys.read(remote.credentials, url=url, environ=self.environ),
+            authorities=authorities.read(remote.credentials, url),
+            git=self.git,
+            environ=self.environ,
             clock=self.clock,
         )
 
-    async def talk(self, work: Callable[[], T], conversation: library.Conversation) -> T:
+    async def talk(self, work: Callable[[], T], conversation: Conversation) -> T:
         """Run blocking work that waits for a remote."""
         return await _threaded(self._network, work, conversation.abandoned)
 
@@ -165,7 +170,7 @@ class Mirror:
         last = self._recloned_at
         return last is None or self._mirrors.clock() - last >= self._mirrors.bounds.reclone_interval_s
 
-    def _update(self, ref: str, conversation: library.Conversation) -> sources.Revision:
+    def _update(self, ref: str, conversation: Conversation) -> sources.Revision:
         path = self._path
         assert path is not None, "only an open mirror is updated"
         if heads.is_commit(ref):
@@ -181,7 +186,7 @@ class Mirror:
         self._worn = stores.packs(path) > limits.PACKS_MAX
         return following.revision(path, target)
 
-    async def _clone(self, ref: str, conversation: library.Conversation) -> sources.Revision:
+    async def _clone(self, ref: str, conversation: Conversation) -> sources.Revision:
         """Fetch everything anew, and only then put it in the place of what was there."""
 
         def look_up() -> tuple[pathlib.Path, heads.Target]:
@@ -190,21 +195,13 @@ class Mirror:
             return path, following.look_up(path, ref, conversation)
 
         incoming, target = await self._mirrors.talk(look_up, conversation)
-        if not await self._quickly(incoming, target, conversation):
+        if not await self._mirrors.talk(lambda: following.fetch_quickly(incoming, target, conversation), conversation):
             await self._mirrors.talk(lambda: following.fetch(incoming, target, conversation), conversation)
         found = await self._mirrors.talk(lambda: following.revision(incoming, target), conversation)
         self._path = await self._mirrors.read(self._store.complete, threading.Event())
         self._recloned_at = self._mirrors.clock() if self._spoiled else None
         self._spoiled = self._worn = False
         return found
-
-    async def _quickly(self, path: pathlib.Path, target: heads.Target, conversation: library.Conversation) -> bool:
-        git = self._mirrors.git
-        if git is None:
-            return False
-        environ = self._mirrors.environ
-        refspec = following.refspec(target)
-        return await cloning.fetch(git, path, refspec=refspec, conversation=conversation, environ=environ)
 
 
 async def _threaded(executor: concurrent.futures.Executor, work: Callable[[], T], abandoned: threading.Event) -> T:

@@ -4,6 +4,7 @@ An object that is missing is an error of the mirror, never an absent file: what 
 all of it (I1).
 """
 
+import pathlib
 import threading
 
 import pygit2
@@ -18,6 +19,11 @@ class Reader:
     def __init__(self, repository: pygit2.Repository, abandoned: threading.Event) -> None:
         self._repository = repository
         self._abandoned = abandoned
+
+    @property
+    def mirror(self) -> pathlib.Path:
+        """Where the objects are, for another process that reads them."""
+        return pathlib.Path(self._repository.path)
 
     def entries(self, tree: str) -> tuple[objects.TreeEntry, ...]:
         """What stands in a tree, in Git's order."""

@@ -13,12 +13,18 @@ from controller.git import errors
 _SCP_LIKE = re.compile(r"[^/\s:]+@?[^/\s:]*:(?!//)")
 """`git@host:path`, ssh in the form of scp."""
 
+_SCP = re.compile(r"(?P<user>[^/@:]+)@(?P<host>[^/@:\[\]]+|\[[^/@\]]+\]):(?P<path>.+)", re.DOTALL)
+
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f:]+")
+"""Names that `ssh` can take for nothing else, above all for no option."""
+
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
 URL_CHARACTERS_MAX = 2048
 """What browsers and Git servers take; a longer one is a mistake."""
 
-_PORTS = {"http": 80, "https": 443}
+_PORTS = {"http": 80, "https": 443, "ssh": 22}
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -28,12 +34,14 @@ class Url(msgspec.Struct, frozen=True):
 
     text: str
     scheme: str
-    """`https`, `http` or `file`."""
+    """`https`, `http`, `ssh` or `file`."""
     host: str = ""
     path: str = ""
     """Of a file URL: the directory, decoded."""
 
     port: int = 0
+    user: str = ""
+    """Of an ssh URL: the login, which is no secret (`git`); empty: the URL names none."""
 
     def __str__(self) -> str:
         return self.text
@@ -66,15 +74,25 @@ def parse(text: str) -> Url:
         return _file_url(parts)
     if parts.scheme in ("http", "https"):
         return _web(parts)
+    if parts.scheme == "ssh":
+        return _ssh(parts)
+    scp = _SCP.fullmatch(text)
+    if scp is not None:
+        return _scp(scp)
     raise errors.InvalidUrl(_unsupported(text, parts.scheme))
 
 
+def is_login(text: str) -> bool:
+    """Can it be the name of who logs in by ssh?"""
+    return _USER.fullmatch(text) is not None
+
+
 def _unsupported(text: str, scheme: str) -> str:
-    if scheme in ("ssh", "git+ssh", "ssh+git") or _SCP_LIKE.match(text):
-        return "url: ssh is not supported yet (use the https URL, with passwordEnv or passwordFile)"
+    if scheme in ("git+ssh", "ssh+git") or ("." in scheme and _SCP_LIKE.match(text)):
+        return "url: not a form of ssh that is taken (ssh://git@host:port/path, or git@host:path)"
     if not scheme:
-        return "url: neither https://… nor file://… nor an absolute path"
-    return f"url: scheme {scheme!r} is not supported (https, http, file)"
+        return "url: neither https://… nor ssh://… nor git@host:path nor file://… nor an absolute path"
+    return f"url: scheme {scheme!r} is not supported (https, http, ssh, file)"
 
 
 def _file(path: str) -> Url:
@@ -102,3 +120,32 @@ def _web(parts: urllib.parse.SplitResult) -> Url:
         raise errors.InvalidUrl(f"url of {host}: holds a query or a fragment (a repository's URL has none)")
     port = parts.port or _PORTS[parts.scheme]
     return Url(text=urllib.parse.urlunsplit(parts), scheme=parts.scheme, host=host, port=port)
+
+
+def _ssh(parts: urllib.parse.SplitResult) -> Url:
+    host = parts.hostname or ""
+    _check_login(parts.username, host)
+    if parts.password is not None:
+        raise errors.InvalidUrl(f"url of {host}: holds a password (take it out, and name a key with sshKeyFile)")
+    if parts.query or parts.fragment:
+        raise errors.InvalidUrl(f"url of {host}: holds a query or a fragment (a repository's URL has none)")
+    if parts.path.strip("/") == "":
+        raise errors.InvalidUrl(f"url of {host}: names no repository")
+    text = urllib.parse.urlunsplit(parts)
+    return Url(text=text, scheme="ssh", host=host, port=parts.port or _PORTS["ssh"], user=parts.username or "")
+
+
+def _scp(match: re.Match[str]) -> Url:
+    user, host = match["user"], match["host"].strip("[]")
+    _check_login(user, host)
+    if match["path"].startswith("-"):
+        raise errors.InvalidUrl(f"url of {host}: the path begins with a dash")
+    # Shown as written: `host:path` is relative to the login's home, `ssh://host/path` is not.
+    return Url(text=match[0], scheme="ssh", host=host, port=_PORTS["ssh"], user=user)
+
+
+def _check_login(user: str | None, host: str) -> None:
+    if not _HOST.fullmatch(host):
+        raise errors.InvalidUrl("url: names no host that ssh could take")
+    if user is not None and not is_login(user):
+        raise errors.InvalidUrl(f"url of {host}: the login is not one that ssh could take")

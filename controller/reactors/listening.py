@@ -109,7 +109,7 @@ class Listening:
         run = self._shared.transactor.run
         match report:
             case reports.Hello():
-                await run(lambda world: clusters.identify(world.clusters[cluster], report.cluster_uid, sequence), by=BY)
+                await run(lambda world: clusters.hello(world.clusters[cluster], report, sequence), by=BY)
             case reports.Deleted():
                 await run(lambda world: debts.confirmed(world.ledger, cluster, report.confirmations, sequence), by=BY)
             case reports.Refused():

@@ -1,7 +1,7 @@
 """From a Git remote to a resolved revision in the log: one loop per source.
 
 Whatever goes wrong leaves the last good catalog in force and puts the reason into the log, once per reason. A ref that
-moved back is believed when a second poll sees the same.
+moved elsewhere than forward is believed when a second poll sees the same, or when an operator accepts it.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ import msgspec
 import structlog
 
 from controller import errors, runtime, tracing, transact
-from controller.domain import catalogs, sources
+from controller.domain import catalogs, clusters, inputs, placements, sources
+from controller.reactors import coverage
 from protocol import bundles, canonical, ids, sealing, specs
 from protocol.canonical import Digest
 from protocol.events import sources as events
@@ -37,6 +38,18 @@ class SourceFailure(errors.Terminal):
         self.kind = kind
 
 
+class Request(msgspec.Struct, frozen=True):
+    """What to resolve, and for whom."""
+
+    revision: events.Revision
+    paths: tuple[str, ...]
+    previous: catalogs.Catalog | None
+    fleet: tuple[inputs.Facts, ...]
+    """The clusters that the source is for, in the order of their names."""
+    covered: bool
+    """The catalog before has all that these clusters should have."""
+
+
 class Resolved(msgspec.Struct, frozen=True):
     """What a commit says, with the blobs that are new."""
 
@@ -53,9 +66,7 @@ class Repository(Protocol):
     async def moved(self, old: str, new: str) -> catalogs.Move:
         """How one commit follows another."""
 
-    async def resolve(
-        self, revision: events.Revision, paths: tuple[str, ...], previous: catalogs.Catalog | None
-    ) -> Resolved:
+    async def resolve(self, request: Request) -> Resolved:
         """Read and render a commit; raise SourceFailure if nothing can be said of it as a whole."""
 
 
@@ -72,6 +83,9 @@ class Polling:
         self._wakes: dict[ids.SourceName, transact.Signal] = {}
         self._resolved: dict[ids.SourceName, tuple[str, specs.SourceSpec]] = {}
         """Commit and spec that were resolved since this hub started: the first poll after a start always resolves."""
+        self._coverage = coverage.Coverage()
+        self._looked: dict[ids.ClusterId, tuple[clusters.Cluster, placements.Groups, inputs.Facts]] = {}
+        """What each cluster's facts were made from: states are frozen, so that the same object is the same state."""
 
     def wake(self, source: ids.SourceName) -> None:
         """Poll this source now rather than at its next turn."""
@@ -97,6 +111,9 @@ class Polling:
                     if name not in loops:
                         self._wakes[name] = transact.Signal()
                         loops[name] = (spec, group.create_task(self._loop(name, spec)))
+                for name in loops:
+                    if not await self._is_covered(name):
+                        self.wake(name)
                 await signal.wait()
 
     async def _loop(self, name: ids.SourceName, spec: specs.SourceSpec) -> None:
@@ -119,17 +136,17 @@ class Polling:
         """One poll: fetch, and resolve what is new; raise SourceFailure."""
         revision = await repository.poll(spec.ref)
         source = self._shared.world.sources[name]
-        if self._resolved.get(name) == (revision.commit, spec):
+        if self._resolved.get(name) == (revision.commit, spec) and await self._is_covered(name):
             await self._run(name, sources.unchanged)
             return
         rollback = False
         if source.revision is not None and source.revision.commit != revision.commit:
             move = await repository.moved(source.revision.commit, revision.commit)
-            rollback = move in (catalogs.Move.BACKWARD, catalogs.Move.UNRELATED)
-            if rollback and source.rollback_seen != revision.commit:
-                unrelated = move is catalogs.Move.UNRELATED
-                await self._run(name, lambda state: sources.moved_back(state, revision.commit, unrelated=unrelated))
+            accepted = bool(source.accepted) and await _follows(repository, source.accepted, revision.commit)
+            if not sources.counts(source, revision.commit, move, accepted=accepted):
+                await self._moved_away(name, revision.commit, move)
                 return
+            rollback = move is not catalogs.Move.FORWARD
         attributes = {
             "vcs.repository.url.full": spec.url,
             "vcs.ref.head.name": revision.ref,
@@ -145,19 +162,20 @@ class Polling:
         Raise SourceFailure, which is no fact about the source."""
         repository = self._open(source.name, source.spec)
         revision = await repository.poll(source.spec.ref)
-        previous = await self._catalog(source.catalog)
-        resolved = await repository.resolve(revision, source.spec.paths, previous)
+        resolved = await repository.resolve(await self._request(source, revision, self._fleet(source.spec)))
         await self._shared.library.store_sealed(resolved.blobs)
         return resolved.catalog
 
     async def _resolve(
         self, source: sources.Source, revision: events.Revision, repository: Repository, *, rollback: bool
     ) -> None:
-        previous = await self._catalog(source.catalog)
-        resolved = await repository.resolve(revision, source.spec.paths, previous)
+        fleet = self._fleet(source.spec)
+        resolved = await repository.resolve(await self._request(source, revision, fleet))
         plain = catalogs.CATALOG.encode(resolved.catalog)
         await self._shared.library.store_sealed((*resolved.blobs, sealing.seal(bundles.CATALOG_TAG, plain)))
-        event = _event(resolved.catalog, canonical.digest(bundles.CATALOG_TAG, plain), source.catalog)
+        digest = canonical.digest(bundles.CATALOG_TAG, plain)
+        self._coverage.rendered(source.name, digest, fleet)
+        event = _event(resolved.catalog, digest, source.catalog)
         event = msgspec.structs.replace(event, rollback=rollback)
         written = await self._run(source.name, lambda state: sources.resolved(state, event))
         if written:
@@ -165,6 +183,44 @@ class Polling:
                 "revision resolved", source=source.name, revision=str(revision), bundles=event.bundles,
                 problems=event.problem_count,
             )  # fmt: skip
+
+    async def _request(self, source: sources.Source, revision: events.Revision, fleet: coverage.Fleet) -> Request:
+        previous = await self._catalog(source.catalog)
+        return Request(
+            revision=revision,
+            paths=source.spec.paths,
+            previous=previous,
+            fleet=tuple(sorted(fleet.values(), key=lambda facts: facts.name)),
+            covered=previous is not None and self._coverage.covers(source, previous, fleet),
+        )
+
+    def _fleet(self, spec: specs.SourceSpec) -> coverage.Fleet:
+        """The clusters that the source is for, as selectors and renderings see them."""
+        world = self._shared.world
+        found = {cluster.id: self._facts(cluster) for cluster in world.clusters.values() if not cluster.removed}
+        return {cluster: facts for cluster, facts in found.items() if placements.source_targets(spec, facts)}
+
+    def _facts(self, cluster: clusters.Cluster) -> inputs.Facts:
+        groups = self._shared.world.fleet.groups
+        known = self._looked.get(cluster.id)
+        if known is None or known[0] is not cluster or known[1] is not groups:
+            known = self._looked[cluster.id] = (cluster, groups, placements.facts(cluster, groups))
+        return known[2]
+
+    async def _is_covered(self, name: ids.SourceName) -> bool:
+        """Does what the source was resolved to hold all that its clusters should have?"""
+        source = self._shared.world.sources[name]
+        if not source.catalog:
+            return True
+        try:
+            catalog = await self._catalog(source.catalog)
+        except (errors.Transient, sealing.BlobError):
+            return True  # the poll will say so
+        return catalog is None or self._coverage.covers(source, catalog, self._fleet(source.spec))
+
+    async def _moved_away(self, name: ids.SourceName, commit: str, move: catalogs.Move) -> None:
+        if await self._run(name, lambda state: sources.moved_away(state, commit, move)):
+            logger.warning("source moved elsewhere than forward", source=name, commit=commit, move=move.value)
 
     async def _catalog(self, digest: Digest) -> catalogs.Catalog | None:
         if not digest:
@@ -187,9 +243,14 @@ class Polling:
         return pause * self._chance.uniform(1 - JITTER, 1 + JITTER)
 
 
+async def _follows(repository: Repository, old: str, new: str) -> bool:
+    """Is it the same commit, or one that came later?"""
+    return await repository.moved(old, new) in (catalogs.Move.SAME, catalogs.Move.FORWARD)
+
+
 def _event(catalog: catalogs.Catalog, digest: Digest, previous: Digest) -> events.RevisionResolved:
     problems = catalogs.errors(catalog)
-    warnings = tuple(warning for entry in catalog.entries for warning in entry.warnings)
+    warnings = tuple(warning for entry in catalog.entries for warning in catalogs.warnings(entry))
     return events.RevisionResolved(
         name=catalog.source,
         revision=catalog.revision,
@@ -197,7 +258,7 @@ def _event(catalog: catalogs.Catalog, digest: Digest, previous: Digest) -> event
         previous=previous,
         renderer=catalog.renderer,
         bundles=len(catalog.entries),
-        objects=sum(entry.objects for entry in catalog.entries),
+        objects=sum(catalogs.objects(entry) for entry in catalog.entries),
         problems=problems[: events.PROBLEMS_MAX],
         problem_count=len(problems),
         warnings=warnings[: events.PROBLEMS_MAX],

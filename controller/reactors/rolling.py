@@ -91,15 +91,14 @@ class Rolling:
         state = world.rollout(source.name)
         online = self._shared.online()
         inherited = rollout_state.inherited(state, online)
-        groups = dict(fleet.group_selectors(world.fleet))
         affected = tuple(
             cluster
             for cluster in sorted(world.clusters.values(), key=lambda one: one.name)
             if clusters.active(cluster)
-            and (self._is_affected(state, source, catalog, cluster, groups) or cluster.id in inherited)
+            and (self._is_affected(world, source, catalog, cluster) or cluster.id in inherited)
         )
         policy = fleet.policy(world.fleet, source.spec.rollout_policy)
-        situation = stages.Situation(affected=affected, online=online, groups=groups, inherited=inherited)
+        situation = stages.Situation(affected=affected, online=online, groups=world.fleet.groups, inherited=inherited)
         return rollouts.Start(
             # The number of the event keeps ids apart when a commit is rolled out twice.
             rollout=ids.RolloutId(f"{source.name}-{world.log_head.sequence + 1}"),
@@ -110,16 +109,12 @@ class Rolling:
         )
 
     def _is_affected(
-        self,
-        state: rollout_state.State,
-        source: sources.Source,
-        catalog: catalogs.Catalog,
-        cluster: clusters.Cluster,
-        groups: placements.Groups,
+        self, world: World, source: sources.Source, catalog: catalogs.Catalog, cluster: clusters.Cluster
     ) -> bool:
-        given = state.assigned.get(cluster.id)
+        given = world.rollout(source.name).assigned.get(cluster.id)
         before = self._shared.library.catalogs[given] if given else None
-        return judging.is_affected(judging.change(before, catalog, source.spec, cluster, groups))
+        of = placements.facts(cluster, world.fleet.groups)
+        return judging.is_affected(judging.change(before, catalog, source.spec, of))
 
     async def _step(self, source: ids.SourceName) -> bool:
         def decide(world: World) -> tuple[log.Event, ...]:
@@ -146,7 +141,6 @@ class Rolling:
     def _facts(self, world: World, source: sources.Source) -> rollouts.Facts:
         state = world.rollout(source.name)
         online = self._shared.online()
-        groups = dict(fleet.group_selectors(world.fleet))
         absent = frozenset(cluster.id for cluster in world.clusters.values() if not clusters.active(cluster))
         joining = tuple(
             cluster.id
@@ -154,20 +148,20 @@ class Rolling:
             if cluster.id in online
             and cluster.id not in absent
             and cluster.id not in state.assigned
-            and placements.source_targets(source.spec, cluster, groups)
+            and placements.source_targets(source.spec, placements.facts(cluster, world.fleet.groups))
         )
         return rollouts.Facts(
             at=self._shared.clock(),
             online=online,
             reports_sequence=self._shared.reports_sequence,
-            verdicts=self._verdicts(world, source, groups),
+            verdicts=self._verdicts(world, source),
             absent=absent,
             removed=frozenset(cluster.id for cluster in world.clusters.values() if cluster.removed),
-            outside=self._outside(world, source, groups),
+            outside=self._outside(world, source),
             joining=joining,
         )
 
-    def _outside(self, world: World, source: sources.Source, groups: placements.Groups) -> tuple[ids.ClusterId, ...]:
+    def _outside(self, world: World, source: sources.Source) -> tuple[ids.ClusterId, ...]:
         """Whom the completion must not take for untouched; looked for only when it is next."""
         state = world.rollout(source.name)
         current = state.current
@@ -179,12 +173,10 @@ class Rolling:
             for cluster, given in sorted(state.assigned.items())
             if given != current.catalog
             and cluster not in current.planned
-            and self._is_affected(state, source, catalog, world.clusters[cluster], groups)
+            and self._is_affected(world, source, catalog, world.clusters[cluster])
         )
 
-    def _verdicts(
-        self, world: World, source: sources.Source, groups: placements.Groups
-    ) -> dict[ids.ClusterId, rollouts.Verdict]:
+    def _verdicts(self, world: World, source: sources.Source) -> dict[ids.ClusterId, rollouts.Verdict]:
         current = world.rollout(source.name).current
         if current is None:
             return {}
@@ -195,10 +187,11 @@ class Rolling:
             publication = self._shared.publication(cluster)
             if publication.given.get(source.name) != current.catalog:
                 continue
-            expected = judging.change(base, new, source.spec, world.clusters[cluster], groups)
+            of = placements.facts(world.clusters[cluster], world.fleet.groups)
+            expected = judging.change(base, new, source.spec, of)
             had = shelf.get(current.replaced.get(cluster, canonical.NO_DIGEST))
             if had is not None:
-                change = judging.change(had, new, source.spec, world.clusters[cluster], groups)
+                change = judging.change(had, new, source.spec, of)
                 expected = judging.either(expected, change)
             verdict = judging.verdict(
                 expected,

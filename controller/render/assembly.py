@@ -1,90 +1,71 @@
-"""One bundle of a commit: its settings and its manifests become an index, or errors."""
-
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+"""One bundle of a commit: its settings and its files become variants, or errors."""
 
 import msgspec
 
-from controller.domain import catalogs, kinds
-from controller.render import discovery, errors, limits, rendering, settings
-from protocol import bundles, canonical, ids, sealing
+from controller.domain import catalogs, inputs
+from controller.render import commits, discovery, limits, staging, varying
+from protocol import canonical, sealing
 from protocol.events import sources
-
-INDEX_BYTES_MAX = sealing.PLAIN_BYTES_MAX - len(bundles.INDEX_TAG) - 1
-
-_UNSUPPORTED = {
-    discovery.CHART: "a Helm chart is not supported yet",
-    **dict.fromkeys(discovery.KUSTOMIZATIONS, "a kustomization is not supported yet"),
-}
-
-
-class Renderer(Protocol):
-    """Turns a bundle's files into manifests; equal files give equal bytes."""
-
-    @property
-    def version(self) -> str:
-        """Changes whenever the same files would give other bytes."""
-        ...
-
-    def render(self, bundle: discovery.Bundle, reader: discovery.Reader) -> rendering.Rendered:
-        """The bundle's manifests, or what is wrong with it."""
-        ...
-
-
-class Blob(msgspec.Struct, frozen=True):
-    """Content of a catalog's bundle, to be stored before the catalog is accepted."""
-
-    tag: str
-    id: canonical.Digest
-    plain: bytes
 
 
 class Assembled(msgspec.Struct, frozen=True):
-    """A bundle's entry, and the blobs that it names."""
+    """A bundle's entry, and the blobs that it names and that were rendered anew."""
 
     entry: catalogs.Entry
-    blobs: tuple[Blob, ...] = ()
-
-
-class _Read(msgspec.Struct, frozen=True):
-    """What a bundle says about itself."""
-
-    found: settings.Settings = settings.NONE
-    errors: tuple[sources.Problem, ...] = ()
-    warnings: tuple[sources.Problem, ...] = ()
+    blobs: tuple[sealing.Sealed, ...] = ()
 
 
 def assemble(
-    bundle: discovery.Bundle, reader: discovery.Reader, *, renderer: Renderer, draft: catalogs.Entry
+    bundle: discovery.Bundle,
+    draft: catalogs.Entry,
+    *,
+    fleet: tuple[inputs.Facts, ...],
+    commit: commits.Commit,
+    stager: staging.Stager,
 ) -> Assembled:
-    """Render a bundle. `draft` is its entry so far: an empty one, or that of the catalog before, which keeps its
-    content if this commit's cannot be used.
+    """Render a bundle for the clusters of a fleet. `draft` is its entry so far: an empty one, or that of the catalog
+    before, which keeps its content if this commit's cannot be used.
     """
-    read = _settings(bundle, reader)
-    rendered = _rendered(bundle, reader, renderer)
-    duplicates = _duplicates(rendered.objects, read.found.options())
-    problems = _bounded((*bundle.problems, *read.errors, *rendered.errors, *duplicates), limits.ERRORS_MAX)
-    warnings = _bounded((*bundle.warnings, *read.warnings, *rendered.warnings), limits.WARNINGS_MAX)
-    if problems:
-        return _spoiled(bundle, draft, problems, warnings)
-    index = canonical.encode(_index(draft.bundle, read.found, rendered.objects))
-    if len(index) > INDEX_BYTES_MAX:
-        reason = f"{len(rendered.objects)} objects are too many for one bundle"
-        return _spoiled(bundle, draft, (sources.Problem(bundle.path, reason),), warnings)
-    blob = Blob(bundles.INDEX_TAG, bundles.index_digest(index), index)
-    entry = catalogs.Entry(
-        bundle=draft.bundle,
-        path=bundle.path,
-        tree=bundle.tree,
-        inputs=bundle.inputs,
-        index=blob.id,
-        objects=len(rendered.objects),
-        name=read.found.name,
-        labels=read.found.labels,
-        targets=read.found.targets,
-        warnings=warnings,
+    read = bundle.settings
+    warnings = varying.bounded(bundle.warnings, limits.WARNINGS_MAX)
+    if bundle.problems:
+        return Assembled(_spoiled(bundle, draft, bundle.problems, warnings))
+    entry = varying.described(_here(bundle, draft), read)
+    same = (draft.choices, draft.first_match) == (entry.choices, entry.first_match)
+    if read.paused:
+        return Assembled(_paused(entry, draft))
+    blobs: dict[str, sealing.Sealed] = {}
+
+    def emit(tag: str, plain: bytes) -> canonical.Digest:
+        sealed = sealing.seal(tag, plain)
+        blobs[sealed.id] = sealed
+        return sealed.id
+
+    session = varying.Session(bundle, commit, stager, emit)
+    varied = session.run(entry, fleet, draft.variants if same else ())
+    warnings = varying.bounded((*warnings, *varied.warnings), limits.WARNINGS_MAX)
+    if varied.failures:
+        return Assembled(_spoiled(bundle, draft, varied.failures, warnings))
+    entry = msgspec.structs.replace(entry, variants=varied.variants, warnings=warnings)
+    return Assembled(entry, tuple(blobs.values()))
+
+
+def spoiled(bundle: discovery.Bundle, draft: catalogs.Entry, problem: sources.Problem) -> Assembled:
+    """A bundle that could not be rendered at all, for a reason that is not in its files."""
+    return Assembled(_spoiled(bundle, draft, (problem,), bundle.warnings))
+
+
+def _here(bundle: discovery.Bundle, draft: catalogs.Entry) -> catalogs.Entry:
+    return catalogs.Entry(bundle=draft.bundle, path=bundle.path, tree=bundle.tree, inputs=bundle.inputs)
+
+
+def _paused(entry: catalogs.Entry, draft: catalogs.Entry) -> catalogs.Entry:
+    """Whoever has the bundle keeps what it has, and nobody else gets it."""
+    warning = sources.Problem(entry.path, "the bundle is paused: clusters keep what they have of it")
+    kept = msgspec.structs.replace(
+        draft, tree=entry.tree, inputs=entry.inputs, spoiled="", errors=(), warnings=(warning,), paused=True
     )
-    return Assembled(entry, (*_manifest_blobs(rendered.objects), blob))
+    return msgspec.structs.replace(kept, name=entry.name, labels=entry.labels)
 
 
 def _spoiled(
@@ -92,78 +73,7 @@ def _spoiled(
     draft: catalogs.Entry,
     problems: tuple[sources.Problem, ...],
     warnings: tuple[sources.Problem, ...],
-) -> Assembled:
-    entry = catalogs.carried(draft, because=problems)
+) -> catalogs.Entry:
+    entry = catalogs.carried(draft, because=varying.bounded(problems, limits.ERRORS_MAX))
     spoiled = catalogs.fingerprint(bundle.tree, bundle.inputs)
-    return Assembled(msgspec.structs.replace(entry, spoiled=spoiled, warnings=warnings))
-
-
-def _settings(bundle: discovery.Bundle, reader: discovery.Reader) -> _Read:
-    flotilla, fleet = bundle.marker(settings.FLOTILLA), bundle.marker(settings.FLEET)
-    file = flotilla or fleet
-    if file is None:
-        return _Read()
-    data = reader.blob(file.oid, bytes_max=limits.SETTINGS_BYTES_MAX)
-    if data is None:
-        reason = f"larger than {limits.SETTINGS_BYTES_MAX} bytes"
-        return _Read(errors=(sources.Problem(file.path, reason),))
-    try:
-        if flotilla is None:
-            return _fleet_settings(file.path, data)
-        ignored = [] if fleet is None else [sources.Problem(fleet.path, "ignored, since flotilla.yaml is there")]
-        return _Read(settings.parse(data), warnings=tuple(ignored))
-    except errors.UnreadableError as error:
-        return _Read(errors=(sources.Problem(file.path, error.reason, error.line),))
-
-
-def _fleet_settings(path: str, data: bytes) -> _Read:
-    found, problems = settings.parse_fleet(data)
-    return _Read(found, warnings=tuple(msgspec.structs.replace(problem, path=path) for problem in problems))
-
-
-def _rendered(bundle: discovery.Bundle, reader: discovery.Reader, renderer: Renderer) -> rendering.Rendered:
-    unsupported = bundle.marker(*_UNSUPPORTED)
-    if unsupported is not None:
-        reason = _UNSUPPORTED[unsupported.path.rpartition("/")[2]]
-        return rendering.Rendered(errors=(sources.Problem(unsupported.path, reason),))
-    found = renderer.render(bundle, reader)
-    if not found.objects and not found.errors and not bundle.problems:
-        warning = sources.Problem(bundle.path, "the bundle holds no manifest")
-        return rendering.Rendered(warnings=(*found.warnings, warning))
-    return found
-
-
-def _duplicates(objects: Iterable[rendering.Object], options: bundles.BundleOptions) -> tuple[sources.Problem, ...]:
-    """One object twice: whichever came last would win, so neither does."""
-    first: dict[ids.ObjectId, rendering.Object] = {}
-    found = []
-    for item in objects:
-        earlier = first.setdefault(kinds.identity(item.manifest.id, options), item)
-        if earlier is not item:
-            place = sources.Problem(earlier.path, "", earlier.manifest.line)
-            reason = f"{item.manifest.id} stands in {str(place).removesuffix(': ')}, too"
-            found.append(sources.Problem(item.path, reason, item.manifest.line))
-    return tuple(found)
-
-
-def _index(bundle: ids.BundleId, read: settings.Settings, objects: Sequence[rendering.Object]) -> bundles.BundleIndex:
-    entries = [
-        bundles.IndexEntry(item.manifest.id, bundles.manifest_digest(item.manifest.plain), item.path)
-        for item in sorted(objects, key=lambda item: item.manifest.id)
-    ]
-    return bundles.BundleIndex(bundle, read.options(), tuple(entries))
-
-
-def _manifest_blobs(objects: Iterable[rendering.Object]) -> Iterable[Blob]:
-    for item in objects:
-        plain = item.manifest.plain
-        yield Blob(bundles.MANIFEST_TAG, bundles.manifest_digest(plain), plain)
-
-
-def _bounded(found: Iterable[sources.Problem], most: int) -> tuple[sources.Problem, ...]:
-    """In the order of files, and not more than somebody will read."""
-    ordered = sorted(found, key=lambda error: (error.path, error.line, error.reason))
-    if len(ordered) <= most:
-        return tuple(ordered)
-    rest = sources.Problem(ordered[most - 1].path, f"and {len(ordered) - most + 1} more of the like")
-    return (*ordered[: most - 1], rest)
+    return msgspec.structs.replace(entry, spoiled=spoiled, warnings=warnings)

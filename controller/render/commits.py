@@ -45,10 +45,14 @@ class Commit:
         """The content of an entry that must be a file; raise UnreadableError if it is none, or longer."""
         if entry.kind is not objects.Kind.FILE:
             raise errors.UnreadableError(f"{path}: a {entry.kind.value}, not a file")
-        data = self._reader.blob(entry.oid, bytes_max=bytes_max)
+        data = self.blob(entry.oid, bytes_max=bytes_max)
         if data is None:
             raise errors.UnreadableError(f"{path}: larger than {bytes_max} bytes")
         return data
+
+    def blob(self, oid: str, *, bytes_max: int) -> bytes | None:
+        """A file's content by its object; None if it is longer."""
+        return self._reader.blob(oid, bytes_max=bytes_max)
 
     def walk(self, path: str) -> Iterator[tuple[str, objects.TreeEntry]]:
         """Everything below a directory that is no directory itself, with its path, in a fixed order; links and
@@ -80,6 +84,11 @@ class Commit:
 def segments(path: str) -> patterns.Segments:
     """The names of a normalized path; none for the root."""
     return () if path == discovery.ROOT else tuple(path.split("/"))
+
+
+def prefix(directory: str) -> str:
+    """What the paths of everything below a directory begin with."""
+    return "" if directory == discovery.ROOT else f"{directory}/"
 
 
 def resolved(base: str, path: str) -> str:

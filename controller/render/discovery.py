@@ -1,26 +1,31 @@
 """Find the bundles of a commit: where each begins, which files are its own, and what is left out.
 
 An entry of `paths` makes every directory that it matches a bundle; a directory below with a marker file makes one of
-its own and leaves its parent. A directory without a marker and without a manifest is no bundle. Left out: names that
+its own and leaves its parent; below a chart or a kustomization, only a settings file does, since their directories hold
+such files of their own. A directory without a marker and without a manifest is no bundle. Left out: names that
 begin with a dot, `overlays/` of a bundle, and what ignore files name. Symbolic links and submodules are never followed:
 a link that looks like a manifest is an error of its bundle, since what it stands for would be gone in silence.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 import msgspec
 
 from controller.domain import catalogs
 from controller.git import objects
-from controller.render import errors, limits, manifests, patterns, settings
+from controller.render import bundle_settings, errors, limits, manifests, patterns, settings
 from protocol import canonical
 from protocol.events import sources
 
 CHART = "Chart.yaml"
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-MARKERS = (settings.FLOTILLA, settings.FLEET, CHART, *KUSTOMIZATIONS)
+SETTINGS = (settings.FLOTILLA, settings.FLEET)
+RENDERED = (CHART, *KUSTOMIZATIONS)
+"""What says that a directory is no plain manifests."""
+
+MARKERS = (*SETTINGS, *RENDERED)
 IGNORE_FILES = (".flotillaignore", ".fleetignore")
 OVERLAYS = "overlays"
 ROOT = "."
@@ -52,6 +57,7 @@ class Bundle(msgspec.Struct, frozen=True):
     tree: str
     inputs: str
     markers: tuple[FileRef, ...]
+    settings: settings.Settings
     files: tuple[FileRef, ...]
     problems: tuple[sources.Problem, ...]
     warnings: tuple[sources.Problem, ...]
@@ -81,6 +87,9 @@ class _Draft:
         self.tree = tree
         self.inputs = inputs
         self.markers: list[FileRef] = []
+        self.read = bundle_settings.Read()
+        self.is_whole = False
+        """A chart or a kustomization: of what stands below, only a settings file makes a bundle of its own."""
         self.files: list[FileRef] = []
         self.problems: list[sources.Problem] = []
         self.warnings: list[sources.Problem] = []
@@ -88,15 +97,20 @@ class _Draft:
     def is_bundle(self) -> bool:
         return bool(self.markers or self.files or self.problems)
 
+    def starts_another(self, entry: objects.TreeEntry) -> bool:
+        """Does a directory with this entry leave the bundle, to be one of its own?"""
+        return is_marker(entry, SETTINGS if self.is_whole else MARKERS)
+
     def finished(self) -> Bundle:
         return Bundle(
             path=_text(self.path),
             tree=self.tree,
             inputs=self.inputs,
             markers=tuple(sorted(self.markers)),
+            settings=self.read.found,
             files=tuple(sorted(self.files)),
-            problems=tuple(self.problems),
-            warnings=tuple(self.warnings),
+            problems=(*self.problems, *self.read.errors),
+            warnings=(*self.warnings, *self.read.warnings),
         )
 
 
@@ -164,13 +178,26 @@ class _Walk:
         entries = self._reader.entries(directory.tree)
         directory = self._with_rules(directory, entries)
         kept = [entry for entry in entries if not self._is_left_out(directory, entry)]
-        starts = is_root or (directory.owner is not None and any(_is_marker(entry) for entry in kept))
+        owner = directory.owner
+        starts = is_root or (owner is not None and any(owner.starts_another(entry) for entry in kept))
         if starts:
             draft = _Draft(directory.path, directory.tree, inputs)
+            self._read_settings(draft, directory.path, kept)
             self._drafts.append(draft)
             directory = msgspec.structs.replace(directory, owner=draft)
         for entry in kept:
             self._take(directory, entry, starts)
+
+    def _read_settings(self, draft: _Draft, path: patterns.Segments, entries: Sequence[objects.TreeEntry]) -> None:
+        markers = {
+            entry.name: (_text((*path, entry.name)), entry.oid)
+            for entry in entries
+            if entry.name in SETTINGS and entry.kind is objects.Kind.FILE
+        }
+        draft.read = bundle_settings.read(
+            markers, lambda oid: self._reader.blob(oid, bytes_max=limits.SETTINGS_BYTES_MAX)
+        )
+        draft.is_whole = draft.read.renders() or any(is_marker(entry, RENDERED) for entry in entries)
 
     def _inputs(self, directory: _Directory) -> str:
         above = [[file.path, file.oid] for file in directory.above]
@@ -253,8 +280,9 @@ def _is_at_or_below(pattern: patterns.Segments, path: str) -> bool:
     return any(patterns.matches(pattern, segments[:length]) for length in range(len(segments) + 1))
 
 
-def _is_marker(entry: objects.TreeEntry) -> bool:
-    return entry.name in MARKERS and entry.kind in (objects.Kind.FILE, objects.Kind.LINK)
+def is_marker(entry: objects.TreeEntry, names: Collection[str] = MARKERS) -> bool:
+    """Is this one of the files that make a directory a bundle?"""
+    return entry.name in names and entry.kind in (objects.Kind.FILE, objects.Kind.LINK)
 
 
 def _gather(owner: _Draft, entry: objects.TreeEntry, path: patterns.Segments, starts: bool) -> None:

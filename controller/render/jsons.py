@@ -14,11 +14,11 @@ _INTEGER_CHARACTERS = 20
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def load(data: bytes) -> list[yamls.Document]:
+def load(data: bytes, *, numbers_as_text: bool = False) -> list[yamls.Document]:
     """All JSON values of a file, one after the other; raise UnreadableError with reason and line."""
     text = yamls.checked(data).decode()
     try:
-        found = _values(text)
+        found = _values(text, numbers_as_text)
     except json.JSONDecodeError as error:
         raise errors.UnreadableError(f"not JSON: {error.msg}", error.lineno) from error
     except RecursionError as error:
@@ -40,9 +40,12 @@ class _Refused(Exception):
     """Valid JSON that no API server should get."""
 
 
-def _values(text: str) -> list[yamls.Document]:
+def _values(text: str, numbers_as_text: bool) -> list[yamls.Document]:
     decoder = json.JSONDecoder(
-        object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant
+        object_pairs_hook=_object,
+        parse_int=str if numbers_as_text else _integer,
+        parse_float=str if numbers_as_text else _float,
+        parse_constant=_refuse_constant,
     )
     found: list[yamls.Document] = []
     at = _after_blanks(text, 0)

@@ -54,3 +54,58 @@ IGNORE_RULES_MAX = 1000
 
 SETTINGS_BYTES_MAX = 256 * KIB
 """One flotilla.yaml or fleet.yaml."""
+
+VARIABLE_CHARACTERS_MAX = 400
+"""The name of a variable: an annotation's key, which may have 317, and what stands before it."""
+
+VARIABLES_BYTES_MAX = 256 * KIB
+"""One file of variables."""
+
+CHOICES_MAX = 500
+"""Customizations of one bundle: each is tried on every cluster."""
+
+CHILD_WALL_S = 60.0
+"""One run of helm or kustomize, which takes 0.03 to 0.3 s; the largest charts, on a machine that is busy, 5 s."""
+
+CHILD_CPU_S = 60
+"""Seconds of processor time of one process."""
+
+CHILD_MEMORY_BYTES_MAX = 1024 * MIB
+"""Data of one process, and memory of a child with all that it started. helm and kustomize stay below 200 MiB. Not
+address space: Go reserves a lot of it and uses little."""
+
+CHILD_FILE_BYTES_MAX = 64 * MIB
+"""One file that a child writes."""
+
+CHILD_OPEN_FILES_MAX = 512
+"""Of one process."""
+
+CHILD_PROCESSES_MAX = 64
+"""A child and all that it started; helm and kustomize start nothing. RLIMIT_NPROC does not hold for root."""
+
+CHILD_THREADS_MAX = 1024
+"""Of a child and all that it started; a Go program has a dozen, or a few for each core."""
+
+CHILD_OUTPUT_BYTES_MAX = FILE_BYTES_MAX
+"""What a child writes to its output: it is read as one file afterwards."""
+
+CHILD_STDERR_BYTES_MAX = 16 * KIB
+"""The end of what a child complains about."""
+
+CHILD_LEAVE_S = 10.0
+"""From a kill to the proof that nothing is left; a millisecond, unless the machine is starved."""
+
+CHILD_INPUT_FILES_MAX = BUNDLE_FILES_MAX
+"""Files laid out for one child."""
+
+CHILD_INPUT_BYTES_MAX = BUNDLE_BYTES_MAX
+"""Bytes of all files laid out for one child."""
+
+MESSAGE_CHARACTERS_MAX = 600
+"""What is quoted of a child's complaint."""
+
+KUSTOMIZATIONS_MAX = 1000
+"""Directories with a kustomization that one build is made of; a deep set of overlays and components has thirty."""
+
+WORKER_TASKS_MAX = 2000
+"""Bundles that one render process works through before another takes its place: what a library leaks goes with it."""

@@ -6,7 +6,7 @@ Left out with a warning: the other fields of `metadata` that a server sets; serv
 and `resourceVersion` or `uid` would tie the object to a life that has passed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -21,6 +21,10 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 _SERVER_SET = ("managedFields", "resourceVersion", "uid", "generation", "selfLink", "creationTimestamp")
 _IGNORABLE = "a file that is no manifest may be listed in .flotillaignore"
+
+
+Item = tuple[int, Any]
+"""What should be an object, with the line that it begins in."""
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -47,10 +51,15 @@ def read(name: str, data: bytes) -> File:
         documents = load(name, data)
     except errors.UnreadableError as error:
         return File(problems=(sources.Problem("", error.reason, error.line),))
+    return checked(flattened(documents))
+
+
+def checked(items: Iterable[Item]) -> File:
+    """Make manifests of objects; whatever they are, the result says what is wrong with them."""
     found: list[Manifest] = []
     problems: list[sources.Problem] = []
     warnings: list[sources.Problem] = []
-    for line, value in _flattened(documents):
+    for line, value in items:
         if len(problems) >= limits.ERRORS_MAX:
             break
         try:
@@ -60,8 +69,8 @@ def read(name: str, data: bytes) -> File:
     return File(tuple(found), tuple(problems), tuple(warnings[: limits.WARNINGS_MAX]))
 
 
-def load(name: str, data: bytes) -> list[yamls.Document]:
-    """The documents of a JSON or YAML file, told apart as kubectl does."""
+def load(name: str, data: bytes, *, with_plain: bool = False) -> list[yamls.Document]:
+    """The documents of a JSON or YAML file, told apart as kubectl does; `Plain` scalars of YAML if asked for."""
     if name.endswith(".json"):
         return jsons.load(data)
     if jsons.looks_like_json(data):
@@ -71,21 +80,22 @@ def load(name: str, data: bytes) -> list[yamls.Document]:
             # A flow mapping of YAML begins with a brace, too.
             if not error.reason.startswith("not JSON"):
                 raise
-    return yamls.load(data)
+    return yamls.load(data, with_plain=with_plain)
 
 
-def _flattened(documents: list[yamls.Document]) -> Iterator[tuple[int, Any]]:
+def flattened(documents: list[yamls.Document]) -> Iterator[Item]:
     """Every object, in the order of the file; lists may hold lists."""
     pending = [(document.line, document.value) for document in reversed(documents)]
     while pending:
         line, value = pending.pop()
-        if _is_list(value):
+        if is_list(value):
             pending.extend((line, item) for item in reversed(value["items"]))
         else:
             yield line, value
 
 
-def _is_list(value: Any) -> bool:
+def is_list(value: Any) -> bool:
+    """Is it one of the kinds that only hold other objects?"""
     if not isinstance(value, dict):
         return False
     kind = value.get("kind")

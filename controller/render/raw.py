@@ -1,58 +1,81 @@
-"""The renderer of bundles that are plain manifests: every file as it stands."""
+"""The stage of bundles that are plain manifests: every file as it stands, under the overlays that were chosen."""
 
-import msgspec
+from collections.abc import Mapping
 
-from controller.render import discovery, limits, manifests, rendering
+from controller.render import commits, discovery, errors, limits, manifests, overlays, staging
 from protocol.events import sources
 
-VERSION = "raw/1"
+VERSION = "raw/2"
 """Changes whenever the same files would give other bytes: everything is rendered anew then."""
 
 
-class RawRenderer:
-    """Reads every file of a bundle."""
+def plan(order: staging.Order, commit: commits.Commit) -> staging.Plan:
+    """Every file of the bundle that is not left out, and those of the overlays; raise UnreadableError if an overlay is
+    not there, or the files are too many."""
+    bundle = order.bundle
+    own = {file.path: file.oid for file in bundle.files if file.path not in order.named}
+    over = [
+        _overlay(commit, commits.resolved(bundle.path, name), name, named=order.named) for name in order.wanted.overlays
+    ]
+    reads = [*sorted(own.items()), *(read for one in over for read in sorted(one.items()))]
+    if len(reads) > limits.BUNDLE_FILES_MAX:
+        raise errors.UnreadableError(f"more than {limits.BUNDLE_FILES_MAX} files")
 
-    version = VERSION
+    def make() -> staging.Staged:
+        files = _contents(own, commit)
+        for directory, one in zip(order.wanted.overlays, over, strict=True):
+            root = commits.resolved(bundle.path, directory)
+            files = _overlaid(files, _contents(one, commit), bundle.path, root)
+        return staging.Staged(tuple(staging.Text(path, data) for path, data in sorted(files.items())))
 
-    def render(self, bundle: discovery.Bundle, reader: discovery.Reader) -> rendering.Rendered:
-        """All manifests of the bundle's files, in the order of their paths."""
-        if len(bundle.files) > limits.BUNDLE_FILES_MAX:
-            reason = f"more than {limits.BUNDLE_FILES_MAX} files"
-            return rendering.Rendered(errors=(sources.Problem(bundle.path, reason),))
-        gathered = _Gathered()
-        for file in bundle.files:
-            if not gathered.add(file.path, _read(file, reader)):
-                reason = f"more than {limits.BUNDLE_BYTES_MAX} bytes of manifests"
-                return rendering.Rendered(errors=(sources.Problem(bundle.path, reason),))
-        return gathered.rendered()
-
-
-def _read(file: discovery.FileRef, reader: discovery.Reader) -> manifests.File:
-    data = reader.blob(file.oid, bytes_max=limits.FILE_BYTES_MAX)
-    if data is None:
-        return manifests.File(problems=(sources.Problem("", f"larger than {limits.FILE_BYTES_MAX} bytes"),))
-    return manifests.read(file.path, data)
+    return staging.Plan(tuple(reads), VERSION, make)
 
 
-class _Gathered:
-    """The manifests of a bundle so far."""
-
-    def __init__(self) -> None:
-        self._objects: list[rendering.Object] = []
-        self._errors: list[sources.Problem] = []
-        self._warnings: list[sources.Problem] = []
-        self._bytes = 0
-
-    def add(self, path: str, file: manifests.File) -> bool:
-        """Take what a file holds; False once the bundle is too large."""
-        self._errors.extend(msgspec.structs.replace(problem, path=path) for problem in file.problems)
-        self._warnings.extend(msgspec.structs.replace(problem, path=path) for problem in file.warnings)
-        self._bytes += sum(len(manifest.plain) for manifest in file.manifests)
-        self._objects.extend(rendering.Object(path, manifest) for manifest in file.manifests)
-        return self._bytes <= limits.BUNDLE_BYTES_MAX
-
-    def rendered(self) -> rendering.Rendered:
-        return rendering.Rendered(tuple(self._objects), tuple(self._errors), tuple(self._warnings))
+def _overlay(commit: commits.Commit, path: str, name: str, *, named: frozenset[str]) -> dict[str, str]:
+    found = {
+        file: entry.oid
+        for file, entry in commit.walk(path)
+        if file.endswith(manifests.SUFFIXES) and file not in named and not _is_hidden(file, path)
+    }
+    if not found:
+        raise errors.UnreadableError(f"overlay {name}: there is no such directory, or no manifest in it")
+    return found
 
 
-RENDERER = RawRenderer()
+def _is_hidden(file: str, below: str) -> bool:
+    return any(part.startswith(".") for part in file.removeprefix(below).split("/"))
+
+
+def _contents(files: Mapping[str, str], commit: commits.Commit) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    problems: list[sources.Problem] = []
+    total = 0
+    for path, oid in sorted(files.items()):
+        data = commit.blob(oid, bytes_max=limits.FILE_BYTES_MAX)
+        if data is None:
+            problems.append(sources.Problem(path, f"larger than {limits.FILE_BYTES_MAX} bytes"))
+            continue
+        total += len(data)
+        if total > limits.BUNDLE_BYTES_MAX:
+            raise errors.UnreadableError(f"more than {limits.BUNDLE_BYTES_MAX} bytes of manifests")
+        found[path] = data
+    if problems:
+        raise errors.ProblemsError(tuple(problems))
+    return found
+
+
+def _overlaid(files: dict[str, bytes], over: dict[str, bytes], bundle: str, root: str) -> dict[str, bytes]:
+    """The bundle's files with those of an overlay over them, by their paths within each."""
+    below, above = commits.prefix(bundle), commits.prefix(root)
+    own = {path.removeprefix(below): data for path, data in files.items()}
+    try:
+        merged = overlays.apply(own, {path.removeprefix(above): data for path, data in over.items()})
+    except errors.OverlayError as error:
+        raise errors.ProblemsError((sources.Problem(f"{above}{error.path}", error.reason, error.line),)) from error
+    return {f"{below}{path}": data for path, data in merged.items()}
+
+
+def is_plain(order: staging.Order) -> bool:
+    """Does nothing ask for a chart or a kustomization?"""
+    wanted = order.wanted
+    return wanted.helm is None and wanted.kustomize is None and not order.bundle.marker(*discovery.RENDERED)

@@ -16,6 +16,9 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
 }
+NULLS = frozenset(text for text, value in _WORDS.items() if value is None)
+"""The plain scalars that are null."""
+
 _NOT_NUMBERS = frozenset(f"{sign}{word}" for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")) | {
     ".nan",
     ".NaN",

@@ -1,13 +1,12 @@
-"""`flotilla.yaml` and, in part, `fleet.yaml`: what a bundle says about itself."""
+"""What a bundle says about itself, whichever file says it: `flotilla.yaml` or `fleet.yaml`."""
 
+import enum
 import re
-from typing import Any
 
 import msgspec
 
-from controller.render import errors, limits, yamls
+from controller.render import errors, limits, recipes, scalars, typed_yaml, yamls
 from protocol import bundles, ids, selectors
-from protocol.events import sources
 
 FLOTILLA = "flotilla.yaml"
 FLEET = "fleet.yaml"
@@ -15,23 +14,116 @@ FLEET = "fleet.yaml"
 NAME_CHARACTERS_MAX = 253
 """As long as a Kubernetes object's name may be; it is shown in one line."""
 
-_FLEET_READ = ("namespace", "defaultNamespace", "labels")
+OVERLAYS = "overlays"
+"""The directory of a bundle that its overlays stand in."""
 
-_AT = re.compile(r" - at `\$(?P<path>[^`]*)`$")
-_STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]")
-_UNKNOWN = re.compile(r"unknown field `(?P<field>[^`]*)`")
+_POINTER = re.compile(r"(/([^~/]|~[01])*)+")
+"""RFC 6901, the whole document apart."""
+
+_SHARE = re.compile(r"[1-9][0-9]{0,8}|([1-9][0-9]?|100)%")
 
 
-class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """All fields of flotilla.yaml."""
+class State(enum.StrEnum):
+    """What a bundle that another depends on must have reached."""
+
+    APPLIED = "applied"
+    """All its objects are applied."""
+    READY = "ready"
+    """All its objects are applied and healthy."""
+
+
+class BundleSelector(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+    """Bundles by their labels; every part that is given must match."""
+
+    match_labels: dict[str, str] = {}
+    """Labels that a bundle must have."""
+    match_expressions: tuple[selectors.Expression, ...] = ()
+    """Requirements on labels, as in Kubernetes."""
+
+
+class DependsOn(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+    """Bundles of the same source that have to be there first: by name, or by selector."""
+
+    name: str = ""
+    """A bundle's name, or its path in the source."""
+    selector: BundleSelector | None = None
+    """Every bundle of the source with these labels."""
+    state: State = State.READY
+    """What they must have reached."""
+
+
+class Drift(enum.StrEnum):
+    """What happens when a cluster's objects differ from Git."""
+
+    REVERT = "revert"
+    """They are applied again."""
+    ALERT = "alert"
+    """They are reported, and stay as they are."""
+    OFF = "off"
+    """Nobody looks."""
+
+
+class IgnoreRule(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+    """Where a difference from Git is no drift."""
+
+    group: str | None = None
+    """API group; an empty string is the core group. Left out: any."""
+    kind: str = ""
+    """Left out: any."""
+    namespace: str = ""
+    """Left out: any."""
+    name: str = ""
+    """Left out: any."""
+    pointers: tuple[str, ...] = ()
+    """JSON pointers (RFC 6901) to the fields; left out: the whole object."""
+
+
+class Partition(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Clusters that a bundle reaches together."""
+
+    targets: tuple[selectors.Target, ...]
+    """Alternatives."""
+    name: str = ""
+    """For people."""
+    max_concurrency: str = ""
+    """Clusters in flight at once: a number, or a share of the partition's. Empty: as the rollout says."""
+
+
+class RolloutOverride(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How this bundle makes its way through the fleet, where that differs from the source's policy."""
+
+    max_concurrency: str = ""
+    """Clusters in flight at once: a number, or a share of all. Empty: as the policy says."""
+    max_unavailable_partitions: str = ""
+    """Partitions that may be unfinished while the next one starts: a number, or a share. Empty: none."""
+    auto_partition_size: str = ""
+    """Clusters that no partition names, in partitions of this size: a number, or a share. Empty: all in one."""
+    partitions: tuple[Partition, ...] = ()
+    """In order; clusters that none matches come last."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What a bundle says about itself."""
 
     name: str = ""
     namespace: str = ""
     default_namespace: str = ""
     labels: dict[str, str] = {}
     targets: tuple[selectors.Target, ...] | None = None
+    """Where it may go; None: everywhere the source goes."""
     adopt: bundles.Adopt = bundles.Adopt.IF_NO_DIFF
     prune: bundles.Prune = bundles.Prune.OWNED
+    recipe: recipes.Recipe = recipes.NONE
+    depends_on: tuple[DependsOn, ...] = ()
+    drift: Drift = Drift.REVERT
+    ignore: tuple[IgnoreRule, ...] = ()
+    paused: bool = False
+    """Clusters keep what they have of it."""
+    rollout: RolloutOverride | None = None
+    substitute: bool = True
+    """Variables (`${cluster.name}` and the like) are replaced."""
+    allow_remote_bases: bool = False
+    """Kustomizations may name bases outside the repository."""
 
     def options(self) -> bundles.BundleOptions:
         """What of it is for the agent."""
@@ -46,82 +138,56 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
 NONE = Settings()
 
 
-def parse(data: bytes) -> Settings:
-    """Read flotilla.yaml; raise UnreadableError with the field and its line."""
-    document = _single(data)
-    return NONE if document is None else _convert(document, document.value)
-
-
-def parse_fleet(data: bytes) -> tuple[Settings, tuple[sources.Problem, ...]]:
-    """Read of fleet.yaml what is supported, and a warning for each field that is not."""
-    document = _single(data)
-    if document is None:
-        return NONE, ()
-    if not isinstance(document.value, dict):
-        raise errors.UnreadableError("not a mapping", document.line)
-    known = {key: value for key, value in document.value.items() if key in _FLEET_READ}
-    warnings = tuple(
-        sources.Problem("", f"{key[:80]} is not supported yet, and has no effect", document.lines.get((key,), 0))
-        for key in document.value
-        if key not in _FLEET_READ
-    )
-    return _convert(document, known), warnings[: limits.WARNINGS_MAX]
-
-
-def _single(data: bytes) -> yamls.Document | None:
-    documents = yamls.load(data, with_lines=True)
-    if len(documents) > 1:
-        raise errors.UnreadableError("more than one document", documents[1].line)
-    return documents[0] if documents else None
-
-
-def _convert(document: yamls.Document, value: Any) -> Settings:
-    if not isinstance(value, dict):
-        raise errors.UnreadableError("not a mapping", document.line)
-    try:
-        found = msgspec.convert(value, Settings)
-    except msgspec.ValidationError as error:
-        reason, place = _reading(str(error))
-        raise errors.UnreadableError(reason, _line(document, place)) from error
-    _check(found, document)
+def checked(
+    found: Settings, document: yamls.Document, *, targets: str = "targets", choices: str = "targets"
+) -> Settings:
+    """Return the settings; raise UnreadableError for what no type can say. `targets` and `choices` are the fields that
+    they stand in.
+    """
+    if len(found.name) > NAME_CHARACTERS_MAX or not found.name.isprintable():
+        reason = f"longer than {NAME_CHARACTERS_MAX} characters, or with unprintable ones"
+        raise typed_yaml.mistake(document, ("name",), reason)
+    if found.targets == ():
+        reason = "an empty list would match no cluster (leave it out to go where the source goes)"
+        raise typed_yaml.mistake(document, (targets,), reason)
+    if len(found.recipe.choices) > limits.CHOICES_MAX:
+        raise typed_yaml.mistake(document, (choices,), f"more than {limits.CHOICES_MAX}")
     return found
 
 
-def _check(found: Settings, document: yamls.Document) -> None:
-    for field, value in (("namespace", found.namespace), ("defaultNamespace", found.default_namespace)):
-        try:
-            if value:
-                ids.dns_label(value, field)
-        except ids.InvalidNameError as error:
-            raise errors.UnreadableError(str(error), _line(document, (field,))) from error
-    if len(found.name) > NAME_CHARACTERS_MAX or not found.name.isprintable():
-        reason = f"name: longer than {NAME_CHARACTERS_MAX} characters, or with unprintable ones"
-        raise errors.UnreadableError(reason, _line(document, ("name",)))
-    if found.targets == ():
-        reason = "targets: an empty list would match no cluster (leave it out to go where the source goes)"
-        raise errors.UnreadableError(reason, _line(document, ("targets",)))
+def namespace(value: str | None, document: yamls.Document, place: yamls.Place) -> str | None:
+    """A namespace that stands at a place; raise UnreadableError if it is no name. Empty and None stay."""
+    try:
+        return ids.dns_label(value, typed_yaml.dotted(place)) if value else value
+    except ids.InvalidNameError as error:
+        raise errors.UnreadableError(str(error), typed_yaml.line(document, place)) from error
 
 
-def _reading(message: str) -> tuple[str, yamls.Place]:
-    """msgspec's message as ours, and the place it is about."""
-    at = _AT.search(message)
-    text = _AT.sub("", message)
-    steps = _STEP.finditer(at["path"]) if at is not None else ()
-    place: yamls.Place = tuple(int(step["index"]) if step["index"] else step["key"] for step in steps)
-    unknown = _UNKNOWN.search(text)
-    if unknown is not None:
-        place = (*place, unknown["field"])
-        text = "unknown field"
-    return f"{_dotted(place)}: {text[:1].lower()}{text[1:]}" if place else text, place
+def pointer(text: str) -> str:
+    """Return a JSON pointer to a field; raise ValueError if it is none."""
+    if _POINTER.fullmatch(text) is None:
+        raise ValueError(f"{text[:80]!r} is no JSON pointer to a field (as /spec/replicas)")
+    return text
 
 
-def _dotted(place: yamls.Place) -> str:
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
-    return text.removeprefix(".")[:200]
+def share(value: int | str) -> str:
+    """A number of clusters above zero, or a share of them in percent; raise ValueError if it is neither."""
+    text = str(value)
+    if _SHARE.fullmatch(text) is None:
+        raise ValueError(f"{text[:80]!r} is neither a number above zero nor a share (as 25%)")
+    return text
 
 
-def _line(document: yamls.Document, place: yamls.Place) -> int:
-    """The line of the place, or of the nearest one around it."""
-    while place and place not in document.lines:
-        place = place[:-1]
-    return document.lines.get(place, document.line)
+def overlays(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The directories of overlays, relative to the bundle, by their names below `overlays/`; raise ValueError if a
+    name leads elsewhere.
+    """
+    for name in names:
+        if any(part in ("", ".", "..") for part in name.split("/")):
+            raise ValueError(f"{name[:80]!r} is no directory below {OVERLAYS}/")
+    return tuple(f"{OVERLAYS}/{name}" for name in names)
+
+
+def variable(value: scalars.Scalar) -> str:
+    """A variable's value as text, as JSON writes it."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

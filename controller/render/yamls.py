@@ -18,6 +18,9 @@ from controller.render import errors, limits, scalars
 Place: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from a document's root to a value."""
 
+OPENINGS = ("${cluster.", "${vars.")
+"""How a reference to a variable begins."""
+
 _STANDARD = "tag:yaml.org,2002:"
 _NON_SPECIFIC = "!"
 _MERGE = "<<"
@@ -36,12 +39,40 @@ class Document(msgspec.Struct, frozen=True):
     """The line of each key, if asked for."""
 
 
-def load(data: bytes, *, with_lines: bool = False) -> list[Document]:
-    """All documents that are not empty; raise UnreadableError with reason and line."""
+class Plain(str):
+    """A plain scalar that begins as a reference to a variable does: what replaces it is read as a plain scalar, too.
+
+    Encoders may refuse it; whoever asks for it replaces it by what it refers to.
+    """
+
+    __slots__ = ()
+
+
+def load(data: bytes, *, with_lines: bool = False, with_plain: bool = False) -> list[Document]:
+    """All documents that are not empty, with `Plain` scalars if asked for; raise UnreadableError with the line."""
+    loader = _Loader(_inspected(data), with_lines)
+    loader.with_plain = with_plain
+    return loader.documents()
+
+
+def load_text(data: bytes) -> list[Document]:
+    """All documents that are not empty; scalars are the text that was written, plain nulls are None."""
+    return _TextLoader(_inspected(data), with_lines=True).documents()
+
+
+def line_at(data: bytes, index: int, place: Place) -> int:
+    """The line of the value at this place of the document with this index, else of what holds it."""
+    loader = _Loader(_inspected(data), with_lines=False)
+    loader.watched = (index, place)
+    documents = loader.documents()
+    return loader.watched_line or (documents[index].line if index < len(documents) else 0)
+
+
+def _inspected(data: bytes) -> bytes:
     data = checked(data)
     if b"%TAG" in data and len(_TAG_DIRECTIVE.findall(data)) > limits.TAG_DIRECTIVES_MAX:
         raise errors.UnreadableError(f"more than {limits.TAG_DIRECTIVES_MAX} %TAG directives")
-    return _Loader(data, with_lines).documents()
+    return data
 
 
 def checked(data: bytes) -> bytes:
@@ -100,6 +131,10 @@ class _Loader:
     """Reads one file."""
 
     def __init__(self, data: bytes, with_lines: bool) -> None:
+        self.with_plain = False
+        self.watched: tuple[int, Place] | None = None
+        """The index of a document and a place in it whose line is wanted."""
+        self.watched_line = 0
         self._data = data
         self._with_lines = with_lines
         self._documents: list[Document] = []
@@ -191,6 +226,8 @@ class _Loader:
             raise self._refused(str(error)) from error
         if tag is not None and _type_tag(value) != tag and (tag, type(value)) != (f"{_STANDARD}float", int):
             raise self._refused(f"tag {_shown(tag)} on a value that is none, or not a tag of plain JSON types")
+        if self.with_plain and type(value) is str and value.startswith(OPENINGS):
+            return Plain(value)
         return value
 
     def _begin(self, value: Any, event: yaml.CollectionStartEvent) -> None:
@@ -249,6 +286,8 @@ class _Loader:
         frame.key = key
         if self._with_lines:
             self._lines[self._place()] = self._line
+        if self.watched is not None:
+            self._watch(self.watched)
 
     def _add(self, value: Any, height: int) -> None:
         if not self._frames:
@@ -258,6 +297,8 @@ class _Loader:
         frame = self._frames[-1]
         frame.height = max(frame.height, height + 1)
         if type(frame.value) is list:
+            if self.watched is not None and height == 0:
+                self._watch(self.watched)
             frame.value.append(value)
             return
         key, frame.key = frame.key, None
@@ -280,6 +321,12 @@ class _Loader:
                 frame.value[key] = item
                 frame.merged.add(key)
 
+    def _watch(self, watched: tuple[int, Place]) -> None:
+        index, place = watched
+        depth = len(self._frames)
+        if len(self._documents) == index and depth <= len(place) and self._place() == place[:depth]:
+            self.watched_line = self._line
+
     def _count(self, nodes: int, characters: int) -> None:
         self._nodes += nodes
         self._characters += characters
@@ -296,6 +343,24 @@ class _Loader:
 
     def _refused(self, reason: str, line: int = 0) -> errors.UnreadableError:
         return errors.UnreadableError(reason, line or self._line)
+
+
+class _TextLoader(_Loader):
+    """Reads scalars as they are written."""
+
+    def _key(self, event: yaml.ScalarEvent) -> str:
+        value = self._value(event)
+        if value is None:
+            raise self._refused("key null (put it in quotes)")
+        return str(value)
+
+    def _value(self, event: yaml.ScalarEvent) -> scalars.Scalar:
+        if event.tag is not None:
+            # Refuses the tags that it refuses elsewhere.
+            super()._value(event)
+        elif event.implicit[0] and event.value in scalars.NULLS:
+            return None
+        return str(event.value)
 
 
 def _type_tag(value: scalars.Scalar) -> str:

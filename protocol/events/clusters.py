@@ -5,11 +5,14 @@ import msgspec
 from protocol import ids, reports, specs
 
 
-class ClusterAdded(msgspec.Struct, frozen=True, rename="camel", tag="ClusterAdded"):
+class ClusterAdded(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, tag="ClusterAdded"):
     cluster: ids.ClusterId
     name: str
     labels: dict[str, str]
     managed_by: specs.ManagedBy
+    annotations: dict[str, str] = {}
+    values: dict[str, str] = {}
+    """Variables that renderings may use as `${vars.KEY}`."""
 
 
 class ClusterLabelled(msgspec.Struct, frozen=True, rename="camel", tag="ClusterLabelled"):
@@ -17,6 +20,22 @@ class ClusterLabelled(msgspec.Struct, frozen=True, rename="camel", tag="ClusterL
 
     cluster: ids.ClusterId
     labels: dict[str, str]
+
+
+class ClusterDescribed(msgspec.Struct, frozen=True, rename="camel", tag="ClusterDescribed"):
+    """All its annotations and registered values from now on."""
+
+    cluster: ids.ClusterId
+    annotations: dict[str, str]
+    values: dict[str, str]
+
+
+class ClusterVersionChanged(msgspec.Struct, frozen=True, rename="camel", tag="ClusterVersionChanged"):
+    """Its agent said which version of Kubernetes its API server runs, for the first time or another than before."""
+
+    cluster: ids.ClusterId
+    kubernetes_version: str
+    reports_sequence: int
 
 
 class ClusterIdentified(msgspec.Struct, frozen=True, rename="camel", tag="ClusterIdentified"):
@@ -66,6 +85,8 @@ class ClusterRemoved(msgspec.Struct, frozen=True, rename="camel", tag="ClusterRe
 Event = (
     ClusterAdded
     | ClusterLabelled
+    | ClusterDescribed
+    | ClusterVersionChanged
     | ClusterIdentified
     | ClusterUidRefused
     | DesiredRefused

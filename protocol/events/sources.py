@@ -40,6 +40,8 @@ class FailureKind(enum.StrEnum):
 
     UNREACHABLE = "unreachable"
     AUTHENTICATION = "authentication"
+    UNTRUSTED = "untrusted"
+    """The remote cannot prove who it is: its host key or certificate is not one that we believe."""
     REF_VANISHED = "refVanished"
     EMPTY = "empty"
     PATH_VANISHED = "pathVanished"
@@ -90,7 +92,7 @@ class RevisionResolved(msgspec.Struct, frozen=True, rename="camel", omit_default
     problem_count: int = 0
     warnings: tuple[Problem, ...] = ()
     rollback: bool = False
-    """The ref moved back, and two polls agreed on it."""
+    """The ref moved elsewhere than forward, and two polls agreed on it or an operator accepted it."""
 
 
 class ResolveFailed(msgspec.Struct, frozen=True, rename="camel", tag="ResolveFailed"):
@@ -108,12 +110,21 @@ class ResolveRecovered(msgspec.Struct, frozen=True, rename="camel", tag="Resolve
 
 
 class RollbackSeen(msgspec.Struct, frozen=True, rename="camel", tag="RollbackSeen"):
-    """The ref moved back once; it counts when the next poll sees the same."""
+    """The ref moved elsewhere than forward; it counts when the next poll sees the same, unless it is unrelated."""
 
     name: ids.SourceName
     commit: str
     unrelated: bool
-    """The new commit shares no history with the present one."""
+    """The new commit shares no history with the present one: it waits for HistoryAccepted."""
+
+
+class HistoryAccepted(msgspec.Struct, frozen=True, rename="camel", tag="HistoryAccepted"):
+    """An operator let the source go on with an unrelated history: this commit and what follows from it."""
+
+    name: ids.SourceName
+    commit: str
+    replaces: str
+    """The commit in force when it was accepted."""
 
 
 PROBLEMS_MAX = 50
@@ -128,4 +139,5 @@ Event = (
     | ResolveFailed
     | ResolveRecovered
     | RollbackSeen
+    | HistoryAccepted
 )

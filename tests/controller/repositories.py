@@ -7,6 +7,9 @@ import msgspec
 import pygit2
 import pygit2.enums
 
+from controller.domain import catalogs
+from protocol.canonical import NO_DIGEST, Digest
+
 MAIN = "refs/heads/main"
 AUTHOR = pygit2.Signature("Ada", "ada@example.com", 1_700_000_000, 0)
 
@@ -109,3 +112,8 @@ def config_map(name: str, value: str = "x", namespace: str = "") -> str:
     """A small manifest."""
     where = f", namespace: {namespace}" if namespace else ""
     return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}{where}}}\ndata: {{key: {value}}}\n"
+
+
+def content(entry: catalogs.Entry) -> Digest:
+    """The content of a bundle that is the same for every cluster; empty where it never had any."""
+    return entry.variants[0].index if entry.variants else NO_DIGEST

@@ -1,9 +1,10 @@
 """A source's repository as polling sees it: revisions, catalogs with sealed content, and failures by their kind."""
 
+import functools
 import os
 import pathlib
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from controller import repositories
 from controller.domain import catalogs
 from controller.git import mirrors
 from controller.reactors import polling
+from controller.render import pool, stages, worker
 from protocol import bundles, ids, messages, sealing, specs
 from protocol.events import sources
 from tests.controller import repositories as origins
@@ -19,6 +21,15 @@ from tests.controller import repositories as origins
 SHOP = ids.SourceName("shop")
 INPUTS = os.environ.get("FLOTILLA_TEST_INPUTS") or pathlib.Path(__file__).parents[3] / "shared" / "inputs"
 EXAMPLES = pathlib.Path(INPUTS) / "fleet-examples"
+
+
+WORKERS = pool.Pool(functools.partial(worker.Worker, stages.Tools()), version="raw", workers=1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def end_workers() -> Iterator[None]:
+    yield
+    WORKERS.close()
 
 
 @pytest.fixture
@@ -34,12 +45,16 @@ def origin(tmp_path: pathlib.Path) -> origins.Origin:
 
 
 def opened(hub: mirrors.Mirrors, spec: specs.SourceSpec) -> polling.Repository:
-    return repositories.opener(hub)(SHOP, spec)
+    return repositories.opener(hub, WORKERS)(SHOP, spec)
+
+
+def request(revision: sources.Revision, *paths: str) -> polling.Request:
+    return polling.Request(revision=revision, paths=paths, previous=None, fleet=(), covered=False)
 
 
 async def resolved(hub: mirrors.Mirrors, origin: origins.Origin, *paths: str) -> polling.Resolved:
     repository = opened(hub, specs.SourceSpec(origin.url))
-    return await repository.resolve(await repository.poll(""), paths or ("/",), None)
+    return await repository.resolve(request(await repository.poll(""), *(paths or ("/",))))
 
 
 async def test_all_content_of_a_catalog_is_sealed_once(hub: mirrors.Mirrors, origin: origins.Origin) -> None:
@@ -51,7 +66,7 @@ async def test_all_content_of_a_catalog_is_sealed_once(hub: mirrors.Mirrors, ori
     sealed = {blob.id: blob.data for blob in found.blobs}
     assert len(found.blobs) == len(sealed) == 3
     for entry in found.catalog.entries:
-        plain = sealing.open_blob(entry.index, bundles.INDEX_TAG, sealed[entry.index])
+        plain = sealing.open_blob(origins.content(entry), bundles.INDEX_TAG, sealed[origins.content(entry)])
         (item,) = messages.INDEX.decode(plain).objects
         manifest = sealing.open_blob(item.manifest, bundles.MANIFEST_TAG, sealed[item.manifest])
         assert msgspec.json.decode(manifest)["metadata"] == {"name": "a"}
@@ -73,7 +88,8 @@ async def test_two_hubs_make_the_same_catalog(origin: origins.Origin, tmp_path: 
     ("spec", "kind"),
     [
         (specs.SourceSpec("/no/such/repository"), sources.FailureKind.UNREACHABLE),
-        (specs.SourceSpec("git@example.com:shop.git"), sources.FailureKind.UNREACHABLE),
+        (specs.SourceSpec("example.com:shop.git"), sources.FailureKind.UNREACHABLE),
+        (specs.SourceSpec("git@example.com:shop.git"), sources.FailureKind.AUTHENTICATION),
         (
             specs.SourceSpec("https://example.com/x", credentials=specs.GitCredentials(password_env="UNSET_VARIABLE")),
             sources.FailureKind.AUTHENTICATION,
@@ -111,7 +127,7 @@ async def test_a_source_that_says_nothing_fails_by_kind(
     repository = opened(hub, specs.SourceSpec(origin.url))
 
     with pytest.raises(polling.SourceFailure) as caught:
-        await repository.resolve(await repository.poll(ref), paths, None)
+        await repository.resolve(request(await repository.poll(ref), *paths))
 
     assert caught.value.kind == kind
 
@@ -129,9 +145,9 @@ async def test_the_raw_example_of_fleet_gives_its_objects(hub: mirrors.Mirrors, 
 
     (entry,) = found.catalog.entries
     assert entry.errors == ()
-    assert [warning.reason.split()[0] for warning in entry.warnings] == ["targetCustomizations"]
-    (sealed,) = [blob for blob in found.blobs if blob.id == entry.index]
-    index = messages.INDEX.decode(sealing.open_blob(entry.index, bundles.INDEX_TAG, sealed.data))
+    assert entry.warnings == ()
+    (sealed,) = [blob for blob in found.blobs if blob.id == origins.content(entry)]
+    index = messages.INDEX.decode(sealing.open_blob(origins.content(entry), bundles.INDEX_TAG, sealed.data))
     assert index.options.namespace == "fleet-mc-manifest-example"
     assert [str(item.object) for item in index.objects] == [
         "Service frontend",

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from controller.demo import content
+from controller.demo import content, repository
+from protocol import ids
 from tests.fixtures import processes
 from tests.integration import test_kill as story
 
@@ -85,6 +86,30 @@ async def test_an_object_that_moves_keeps_its_uid(tmp_path: pathlib.Path) -> Non
 
         assert await realm.uids(EVERYTHING) == before
         assert (await realm.fold()).ledger.sets == {}
+
+
+async def test_an_unrelated_history_touches_nothing_until_it_is_accepted(tmp_path: pathlib.Path) -> None:
+    async with processes.realm(tmp_path) as realm:
+        await _begin(realm)
+        before = await realm.uids(EVERYTHING)
+        stranger = repository.Repository(tmp_path / "stranger.git")
+        strange = {path: text for path, text in content.second().items() if not path.startswith("apps/checkout/")}
+        seen = stranger.merge(strange, "another beginning", at=processes.bootstrap.utc_now())
+        (tmp_path / "fleet.git").rename(tmp_path / "moved-away.git")
+        (tmp_path / "stranger.git").rename(tmp_path / "fleet.git")
+
+        reason = await _reason(realm, "waiting")
+        await realm.ask(lambda: realm.api.post(f"sources/{processes.SOURCE}/sync", {}))
+        assert seen in reason
+        assert f"flotilla source accept {processes.SOURCE}" in reason
+        assert await realm.uids(EVERYTHING) == before
+        await realm.ask(lambda: realm.api.post(f"sources/{processes.SOURCE}/accept", {"commit": seen}))
+        await _completed(realm, seen)
+
+        # What the other history lacks is a whole bundle: its deletion is held, as ever.
+        assert await realm.uids(EVERYTHING) == before
+        assert len((await realm.fold()).ledger.sets) == 1
+        assert (await realm.fold()).sources[ids.SourceName(processes.SOURCE)].unrelated_seen == ""
 
 
 async def _begin(realm: processes.Realm) -> str:

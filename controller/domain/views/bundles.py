@@ -3,14 +3,15 @@
 import datetime
 import enum
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from controller.domain import catalogs, clusters, observed, rejections
+from controller.domain import catalogs, clusters, observed, placements, rejections
 from controller.domain.views import clusters as cluster_views
 from controller.domain.views import sight
 from protocol import bundles, ids, selectors, status
+from protocol.canonical import Digest
 
 
 class State(enum.StrEnum):
@@ -61,9 +62,9 @@ class Hook(msgspec.Struct, frozen=True, rename="camel"):
 
     object: str
     file: str
-    phases: list[str]
+    phases: tuple[str, ...]
     weight: int
-    delete_policies: list[str]
+    delete_policies: tuple[str, ...]
 
 
 class Detail(msgspec.Struct, frozen=True, rename="camel"):
@@ -111,16 +112,21 @@ def row(looking: sight.Sight, found: Found) -> Row:
     return _row(looking, found, list(on_clusters(looking, found.entry)))
 
 
-def detail(looking: sight.Sight, found: Found, index: bundles.BundleIndex | None) -> Detail:
-    """One bundle with its clusters. `index`: its content; None: it never had any."""
+def indexes(found: Found) -> frozenset[Digest]:
+    """What `detail` needs to have read: the content of every variant."""
+    return frozenset(variant.index for variant in found.entry.variants if variant.index)
+
+
+def detail(looking: sight.Sight, found: Found, contents: Iterable[bundles.BundleIndex]) -> Detail:
+    """One bundle with its clusters. `contents`: its indexes; hooks that several variants have are told once."""
     entry, where = found.entry, list(on_clusters(looking, found.entry))
     return Detail(
         bundle=_row(looking, found, where),
         labels=entry.labels,
         targets=list(entry.targets or ()),
-        errors=[str(error) for error in entry.errors],
-        warnings=[str(warning) for warning in entry.warnings],
-        hooks=[_hook(one) for one in index.hooks] if index is not None else [],
+        errors=[str(error) for error in catalogs.problems(entry)],
+        warnings=[str(warning) for warning in catalogs.warnings(entry)],
+        hooks=_hooks(contents),
         clusters=sorted(where, key=lambda one: one.state is State.READY)[: sight.NAMES_MAX],
     )
 
@@ -132,13 +138,18 @@ def on_clusters(looking: sight.Sight, entry: catalogs.Entry) -> Iterator[OnClust
         yield OnCluster(cluster=cluster.name, state=state, reason=reason, as_of=looking.seen(cluster.id).heard_at)
 
 
+def _hooks(contents: Iterable[bundles.BundleIndex]) -> list[Hook]:
+    told = {one: None for index in contents for one in map(_hook, index.hooks)}
+    return sorted(told, key=lambda one: (one.weight, one.object, one.file))
+
+
 def _hook(one: bundles.HookEntry) -> Hook:
     return Hook(
         object=str(one.object),
         file=one.file,
-        phases=list(one.phases),
+        phases=one.phases,
         weight=one.weight,
-        delete_policies=list(one.delete_policies),
+        delete_policies=one.delete_policies,
     )
 
 
@@ -152,14 +163,14 @@ def _row(looking: sight.Sight, found: Found, where: list[OnCluster]) -> Row:
         source=source,
         path=entry.path,
         revision=str(found.catalog.revision),
-        objects=entry.objects,
+        objects=catalogs.objects(entry),
         placed=len(where),
         ready=counts[State.READY],
         progressing=counts[State.PROGRESSING],
         failed=counts[State.FAILED],
         waiting=counts[State.WAITING],
         unknown=counts[State.UNKNOWN],
-        reason=str(entry.errors[0]) if entry.errors else failure,
+        reason=next((str(problem) for problem in catalogs.problems(entry)), failure),
         as_of=looking.at,
         event=looking.head("source", source),
     )
@@ -171,11 +182,14 @@ def _state(looking: sight.Sight, cluster: clusters.Cluster, entry: catalogs.Entr
     conflict = looking.publication(cluster.id).conflicts.get(entry.bundle)
     if conflict:
         return State.FAILED, conflict
-    if not entry.index:
+    placed = placements.place(entry, looking.facts_of[cluster.id])
+    if placed is None or placed.variant is None:
+        return State.WAITING, "it is not rendered yet for this cluster"
+    if not placed.index:
         return State.FAILED, "it never had content without errors"
-    if looking.content(cluster.id).get(entry.bundle) != entry.index:
+    if looking.content(cluster.id).get(entry.bundle) != placed.index:
         return State.WAITING, cluster.suspended or "the rollout has not reached it"
-    found = observed.bundle_status(looking.seen(cluster.id), entry.bundle, entry.index)
+    found = observed.bundle_status(looking.seen(cluster.id), entry.bundle, placed.index)
     if found is None:
         return State.PROGRESSING, "not reported yet"
     if found.failed or found.health is status.Health.DEGRADED:

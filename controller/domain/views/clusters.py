@@ -29,6 +29,9 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     id: ids.ClusterId
     labels: dict[str, str]
+    annotations: dict[str, str]
+    values: dict[str, str]
+    """Registered, with those of its groups: what `${vars.KEY}` gives."""
     managed_by: specs.ManagedBy
     connection: Connection
     sync: status.Sync
@@ -110,6 +113,8 @@ def row(looking: sight.Sight, cluster: clusters.Cluster) -> Row:
         name=cluster.name,
         id=cluster.id,
         labels=cluster.labels,
+        annotations=cluster.annotations,
+        values=looking.facts_of[cluster.id].values,
         managed_by=cluster.managed_by,
         connection=connection(looking, cluster.id),
         sync=standing.sync,

@@ -21,6 +21,10 @@ class Recovery(msgspec.Struct, frozen=True, rename="camel"):
     epoch_seen: int
 
 
+ATTENTION = frozenset({sources.State.FAILING, sources.State.DEGRADED, sources.State.WAITING})
+"""States of a source that somebody should look at."""
+
+
 class Clusters(msgspec.Struct, frozen=True, rename="camel"):
     total: int
     online: int
@@ -38,6 +42,7 @@ class Sources(msgspec.Struct, frozen=True, rename="camel"):
     resolved: int
     degraded: int
     failing: int
+    waiting: int
     pending: int
     suspended: int
     bundles: int
@@ -122,6 +127,7 @@ def _sources(looking: sight.Sight) -> Sources:
         resolved=states[sources.State.RESOLVED],
         degraded=states[sources.State.DEGRADED],
         failing=states[sources.State.FAILING],
+        waiting=states[sources.State.WAITING],
         pending=states[sources.State.PENDING],
         suspended=states[sources.State.SUSPENDED],
         bundles=sum(row.bundles for row in rows),
@@ -138,7 +144,7 @@ def _attention(looking: sight.Sight, rows: Sequence[clusters.Row], tally: deleti
         yield f"deletions {one.id} wait for approval: {'; '.join(one.held)}"
     for source in looking.world.sources.values():
         shown = sources.row(looking, source)
-        if not source.removed and shown.state in (sources.State.FAILING, sources.State.DEGRADED):
+        if not source.removed and shown.state in ATTENTION:
             yield f"source {source.name}: {shown.reason}"
     for row in rows:
         if row.health in (status.Health.DEGRADED, status.Health.MISSING):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from controller.domain import catalogs, clusters, debts, fleet, observed, placements, publications
+from controller.domain import catalogs, clusters, debts, observed, placements, publications
 from controller.domain.world import World
 from protocol import bundles, ids, subjects
 from protocol.canonical import Digest
@@ -49,10 +49,11 @@ class Sight:
         self.at = at
         self.event = world.log_head.sequence
         """The newest event that the views know of."""
-        self.groups = fleet.group_selectors(world.fleet)
         self.clusters = sorted(
             (one for one in world.clusters.values() if not one.removed), key=lambda one: (one.name, one.id)
         )
+        self.facts_of = {one.id: placements.facts(one, world.fleet.groups) for one in self.clusters}
+        """Each cluster as selectors and renderings see it."""
         self._contents: dict[Digest, Mapping[ids.BundleId, Digest]] = {}
         self._owed = _owed(world.ledger)
 
@@ -102,7 +103,7 @@ class Sight:
     def placed(self, entry: catalogs.Entry) -> tuple[clusters.Cluster, ...]:
         """The clusters that should have a bundle, by the source's latest commit."""
         spec = self.world.sources[ids.source_of(entry.bundle)].spec
-        return placements.matching(entry, spec, self.clusters, self.groups)
+        return placements.matching(entry, spec, ((one, self.facts_of[one.id]) for one in self.clusters))
 
 
 def _owed(ledger: debts.Ledger) -> dict[ids.ClusterId, Owed]:

@@ -21,6 +21,8 @@ class State(enum.StrEnum):
     """It says nothing at present; the last good state stays."""
     PENDING = "Pending"
     """Not resolved yet."""
+    WAITING = "Waiting"
+    """Its ref moved to an unrelated history, which an operator must accept; the last good state stays."""
     SUSPENDED = "Suspended"
 
 
@@ -54,7 +56,12 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     problems: list[str]
     warnings: list[str]
     rollback_seen: str
-    """The ref moved back to this commit once; it counts when the next poll sees the same."""
+    """The ref moved back to this commit, or to this one of a rewritten history, once; it counts when the next poll sees
+    the same."""
+    unrelated_seen: str
+    """The ref moved to this commit of an unrelated history: it waits for `flotilla source accept`."""
+    accepted: str
+    """Commit of an unrelated history that was accepted and counts at the next poll."""
 
 
 def row(looking: sight.Sight, source: sources.Source) -> Row:
@@ -89,6 +96,8 @@ def detail(looking: sight.Sight, source: sources.Source) -> Detail:
         problems=[str(problem) for problem in source.problems],
         warnings=[str(warning) for warning in source.warnings],
         rollback_seen=source.rollback_seen,
+        unrelated_seen=source.unrelated_seen,
+        accepted=source.accepted,
     )
 
 
@@ -99,9 +108,21 @@ def _state(source: sources.Source) -> tuple[State, str]:
         return State.FAILING, f"{source.failure.value}: {source.failure_reason}"
     if source.revision is None:
         return State.PENDING, "not resolved yet"
+    if source.unrelated_seen:
+        return State.WAITING, _unrelated(source)
     if source.problem_count:
         first = str(source.problems[0]) if source.problems else ""
         return State.DEGRADED, f"{source.problem_count} problems: {first}"
     if source.rollback_seen:
-        return State.RESOLVED, f"moved back to {source.rollback_seen[:12]}; counts if the next poll agrees"
+        return State.RESOLVED, f"moved to {source.rollback_seen[:12]}, not forward; counts if the next poll agrees"
     return State.RESOLVED, ""
+
+
+def _unrelated(source: sources.Source) -> str:
+    seen = source.unrelated_seen
+    if source.accepted == seen:
+        return f"unrelated history {seen[:12]} accepted; counts at the next poll"
+    return (
+        f"moved to {seen[:12]}, which shares no history with the present commit; if that is meant: "
+        f"flotilla source accept {source.name} --commit {seen}"
+    )

@@ -16,7 +16,9 @@ from aiohttp import test_utils
 
 from controller.api import app
 from controller.domain.views import diffs
-from protocol import bundles, canonical, ids, reports
+from protocol import bundles, canonical, ids, reports, specs
+from protocol.canonical import NO_DIGEST, Digest
+from protocol.events import sources as source_events
 from tests.fixtures import hub as fixtures
 
 TOKEN = "a-token-for-tests"
@@ -121,6 +123,63 @@ async def test_a_source_is_added_suspended_resumed_and_removed(run: Run, fleet: 
     assert "shop" in fleet.woken
 
 
+async def test_a_source_may_be_added_suspended_and_by_ssh(
+    run: Run, fleet: fixtures.Hub, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "hosts").write_text("git.example.com ssh-ed25519 AAAA\n")
+    words = ["shop", "git@git.example.com:shop.git", "--all-clusters", "--suspended", "--ca-file", "/ca.pem"]
+    keys = ["--ssh-key-file", "/key", "--ssh-passphrase-env", "PASS", "--known-hosts", "hosts", "--token-env", "TOKEN"]
+
+    code, said, _ = await run("source", "add", *words, *keys)
+
+    source = fleet.world.sources[ids.SourceName("shop")]
+    assert (code, source.suspended) == (0, "added suspended")
+    assert "added suspended" in said
+    assert source.spec.credentials == specs.GitCredentials(
+        ssh_key_file="/key", ssh_passphrase_env="PASS", known_hosts="git.example.com ssh-ed25519 AAAA\n",
+        password_env="TOKEN", ca_file="/ca.pem",
+    )  # fmt: skip
+
+
+async def test_no_secret_in_a_url_or_among_known_hosts_gets_into_the_log(
+    run: Run, fleet: fixtures.Hub, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\ns3cr3t\n")
+    ssh = ["source", "add", "shop", "--all-clusters"]
+
+    outcomes = [
+        await run(*ssh, "ssh://git:s3cr3t@git.example.com/shop.git"),
+        await run(*ssh, "git@git.example.com:shop.git", "--known-hosts", "key"),
+    ]
+
+    assert [code for code, _, _ in outcomes] == [1, 1]
+    assert "s3cr3t" not in str(outcomes)
+    assert fleet.world.sources == {}
+
+
+async def test_an_unrelated_history_is_accepted_by_the_commit_that_was_seen(run: Run, fleet: fixtures.Hub) -> None:
+    shop, seen = ids.SourceName("shop"), "b" * 40
+    await run("source", "add", "shop", "https://git.example.com/shop.git", "--all-clusters")
+    before, _, refused = await run("source", "accept", "shop", "--yes")
+    resolved = source_events.RevisionResolved(
+        name=shop, revision=source_events.Revision(ref="main", commit=fixtures.COMMIT, tree="d" * 40),
+        catalog=Digest("e" * 64), previous=NO_DIGEST, renderer="raw", bundles=1, objects=1,
+    )  # fmt: skip
+    await fleet.write(resolved, source_events.RollbackSeen(name=shop, commit=seen, unrelated=True))
+
+    _, status, _ = await run("status")
+    other, _, changed = await run("source", "accept", "shop", "--commit", "c" * 40)
+    unasked, _, _ = await run("source", "accept", "shop")
+    accepted, _, _ = await run("source", "accept", "shop", "--yes")
+    again, _, _ = await run("source", "accept", "shop", "--commit", seen)
+
+    assert (before, "no unrelated history" in refused) == (1, True)
+    assert (other, seen in changed) == (1, True)
+    assert f"flotilla source accept shop --commit {seen}" in status.replace("\n", "")
+    assert (unasked, accepted, again) == (1, 0, 0)
+    assert fleet.world.sources[shop].accepted == seen
+
+
 async def test_the_key_of_a_new_cluster_is_made_here_and_kept_private(
     run: Run, fleet: fixtures.Hub, tmp_path: pathlib.Path
 ) -> None:
@@ -138,6 +197,19 @@ async def test_labels_are_set_and_removed(run: Run, fleet: fixtures.Hub) -> None
 
     assert code == 0
     assert [cluster.labels for cluster in fleet.world.clusters.values()] == [{"region": "eu"}]
+
+
+async def test_annotations_and_values_are_set_and_removed(run: Run, fleet: fixtures.Hub) -> None:
+    outcomes = [
+        (await run("cluster", "annotate", "edge-1", "owner=web", "contact=x"))[0],
+        (await run("cluster", "annotate", "edge-1", "contact-"))[0],
+        (await run("cluster", "values", "edge-1", "size=small"))[0],
+        (await run("cluster", "values", "edge-1", "no spaces=x"))[0],
+    ]
+
+    assert outcomes == [0, 0, 0, 1]
+    (cluster,) = fleet.world.clusters.values()
+    assert (cluster.annotations, cluster.values) == ({"owner": "web"}, {"size": "small"})
 
 
 async def test_documents_are_applied_and_what_they_do_not_name_stays(run: Run, tmp_path: pathlib.Path) -> None:
@@ -246,7 +318,8 @@ async def test_a_bundle_shows_its_hooks(run: Run, fleet: fixtures.Hub) -> None:
     hook = bundles.HookEntry(
         ids.ObjectId("batch", "Job", "", "migrate"), canonical.Digest("ab"), "web/migrate.yaml", ("pre-upgrade",), 5
     )
-    fleet.indexes[entry.index] = bundles.BundleIndex(entry.bundle, bundles.BundleOptions(), (), (hook,))
+    (variant,) = entry.variants
+    fleet.contents[variant.index] = bundles.BundleIndex(entry.bundle, bundles.BundleOptions(), (), (hook,))
     _, text, _ = await run("bundle", "show", "shop/web", "-o", "json")
 
     assert json.loads(text)["hooks"] == [

@@ -84,8 +84,7 @@ class Shelf:
             bundle=ids.BundleId(bundle),
             path=bundle.partition("/")[2],
             tree="t",
-            index=self.index(bundle, *objects, **options),
-            objects=len(objects),
+            variants=(catalogs.Variant(index=self.index(bundle, *objects, **options), objects=len(objects)),),
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from controller.domain import catalogs, clusters, derivation
+from controller.domain import catalogs, clusters, derivation, placements
 from protocol import bundles, canonical, ids, specs
 from protocol.canonical import Digest
 from protocol.events.sources import Problem, Revision
@@ -51,8 +51,7 @@ class Shelf:
                 bundle=ids.BundleId(bundle),
                 path=bundle.partition("/")[2],
                 tree="t",
-                index=self.index(bundle, names),
-                objects=len(names),
+                variants=(catalogs.Variant(index=self.index(bundle, names), objects=len(names)),),
                 errors=(Problem(path="x.yaml", reason="not YAML"),) if bundle in broken else (),
             )
             for bundle, names in sorted(content.items())
@@ -80,7 +79,7 @@ class Shelf:
         newest = {catalog.source: catalog for catalog in (*given, *latest)}
         view = derivation.View(
             cluster=cluster(env="prod"),
-            groups={},
+            facts=placements.facts(cluster(env="prod"), {}),
             sources={
                 catalog.source: derivation.Assignment(
                     spec=specs_.get(catalog.source, SPEC), given=catalog, latest=newest[catalog.source]

@@ -1,8 +1,10 @@
 """What a cluster should have, and what counts as gone: only what nothing wants any more, beyond doubt (I1)."""
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.domain import catalogs
 from protocol import bundles, selectors, specs
 from tests.controller.domain import fleets
 
@@ -183,3 +185,28 @@ def test_deriving_again_changes_nothing(before: dict[str, list[str]], now: dict[
     twice = shelf.derive(once.root, *parts)
 
     assert (twice.root, twice.drops) == (once.root, ())
+
+
+def test_a_bundle_that_is_not_rendered_for_a_cluster_stays_as_it_is_and_nothing_counts_as_gone() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a", "b"], "one/y": ["c"]})
+    catalog = shelf.catalog("one", {"one/x": ["a"], "one/y": []})
+    for_others = catalogs.Variant(index=shelf.index("one/x", ["a"]), inputs={"cluster.name": "somebody-else"})
+    entries = [msgspec.structs.replace(catalog.entries[0], variants=(for_others,)), *catalog.entries[1:]]
+
+    derived = shelf.derive(before, msgspec.structs.replace(catalog, entries=tuple(entries)))
+
+    assert fleets.contents(derived.root, shelf) == {"a", "b"}
+    assert derived.drops == ()
+    assert [(one.object.name, "not rendered yet" in one.reason) for one in derived.root.kept] == [("c", True)]
+
+
+def test_a_bundle_tells_the_agent_what_must_stand_first() -> None:
+    shelf = fleets.Shelf()
+    catalog = shelf.catalog("one", {"one/x": ["a"], "one/y": ["b"]})
+    needed = (bundles.Dependency(catalog.entries[1].bundle),)
+    entries = (msgspec.structs.replace(catalog.entries[0], depends_on=needed), catalog.entries[1])
+
+    derived = shelf.derive(bundles.EMPTY_ROOT, msgspec.structs.replace(catalog, entries=entries))
+
+    assert [entry.depends_on for entry in derived.root.bundles] == [needed, ()]

@@ -5,6 +5,7 @@ import http.server
 import os
 import pathlib
 import shutil
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ class Forge(http.server.ThreadingHTTPServer):
     def __init__(self, directory: pathlib.Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.directory = directory
+        self.user = "git"
         self.password = ""
         """Not empty: asked for by basic authentication."""
         self.status = 0
@@ -42,16 +44,28 @@ class Forge(http.server.ThreadingHTTPServer):
         """Set when a client waits for what will not come."""
         self.released = threading.Event()
 
+        self.encrypted = False
+
+    def encrypt(self, certificate: pathlib.Path) -> None:
+        """Speak TLS from now on, with a key and its certificate in one PEM file."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.encrypted = True
+
     def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{name}"
+        scheme = "https" if self.encrypted else "http"
+        return f"{scheme}://127.0.0.1:{self.server_port}/{name}"
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that goes away is what some tests are about."""
 
 
 @contextmanager
-def running(directory: pathlib.Path) -> Iterator[Forge]:
+def running(directory: pathlib.Path, *, certificate: pathlib.Path | None = None) -> Iterator[Forge]:
     forge = Forge(directory)
+    if certificate is not None:
+        forge.encrypt(certificate)
     thread = threading.Thread(target=forge.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
@@ -84,7 +98,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(302, b"", ("Location", self.server.redirect + self.path))
         elif self.server.status:
             self._send(self.server.status, self.server.body or b"")
-        elif self.server.password and authorization != _basic(self.server.password):
+        elif self.server.password and authorization != _basic(self.server.user, self.server.password):
             self._send(401, b"", ("WWW-Authenticate", 'Basic realm="forge"'))
         elif self.server.body is not None:
             self._send(200, self.server.body, ("Content-Type", "application/x-git-upload-pack-advertisement"))
@@ -140,5 +154,5 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-def _basic(password: str) -> str:
-    return "Basic " + base64.b64encode(f"git:{password}".encode()).decode()
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -80,13 +80,15 @@ async def test_moves_tell_a_rollback_from_another_history(hub: mirrors.Mirrors, 
     first = origin.commit({"a.yaml": "a"})
     second = origin.commit({"a.yaml": "b"})
     other = origin.commit({"a.yaml": "c"}, parents=[])
+    amended = origin.commit({"a.yaml": "d"}, parents=[first])
     followed = mirror(hub, origin)
-    for commit in (first, second, other):
+    for commit in (first, second, other, amended):
         origin.point(repositories.MAIN, commit)
         await followed.poll()
 
     assert await followed.moved(first, first) is catalogs.Move.SAME
     assert await followed.moved(first, second) is catalogs.Move.FORWARD
     assert await followed.moved(second, first) is catalogs.Move.BACKWARD
+    assert await followed.moved(second, amended) is catalogs.Move.REWRITTEN
     assert await followed.moved(second, other) is catalogs.Move.UNRELATED
     assert await followed.moved("0" * 39 + "1", other) is catalogs.Move.UNRELATED

@@ -1,5 +1,6 @@
 """An origin whose commits are resolved as they stand, by a reader of its own objects."""
 
+import contextlib
 import pathlib
 import threading
 from collections.abc import Iterator
@@ -8,12 +9,26 @@ import pytest
 
 from controller.domain import catalogs
 from controller.git import library, trees
-from controller.render import assembly, resolve
-from protocol import ids
+from controller.render import discovery, here, resolve, stages, staging
+from protocol import bundles, ids, sealing
 from protocol.events import sources
 from tests.controller import repositories
 
 SHOP = ids.SourceName("shop")
+
+
+class Blob:
+    """A blob that was rendered."""
+
+    def __init__(self, sealed: sealing.Sealed) -> None:
+        self._sealed = sealed
+
+    @property
+    def plain(self) -> bytes:
+        for tag in (bundles.INDEX_TAG, bundles.MANIFEST_TAG):
+            with contextlib.suppress(sealing.BlobError):
+                return sealing.open_blob(self._sealed.id, tag, self._sealed.data)
+        raise AssertionError("neither an index nor a manifest")
 
 
 class Workbench:
@@ -22,11 +37,23 @@ class Workbench:
     def __init__(self, origin: repositories.Origin, reader: trees.Reader) -> None:
         self.origin = origin
         self.reader = reader
-        self.blobs: dict[str, assembly.Blob] = {}
+        self.blobs: dict[str, Blob] = {}
 
     def revision(self, files: repositories.Files) -> sources.Revision:
         commit = self.origin.commit(files)
         return sources.Revision(ref="main", commit=commit, tree=str(self.origin.repository[commit].tree_id))
+
+    def run(
+        self,
+        request: resolve.Request,
+        *,
+        reader: discovery.Reader | None = None,
+        sink: resolve.Sink | None = None,
+        stager: staging.Stager | None = None,
+    ) -> resolve.Resolution:
+        reader = reader or self.reader
+        renderer = here.Renderer(reader, stager or stages.Stages())
+        return resolve.resolve(request, reader, sink or self._take, renderer=renderer)
 
     def resolve(
         self,
@@ -35,10 +62,10 @@ class Workbench:
         previous: catalogs.Catalog | None = None,
     ) -> resolve.Resolution:
         request = resolve.Request(SHOP, self.revision(files), paths=paths or ("/",), previous=previous)
-        return resolve.resolve(request, self.reader, self._take)
+        return self.run(request)
 
-    def _take(self, blob: assembly.Blob) -> None:
-        self.blobs[blob.id] = blob
+    def _take(self, blob: sealing.Sealed) -> None:
+        self.blobs[blob.id] = Blob(blob)
 
 
 @pytest.fixture

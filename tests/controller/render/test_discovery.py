@@ -15,9 +15,11 @@ A = config_map("a")
 def content(bench: Workbench, catalog: catalogs.Catalog) -> dict[str, list[str]]:
     """Bundle path → its files."""
     return {
-        entry.path: sorted({item.file for item in messages.INDEX.decode(bench.blobs[entry.index].plain).objects})
+        entry.path: sorted(
+            {item.file for item in messages.INDEX.decode(bench.blobs[repositories.content(entry)].plain).objects}
+        )
         for entry in catalog.entries
-        if entry.index
+        if repositories.content(entry)
     }
 
 
@@ -83,8 +85,8 @@ def test_a_directory_without_manifests_is_no_bundle(bench: Workbench) -> None:
 def test_a_marker_alone_is_an_empty_bundle_and_says_so(bench: Workbench) -> None:
     (entry,) = bench.resolve({"web/flotilla.yaml": "name: Web\n"}, "web").catalog.entries
 
-    assert (entry.objects, entry.name, entry.errors) == (0, "Web", ())
-    assert [str(warning) for warning in entry.warnings] == ["web: the bundle holds no manifest"]
+    assert (catalogs.objects(entry), entry.name, entry.errors) == (0, "Web", ())
+    assert [str(warning) for warning in catalogs.warnings(entry)] == ["web: the bundle holds no manifest"]
 
 
 def test_dot_names_and_the_overlays_of_a_bundle_are_left_out(bench: Workbench) -> None:
@@ -250,9 +252,9 @@ def test_too_many_bundles_are_refused(bench: Workbench, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", ["Chart.yaml", "kustomization.yaml", "kustomization.yml", "Kustomization"])
-def test_helm_and_kustomize_are_errors_of_their_bundle(bench: Workbench, name: str) -> None:
+def test_without_helm_and_kustomize_their_bundles_are_in_error(bench: Workbench, name: str) -> None:
     catalog = bench.resolve({"a.yaml": A, f"web/{name}": "x: y", "web/values.yaml": "x"}).catalog
 
     assert [entry.path for entry in catalog.entries] == [".", "web"]
     (error,) = catalog.entries[1].errors
-    assert (error.path, "not supported yet" in error.reason) == (f"web/{name}", True)
+    assert (error.path.partition("/")[0], catalogs.objects(catalog.entries[1])) == ("web", 0)

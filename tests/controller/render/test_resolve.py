@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from controller.domain import catalogs
 from controller.git import errors as git_errors
 from controller.git import objects, trees
-from controller.render import assembly, discovery, limits, raw, resolve
-from protocol import bundles, messages
+from controller.render import discovery, limits, resolve, stages, varying
+from protocol import bundles, messages, sealing
 from protocol.events import sources
+from tests.controller import repositories
 from tests.controller.render.conftest import SHOP, Workbench
 from tests.controller.repositories import config_map
 
@@ -22,7 +23,7 @@ A = config_map("a")
 
 
 def index_of(bench: Workbench, entry: catalogs.Entry) -> bundles.BundleIndex:
-    return messages.INDEX.decode(bench.blobs[entry.index].plain)
+    return messages.INDEX.decode(bench.blobs[repositories.content(entry)].plain)
 
 
 def problems(entry: catalogs.Entry) -> list[str]:
@@ -39,7 +40,7 @@ def test_the_index_names_the_objects_of_a_bundle_and_their_files(bench: Workbenc
         ("Secret a", "deep/a.json"),
     ]
     assert all(item.manifest in bench.blobs for item in index.objects)
-    assert (entry.bundle, entry.path, entry.objects, entry.errors) == ("shop/.", ".", 2, ())
+    assert (entry.bundle, entry.path, catalogs.objects(entry), entry.errors) == ("shop/.", ".", 2, ())
 
 
 def test_settings_travel_in_the_index_and_in_the_entry(bench: Workbench) -> None:
@@ -71,7 +72,7 @@ def test_an_unchanged_bundle_is_not_read(bench: Workbench) -> None:
 
     second = bench.resolve(files | {"apps/two/a.yaml": config_map("two", "y")}, "apps/*", previous=first.catalog)
 
-    assert (second.stats.blobs, second.stats.rendered, second.stats.reused) == (1, 1, 2)
+    assert (second.stats.blobs, second.stats.rendered, second.stats.reused, second.stats.made) == (0, 1, 2, 2)
     assert second.catalog.entries[0] == first.catalog.entries[0]
 
 
@@ -90,17 +91,19 @@ def test_other_paths_or_other_ignore_files_above_render_anew(bench: Workbench) -
 
     assert bench.resolve(files, "apps/one", previous=first).stats.rendered == 1
     (entry,) = bench.resolve(files | {".flotillaignore": "b.yaml\n"}, "apps/*", previous=first).catalog.entries
-    assert entry.objects == 1
+    assert catalogs.objects(entry) == 1
 
 
 def test_another_renderer_renders_anew(bench: Workbench) -> None:
-    class Next(raw.RawRenderer):
-        version = "raw/next"
+    class Next(stages.Stages):
+        @property
+        def version(self) -> str:
+            return "raw/next"
 
     first = bench.resolve({"a.yaml": A}).catalog
     request = resolve.Request(SHOP, bench.revision({"a.yaml": A}), previous=first)
 
-    found = resolve.resolve(request, bench.reader, lambda _: None, renderer=Next())
+    found = bench.run(request, stager=Next())
     assert (found.catalog.renderer, found.stats.rendered) == ("raw/next", 1)
 
 
@@ -112,7 +115,7 @@ def test_one_bad_file_spoils_its_bundle_and_keeps_its_last_content(bench: Workbe
     second = bench.resolve(files | {"apps/one/b.yaml": "kind: [\n"}, "apps/*", previous=first).catalog
 
     assert [entry.path for entry in second.entries] == ["apps/one", "apps/two"]
-    assert (second.entries[0].index, second.entries[0].tree) == (first.entries[0].index, first.entries[0].tree)
+    assert (second.entries[0].variants, second.entries[0].tree) == (first.entries[0].variants, first.entries[0].tree)
     assert [(error.path, error.line) for error in second.entries[0].errors] == [("apps/one/b.yaml", 2)]
     assert second.entries[1] == first.entries[1]
     assert not catalogs.is_complete(second)
@@ -136,7 +139,7 @@ def test_the_same_errors_are_told_again_unread_and_go_with_their_cause(bench: Wo
 def test_a_bundle_that_was_never_good_has_no_content(bench: Workbench) -> None:
     (entry,) = bench.resolve({"a.yaml": "kind: [\n"}).catalog.entries
 
-    assert (entry.index, entry.tree, entry.objects) == ("", "", 0)
+    assert (entry.variants, entry.tree) == ((), "")
     assert len(entry.errors) == 1
 
 
@@ -194,7 +197,7 @@ def test_a_bundle_that_is_too_large_is_an_error_of_its_own(bench: Workbench, mon
 
 
 def test_an_index_that_fits_no_blob_is_an_error(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assembly, "INDEX_BYTES_MAX", 100)
+    monkeypatch.setattr(varying, "INDEX_BYTES_MAX", 100)
 
     assert problems(bench.resolve({"a.yaml": A}).catalog.entries[0]) == [".: 1 objects are too many for one bundle"]
 
@@ -239,13 +242,13 @@ def test_a_missing_object_never_gives_a_catalog(bench: Workbench) -> None:
     request = resolve.Request(SHOP, bench.revision(files))
     for reads in itertools.count():
         try:
-            found = resolve.resolve(request, Stubborn(bench.reader, reads), lambda _: None)
+            found = bench.run(request, reader=Stubborn(bench.reader, reads))
         except git_errors.Corrupt:
             continue
         break
 
-    assert reads == found.stats.trees + found.stats.blobs == 8
-    assert [entry.objects for entry in found.catalog.entries] == [1, 2]
+    assert (reads, found.stats.trees, found.stats.blobs) == (8, 3, 2)
+    assert [catalogs.objects(entry) for entry in found.catalog.entries] == [1, 2]
 
 
 NAMES = st.sampled_from(["a", "b", "c", "overlays", ".dot"])
@@ -283,15 +286,15 @@ class Shuffled:
         return self._reader.blob(oid, bytes_max=bytes_max)
 
 
-def outcome(reader: discovery.Reader, request: resolve.Request) -> tuple[Any, dict[str, bytes]]:
+def outcome(bench: Workbench, reader: discovery.Reader, request: resolve.Request) -> tuple[Any, dict[str, bytes]]:
     """All that a resolution gives: the catalog's bytes or the error, and the blobs."""
     blobs: dict[str, bytes] = {}
 
-    def take(blob: assembly.Blob) -> None:
-        blobs[blob.id] = blob.plain
+    def take(blob: sealing.Sealed) -> None:
+        blobs[blob.id] = blob.data
 
     try:
-        return catalogs.CATALOG.encode(resolve.resolve(request, reader, take).catalog), blobs
+        return catalogs.CATALOG.encode(bench.run(request, reader=reader, sink=take).catalog), blobs
     except resolve.errors.SourceError as error:
         return str(error), blobs
 
@@ -307,10 +310,10 @@ def test_what_a_commit_says_depends_on_nothing_but_the_commits(
         request = resolve.Request(SHOP, revision(bench, files), paths=paths, previous=previous)
         forgetful = msgspec.structs.replace(request, previous=forgotten(previous))
 
-        quick, _ = outcome(bench.reader, request)
-        assert outcome(bench.reader, forgetful)[0] == quick
-        assert outcome(Shuffled(bench.reader), request)[0] == quick
-        first, second = (outcome(reader, forgetful) for reader in (bench.reader, Shuffled(bench.reader)))
+        quick, _ = outcome(bench, bench.reader, request)
+        assert outcome(bench, bench.reader, forgetful)[0] == quick
+        assert outcome(bench, Shuffled(bench.reader), request)[0] == quick
+        first, second = (outcome(bench, reader, forgetful) for reader in (bench.reader, Shuffled(bench.reader)))
         assert first == second
         if isinstance(quick, bytes):
             previous = catalogs.CATALOG.decode(quick)
@@ -334,4 +337,4 @@ def test_a_cancelled_resolution_stops_reading(bench: Workbench) -> None:
     reader = trees.Reader(bench.reader._repository, abandoned)  # the same objects, given up
 
     with pytest.raises(git_errors.Abandoned):
-        resolve.resolve(resolve.Request(SHOP, bench.revision({"a.yaml": A})), reader, lambda _: None)
+        bench.run(resolve.Request(SHOP, bench.revision({"a.yaml": A})), reader=reader)

@@ -1,0 +1,245 @@
+"""Starts programs for `children`, from a process of its own: a script of the standard library, run as `python -I -S`.
+
+It stays for the life of a sandbox, because a fork of this small process takes half a millisecond where a new
+interpreter would take ten and a fork of the hub's worker two; and since it has one thread, what is done between fork
+and exec is safe. For each program it forks a *supervisor*, which forks the program, watches it, and ends only when
+nothing of it is left:
+
+- The supervisor is a subreaper: what a program leaves behind becomes the supervisor's child, sessions and double forks
+  notwithstanding. Having no child left is the proof that nothing runs any more.
+- Where the kernel lets us, each program is the first process of a PID namespace of its own: to kill it is to kill all
+  that it started, at once, however fast it forks.
+- Where the kernel lets us, all of them live in a network namespace without any interface that is up.
+
+It ends with its caller: the control socket is closed then.
+"""
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+RUN = b"R"
+KILL = b"K"
+LENGTH = struct.Struct(">I")
+"""A message is one byte that says which, then, but for KILL, its length and as many bytes of JSON."""
+
+FDS = 3
+"""The program's standard input, output and error, which come along with RUN."""
+
+_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWPID = 0x20000000
+_CLONE_NEWNET = 0x40000000
+_CLONE_NEWIPC = 0x08000000
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+
+_TICK_FIRST_MS = 50
+"""Nine of ten renders are done before the processes are counted at all."""
+
+_TICK_MS = 100
+"""A fork bomb has some hundred processes in this time; to count costs two milliseconds where 200 processes run."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main() -> None:
+    """Serve one caller on the socket whose number is the first argument."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    cut = sys.argv[2] == "cut" and _cut()
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    gc.disable()
+    gc.freeze()
+    _send(control, {"cut": cut})
+    while (request := _receive(control)) is not None:
+        values, fds = request
+        supervisor = os.fork()
+        if supervisor == 0:
+            _leave_after(_supervise, control, values, fds)
+        _close(fds)
+        _, status = os.waitpid(supervisor, 0)
+        if status:
+            # Somebody killed it; the program and what it started are ours now.
+            end_all()
+            _send(control, {"lost": True})
+
+
+def _leave_after(work: Callable[..., None], *arguments: object) -> None:
+    """What a forked copy of this process does: its work, and nothing of what stands above it on the stack."""
+    try:
+        work(*arguments)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def _supervise(control: socket.socket, values: dict[str, Any], fds: list[int]) -> None:
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _libc.unshare(_CLONE_NEWPID)  # or not: then its descendants are found one by one
+    started, starting = os.pipe()
+    program = os.fork()
+    if program == 0:
+        _leave_after(_become, values, fds, starting)
+    os.close(starting)
+    _close(fds)
+    refusal = os.read(started, 64).decode()
+    why = "" if refusal else _watch(control, program, values)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(program, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(program, signal.SIGKILL)
+    _, status, used = os.wait4(program, 0)
+    end_all()
+    code = os.waitstatus_to_exitcode(status)
+    answer = {"code": code, "why": why, "cpu": used.ru_utime + used.ru_stime}
+    _send(control, {"refused": int(refusal)} if refusal else answer)
+
+
+def _become(values: dict[str, Any], fds: list[int], starting: int) -> None:
+    """Turn into the program."""
+    try:
+        os.setsid()
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        for place, fd in enumerate(fds):
+            os.dup2(fd, place)
+        for name, (soft, hard) in values["limits"].items():
+            _set_limit(getattr(resource, name), soft, hard)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and that would be inherited
+            signal.signal(number, signal.SIG_DFL)
+        os.umask(0o077)
+        os.chdir(values["directory"])
+        os.execve(values["arguments"][0], values["arguments"], values["environment"])  # noqa: S606  # that is the point
+    except OSError as error:
+        os.write(starting, str(error.errno).encode())
+
+
+def _set_limit(which: int, soft: int, hard: int) -> None:
+    _, most = resource.getrlimit(which)
+    if most != resource.RLIM_INFINITY:
+        soft, hard = min(soft, most), min(hard, most)
+    resource.setrlimit(which, (soft, hard))
+
+
+def _watch(control: socket.socket, program: int, values: dict[str, Any]) -> str:
+    """Wait for the program's end, or for a reason to end it."""
+    exited = os.pidfd_open(program)
+    poll = select.poll()
+    poll.register(exited, select.POLLIN)
+    poll.register(control, select.POLLIN)
+    tick = _TICK_FIRST_MS
+    while True:
+        ready = dict(poll.poll(tick))
+        if control.fileno() in ready:
+            return "killed"
+        if exited in ready:
+            return ""
+        processes, threads, memory = _measured(_descendants(os.getpid()))
+        if processes > values["processes"] or threads > values["threads"]:
+            return "processes"
+        if memory > values["memory"]:
+            return "memory"
+        tick = _TICK_MS
+
+
+def end_all() -> None:
+    """Kill every descendant, until there is none."""
+    while not _reaped():
+        for pid in _descendants(os.getpid()):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        select.select([], [], [], 0.001)
+
+
+def _reaped() -> bool:
+    """Take leave of the children that have ended; whether none is left."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
+
+
+def _descendants(ancestor: int) -> dict[int, tuple[int, int]]:
+    """PID → threads and bytes of memory, of every process below another."""
+    below: dict[int, list[tuple[int, int, int]]] = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb", buffering=0) as stat:
+                # The name of the program may hold anything; it ends at the last parenthesis.
+                fields = stat.read(4096).rpartition(b")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        below.setdefault(int(fields[1]), []).append((int(name), int(fields[17]), int(fields[21])))
+    found: dict[int, tuple[int, int]] = {}
+    pending = [ancestor]
+    while pending:
+        for pid, threads, pages in below.get(pending.pop(), ()):
+            found[pid] = (threads, pages * resource.getpagesize())
+            pending.append(pid)
+    return found
+
+
+def _measured(descendants: dict[int, tuple[int, int]]) -> tuple[int, int, int]:
+    """How many processes and threads, and how much memory they hold."""
+    return len(descendants), sum(one[0] for one in descendants.values()), sum(one[1] for one in descendants.values())
+
+
+def _cut() -> bool:
+    """Leave the network for ever, if the kernel lets us."""
+    user, group = os.getuid(), os.getgid()
+    if user == 0 and _libc.unshare(_CLONE_NEWNET | _CLONE_NEWIPC) == 0:
+        return True
+    if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC) != 0:
+        return False
+    # In the new user namespace we stay who we are.
+    for file, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        with contextlib.suppress(OSError), open(f"/proc/self/{file}", "w") as target:
+            target.write(text)
+    return True
+
+
+def _send(control: socket.socket, values: dict[str, Any]) -> None:
+    data = json.dumps(values).encode()
+    with contextlib.suppress(BrokenPipeError):
+        control.sendall(LENGTH.pack(len(data)) + data)
+
+
+def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """The next request; None once the caller has gone."""
+    while True:
+        kind, fds, _, _ = socket.recv_fds(control, 1, FDS)
+        for fd in fds:
+            os.set_inheritable(fd, False)
+        if not kind:
+            return None
+        if kind == RUN:
+            break
+        # A KILL that crossed our answer.
+    (length,) = LENGTH.unpack(control.recv(LENGTH.size, socket.MSG_WAITALL))
+    return json.loads(control.recv(length, socket.MSG_WAITALL)), fds
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The directory that a child works in: fresh, private, of regular files that we wrote, and gone afterwards."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from controller.render import errors, limits
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where one child works."""
+
+    root: pathlib.Path
+
+    @property
+    def work(self) -> pathlib.Path:
+        """The files that it was given."""
+        return self.root / "work"
+
+    @property
+    def home(self) -> pathlib.Path:
+        """What it may take for its user's home."""
+        return self.root / "home"
+
+    def left_in(self, directory: str, suffix: str) -> dict[str, bytes]:
+        """Name → content of the regular files of a kind in a directory; raise UnreadableError if they are too large."""
+        found: dict[str, bytes] = {}
+        size = 0
+        for path in sorted((self.work / directory).iterdir()):
+            if not path.name.endswith(suffix):
+                continue
+            about = path.lstat()  # nothing runs any more that could exchange it
+            size += about.st_size
+            if not stat.S_ISREG(about.st_mode) or size > limits.CHILD_INPUT_BYTES_MAX:
+                raise errors.UnreadableError(f"{path.name}: no regular file, or too large")
+            found[path.name] = path.read_bytes()
+        return found
+
+
+@contextlib.contextmanager
+def laid_out(name: str, files: Mapping[str, bytes], directory: str, *, above: pathlib.Path | None) -> Iterator[Place]:
+    """A fresh place in `above` (None: the system's directory for such) that holds these files, and `directory` even if
+    none is in it, as long as the block runs; raise UnreadableError if they are too many."""
+    if len(files) > limits.CHILD_INPUT_FILES_MAX:
+        raise errors.UnreadableError(f"{name}: more than {limits.CHILD_INPUT_FILES_MAX} files to read")
+    if sum(map(len, files.values())) > limits.CHILD_INPUT_BYTES_MAX:
+        raise errors.UnreadableError(f"{name}: more than {limits.CHILD_INPUT_BYTES_MAX} bytes to read")
+    # Resolved, because programs print what they resolved, and messages must not name it.
+    place = Place(pathlib.Path(tempfile.mkdtemp(prefix="flotilla-render-", dir=above)).resolve())
+    try:
+        place.home.mkdir(mode=0o700)
+        (place.work / directory).mkdir(mode=0o700, parents=True)
+        for path, content in files.items():
+            _write(place.work, path, content)
+        yield place
+    finally:
+        _remove(place.root)
+
+
+def _write(work: pathlib.Path, path: str, content: bytes) -> None:
+    if path.startswith("/") or not {"", ".", ".."}.isdisjoint(path.split("/")):
+        raise errors.UnreadableError(f"{path[:200]}: no path of a file within the repository")
+    target = work / path
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    except OSError as error:
+        # A name of 300 characters stands in a tree, but not on a disk.
+        raise errors.UnreadableError(f"{path[:200]}: cannot be laid out ({os.strerror(error.errno or 0)})") from error
+
+
+def _remove(root: pathlib.Path) -> None:
+    """Remove a directory, even one in which a program took rights away from its owner."""
+    shutil.rmtree(root, ignore_errors=True)
+    if root.exists():
+        root.chmod(0o700)
+        for path, _, _ in os.walk(root):  # top down: what is opened here is entered next
+            for entry in os.scandir(path):
+                if entry.is_dir(follow_symlinks=False):
+                    pathlib.Path(entry.path).chmod(0o700)
+        shutil.rmtree(root, ignore_errors=True)

@@ -1,0 +1,323 @@
+"""Variants: each cluster gets what it should, and what is the same is rendered once."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from controller.domain import catalogs, inputs, placements
+from controller.render import resolve, stages, staging
+from protocol import messages
+from tests.controller.render.conftest import SHOP, Workbench
+from tests.controller.repositories import config_map
+
+VARIABLE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {region: '${cluster.labels.region:-none}'}\n"
+NAMED = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {who: '${cluster.name}'}\n"
+
+
+def cluster(name: str, **labels: str) -> inputs.Facts:
+    return inputs.Facts(name=name, labels=labels)
+
+
+EU, US, PLAIN = cluster("a", region="eu"), cluster("b", region="us"), cluster("c")
+
+
+class Counting(stages.Stages):
+    """Counts the stages that are made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = 0
+
+    def plan(self, *words: Any) -> staging.Plan:
+        plan = super().plan(*words)
+
+        def make() -> staging.Staged:
+            self.made += 1
+            return plan.make()
+
+        return msgspec.structs.replace(plan, make=make)
+
+
+def run(
+    bench: Workbench, files: dict[str, str], *fleet: inputs.Facts, before: resolve.Resolution | None = None, **more: Any
+) -> resolve.Resolution:
+    request = resolve.Request(
+        SHOP, bench.revision(files), fleet=fleet, previous=before.catalog if before is not None else None
+    )
+    return bench.run(request, **more)
+
+
+def entry_of(found: resolve.Resolution) -> catalogs.Entry:
+    (entry,) = found.catalog.entries
+    return entry
+
+
+def manifest(bench: Workbench, entry: catalogs.Entry, of: inputs.Facts) -> Any:
+    """The one object that the cluster gets."""
+    placed = placements.place(entry, of)
+    assert placed is not None
+    (item,) = messages.INDEX.decode(bench.blobs[placed.index].plain).objects
+    return msgspec.json.decode(bench.blobs[item.manifest].plain)
+
+
+def test_each_cluster_gets_its_own_values_in_the_manifests(bench: Workbench) -> None:
+    entry = entry_of(run(bench, {"a.yaml": VARIABLE}, EU, US, PLAIN))
+
+    assert [manifest(bench, entry, one)["data"]["region"] for one in (EU, US, PLAIN)] == ["eu", "us", "none"]
+    assert len(entry.variants) == 3
+
+
+def test_what_is_asked_of_nobody_is_rendered_once_for_all(bench: Workbench) -> None:
+    stager = Counting()
+    entry = entry_of(run(bench, {"a.yaml": config_map("a")}, EU, US, PLAIN, stager=stager))
+
+    assert (len(entry.variants), entry.variants[0].inputs, stager.made) == (1, {}, 1)
+
+
+def test_variants_share_all_but_their_variables(bench: Workbench) -> None:
+    stager = Counting()
+    fleet = [cluster(f"c{number:02}") for number in range(20)]
+    found = run(bench, {"a.yaml": NAMED, "b.yaml": config_map("b")}, *fleet, stager=stager)
+
+    assert (len(entry_of(found).variants), stager.made) == (20, 1)
+
+
+def test_only_the_variables_that_are_used_tell_clusters_apart(bench: Workbench) -> None:
+    fleet = [cluster(f"c{number}", region="eu" if number % 2 else "us", zone=str(number)) for number in range(6)]
+    entry = entry_of(run(bench, {"a.yaml": VARIABLE}, *fleet))
+
+    assert [variant.inputs for variant in entry.variants] == [
+        {"cluster.labels.region": "eu"},
+        {"cluster.labels.region": "us"},
+    ]
+
+
+def test_a_cluster_that_lacks_a_variable_keeps_its_last_content_and_nobody_else_suffers(bench: Workbench) -> None:
+    strict = VARIABLE.replace(":-none", "")
+    first = run(bench, {"a.yaml": VARIABLE}, EU, PLAIN)
+    second = entry_of(run(bench, {"a.yaml": strict}, EU, PLAIN, before=first))
+
+    assert manifest(bench, second, EU)["data"]["region"] == "eu"
+    assert manifest(bench, second, PLAIN)["data"]["region"] == "none"
+    assert [str(one) for one in catalogs.problems(second)] == [
+        "a.yaml:4: ${cluster.labels.region}: no value, and no default (written ${NAME:-default})"
+    ]
+    assert not catalogs.is_complete(catalogs.Catalog(SHOP, bench.revision({}), "raw", (second,)))
+
+
+def test_a_bundle_that_fails_for_everybody_is_spoiled_as_a_whole(bench: Workbench) -> None:
+    first = run(bench, {"a.yaml": VARIABLE}, EU, US)
+    second = entry_of(run(bench, {"a.yaml": "kind: [\n"}, EU, US, before=first))
+
+    assert second.variants == entry_of(first).variants
+    assert [error.path for error in second.errors] == ["a.yaml"]
+
+
+def test_customizations_decide_where_a_bundle_goes_and_what_it_is(bench: Workbench) -> None:
+    files = {
+        "a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {size: '${vars.size}'}\n",
+        "flotilla.yaml": (
+            "vars: {size: small}\n"
+            "targets:\n- {}\n- {matchLabels: {region: eu}, vars: {size: large}}\n"
+            "- {matchLabels: {region: us}, doNotDeploy: true}\n"
+        ),
+    }
+    entry = entry_of(run(bench, files, EU, US, PLAIN))
+
+    assert [manifest(bench, entry, one)["data"]["size"] for one in (EU, PLAIN)] == ["large", "small"]
+    assert placements.place(entry, US) is None
+
+
+def test_a_clusters_registered_value_wins_over_the_bundles(bench: Workbench) -> None:
+    files = {
+        "a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {size: '${vars.size}'}\n",
+        "flotilla.yaml": "vars: {size: small}\nvarsFiles: [sizes.yaml]\n",
+        "sizes.yaml": "size: middle\n",
+    }
+    own = msgspec.structs.replace(EU, values={"size": "own"})
+    entry = entry_of(run(bench, files, own, US))
+
+    assert [manifest(bench, entry, one)["data"]["size"] for one in (own, US)] == ["own", "small"]
+
+
+def test_files_of_variables_are_no_manifests_and_may_be_named_by_variables(bench: Workbench) -> None:
+    files = {
+        "a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {size: '${vars.size}'}\n",
+        "flotilla.yaml": "varsFiles: ['vars/${cluster.labels.region}.yaml']\n",
+        "vars/eu.yaml": "size: 1\n",
+        "vars/us.yaml": "size: 2\n",
+    }
+    entry = entry_of(run(bench, files, EU, US))
+
+    assert [manifest(bench, entry, one)["data"]["size"] for one in (EU, US)] == ["1", "2"]
+
+
+def test_a_change_renders_only_the_variants_that_it_is_about(bench: Workbench) -> None:
+    files = {
+        "a.yaml": config_map("a"),
+        "flotilla.yaml": (
+            "targets:\n- matchLabels: {region: eu}\n  overlays: [eu]\n- matchLabels: {region: us}\n  overlays: [us]\n"
+        ),
+        "overlays/eu/b.yaml": config_map("b", "eu"),
+        "overlays/us/b.yaml": config_map("b", "us"),
+    }
+    first = run(bench, files, EU, US)
+    stager = Counting()
+    second = run(bench, files | {"overlays/us/b.yaml": config_map("b", "new")}, EU, US, before=first, stager=stager)
+
+    assert stager.made == 1
+    assert entry_of(second).variants[0] == entry_of(first).variants[0]
+    assert entry_of(second).variants[1] != entry_of(first).variants[1]
+
+
+def test_a_new_cluster_renders_only_what_nobody_else_has(bench: Workbench) -> None:
+    files = {"apps/a.yaml": VARIABLE, "base/flotilla.yaml": "", "base/b.yaml": config_map("b")}
+    first = run(bench, files, EU)
+    stager = Counting()
+    second = run(bench, files, EU, US, before=first, stager=stager)
+
+    assert (second.stats.rendered, second.stats.reused) == (1, 1)
+    assert [len(entry.variants) for entry in second.catalog.entries] == [2, 1]
+
+
+def test_nothing_is_looked_at_where_nothing_is_new(bench: Workbench) -> None:
+    files = {"a.yaml": VARIABLE}
+    first = run(bench, files, EU, US)
+    second = run(bench, files, EU, US, before=first)
+
+    assert (second.stats.rendered, second.stats.made) == (0, 0)
+    assert second.catalog.entries == first.catalog.entries
+
+
+def test_what_stands_outside_the_bundle_counts_as_part_of_it(bench: Workbench) -> None:
+    files = {
+        "web/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {size: '${vars.size}'}\n",
+        "web/flotilla.yaml": "varsFiles: [/sizes.yaml]\n",
+        "sizes.yaml": "size: 1\n",
+    }
+
+    def resolved(files: dict[str, str], before: catalogs.Catalog | None = None) -> resolve.Resolution:
+        return bench.run(
+            resolve.Request(SHOP, bench.revision(files), paths=("web",), fleet=(EU,), previous=before, covered=True)
+        )
+
+    first = resolved(files)
+    same = resolved(files | {"README.md": "x"}, first.catalog)
+    other = resolved(files | {"sizes.yaml": "size: 2\n"}, first.catalog)
+
+    assert (same.stats.rendered, other.stats.rendered) == (0, 1)
+    assert manifest(bench, entry_of(other), EU)["data"]["size"] == "2"
+
+
+def test_a_bundle_for_nobody_is_checked_all_the_same(bench: Workbench) -> None:
+    assert [str(one) for one in entry_of(run(bench, {"a.yaml": "kind: [\n"})).errors] != []
+    assert entry_of(run(bench, {"a.yaml": VARIABLE.replace(":-none", "")})).errors == ()
+    assert entry_of(run(bench, {"a.yaml": VARIABLE})).variants == ()
+
+
+def test_a_paused_bundle_stays_where_it_is_and_goes_nowhere(bench: Workbench) -> None:
+    first = run(bench, {"a.yaml": VARIABLE}, EU)
+    files = {"a.yaml": VARIABLE.replace("none", "changed"), "flotilla.yaml": "paused: true\n"}
+    second = entry_of(run(bench, files, EU, US, before=first))
+
+    assert second.variants == entry_of(first).variants
+    assert placements.place(second, US) is None
+    assert "paused" in str(second.warnings[0])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "problem"),
+    [
+        (
+            "dependsOn: [{name: two}]",
+            "dependsOn: [{name: one}]",
+            "goes round in a circle: shop/one → shop/two → shop/one",
+        ),
+        ("dependsOn: [{name: gone}]", "", "no bundle of the source is called 'gone'"),
+    ],
+)
+def test_what_bundles_need_of_each_other_must_make_sense(
+    bench: Workbench, first: str, second: str, problem: str
+) -> None:
+    files = {f"{name}/a.yaml": config_map(name) for name in ("one", "two")}
+    files |= {"one/flotilla.yaml": f"name: one\n{first}\n", "two/flotilla.yaml": f"name: two\n{second}\n"}
+    found = bench.run(resolve.Request(SHOP, bench.revision(files), paths=("*",), fleet=(EU,)))
+
+    assert problem in str(catalogs.problems(found.catalog.entries[0])[0])
+
+
+def test_needs_become_bundles_by_name_and_by_label(bench: Workbench) -> None:
+    files = {f"{name}/a.yaml": config_map(name) for name in ("app", "db", "queue")}
+    files |= {
+        "app/flotilla.yaml": "dependsOn: [{name: db, state: applied}, {selector: {matchLabels: {tier: back}}}]\n",
+        "queue/flotilla.yaml": "labels: {tier: back}\n",
+    }
+    found = bench.run(resolve.Request(SHOP, bench.revision(files), paths=("*",), fleet=(EU,)))
+
+    assert [(one.bundle, one.state.value) for one in found.catalog.entries[0].depends_on] == [
+        ("shop/db", "applied"),
+        ("shop/queue", "ready"),
+    ]
+
+
+def test_a_need_that_another_bundle_mends_is_met_though_nothing_else_changed(bench: Workbench) -> None:
+    files = {"app/a.yaml": config_map("app"), "app/flotilla.yaml": "dependsOn: [{name: db}]\n"}
+
+    def resolved(files: dict[str, str], before: catalogs.Catalog | None = None) -> catalogs.Catalog:
+        request = resolve.Request(SHOP, bench.revision(files), paths=("*",), fleet=(EU,), previous=before)
+        return bench.run(request).catalog
+
+    broken = resolved(files)
+    whole = resolved(files | {"db/a.yaml": config_map("db")}, broken)
+
+    assert not catalogs.is_complete(broken)
+    assert catalogs.is_complete(whole)
+    assert [one.bundle for one in whole.entries[0].depends_on] == ["shop/db"]
+
+
+LABELS = st.dictionaries(st.sampled_from(["env", "region"]), st.sampled_from(["a", "b"]), max_size=2)
+FLEETS = st.lists(LABELS, min_size=1, max_size=5).map(
+    lambda found: [inputs.Facts(name=f"c{number}", labels=labels) for number, labels in enumerate(found)]
+)
+SETTINGS = st.sampled_from(
+    [
+        "",
+        "vars: {x: base}\ntargets: [{}, {matchLabels: {env: a}, vars: {x: a}}]\n",
+        "vars: {x: base}\ntargetMode: firstMatch\ntargets: [{matchLabels: {env: a}, vars: {x: a}}, {}]\n",
+        "targets: [{matchLabels: {region: b}}]\n",
+        "targets: [{}, {matchLabels: {region: b}, doNotDeploy: true}]\n",
+    ]
+)
+MANIFESTS = st.sampled_from(
+    [
+        config_map("a"),
+        config_map("a", "${cluster.labels.env:-x}"),
+        config_map("a", "${vars.x:-x}"),
+        config_map("a", "${cluster.labels.region}"),
+        "kind: [\n",
+    ]
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), fleet=FLEETS, commits=st.lists(st.tuples(SETTINGS, MANIFESTS), min_size=1, max_size=3))
+def test_order_and_history_do_not_decide_what_a_cluster_gets(
+    bench: Workbench, data: st.DataObject, fleet: list[inputs.Facts], commits: list[tuple[str, str]]
+) -> None:
+    """The same commit for the same clusters, in another order or rendered anew, gives the same (I2)."""
+    before: resolve.Resolution | None = None
+    for said, text in commits:
+        files = {"flotilla.yaml": said, "a.yaml": text}
+        shuffled = data.draw(st.permutations(fleet))
+        found, other = (run(bench, files, *order, before=before) for order in (fleet, shuffled))
+        fresh = run(bench, files, *fleet)
+        for one in fleet:
+            mine, theirs = (placements.place(entry_of(result), one) for result in (found, other))
+            assert (mine and mine.index) == (theirs and theirs.index)
+            anew = placements.place(entry_of(fresh), one)
+            if mine is not None and anew is not None and catalogs.is_complete(fresh.catalog):
+                assert mine.index == anew.index
+        before = found
