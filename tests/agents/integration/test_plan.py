@@ -170,6 +170,26 @@ async def test_what_the_plan_itself_would_bring_cannot_be_tried(
     assert len(found.objects) == 5
 
 
+async def test_what_a_server_says_of_a_secret_is_withheld(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    """Its message may quote what it refuses; a conflict names fields and managers, and is told."""
+    here = place.namespace
+    broken = {**secret("tls", here, token="quoted-value"), "type": "kubernetes.io/tls", "data": {"x": "not base64 !"}}
+    async with station.running():
+        await hub_of_test.publish(bundle("web", config_map("settings", here)))
+        await hub_of_test.applied()
+        await foreign(place, secret("held", here, token="theirs"))
+        found = await hub_of_test.forecast(bundle("web", broken, secret("held", here, token="ours"), adopt="always"))
+
+    outcomes = by_name(found)
+    assert outcomes["tls"].forecast is Forecast.FAILED
+    assert "withheld" in outcomes["tls"].message
+    assert outcomes["held"].conflicts != ()
+    assert outcomes["held"].message != ""
+    assert not {"quoted-value", "theirs", "ours"} & set(repr(found).replace("'", " ").split())
+
+
 async def test_only_the_source_that_is_asked_about_is_looked_at(
     place: Place, station: Station, hub_of_test: Publisher
 ) -> None:
