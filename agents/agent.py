@@ -4,6 +4,7 @@ hub.run ───▶ arrived, live messages          works from the first moment
 reporter.run, heartbeat
 then, once the API server has said which cluster this is:
 inbox.run ─▶ acceptor.run ─▶ reconciler.run
+planner.run                                  answers what a desired state would change
 """
 
 import asyncio
@@ -31,6 +32,7 @@ from agents import (
     mark_store,
     observing,
     passes,
+    planning,
     pruning,
     reconciler,
     reporter,
@@ -40,7 +42,7 @@ from agents import (
 from agents.domain import retry
 from agents.kube import access, client, discovery
 from agents.kube import errors as kube_errors
-from protocol import crashpoints, reports, subjects
+from protocol import crashpoints, plans, reports, subjects
 from protocol.canonical import NO_DIGEST
 
 VERSION_PATH = "/version"
@@ -119,6 +121,7 @@ class Agent:
             tasks.create_task(serving.inbox.run(), name="inbox")
             tasks.create_task(serving.acceptor.run(), name="acceptor")
             tasks.create_task(serving.reconciler.run(), name="reconciler")
+            tasks.create_task(serving.planner.run(), name="planner")
 
     async def _prepared(self, session: access.Session) -> "_Serving":
         """Everything that needs the API server, as soon as there is one."""
@@ -153,8 +156,9 @@ class Agent:
         check = functools.partial(_check, api, facts)
         trusted = frozenset(self._identity.credentials.trusted_keys)
         store = inventory_store.InventoryStore(api, around.boundary)
+        destination = acceptor.Destination(self._cluster, facts.cluster_uid, trusted, check)
         accepting = acceptor.Acceptor(
-            acceptor.Destination(self._cluster, facts.cluster_uid, trusted, check),
+            destination,
             store=self._disk,
             library=library,
             marks=marks,
@@ -188,11 +192,16 @@ class Agent:
             clocks=around.clocks,
         )
         box = inbox.Inbox(self._cluster, self._hub, accepting, interval_s=options.resync, chance=around.chance)
-        return _Serving(facts, store, accepting, box, work)
+        planner = planning.Planner(destination, api, library=library, outbox=self._reporter, clocks=around.clocks)
+        return _Serving(facts, store, accepting, box, work, planner)
 
     def _receive(self, message: hub.Message) -> None:
         # Before that the last value is not missed: it is asked for as soon as somebody can judge it.
-        if self._serving is not None:
+        if self._serving is None:
+            return
+        if plans.is_request(message.data):
+            self._serving.planner.receive(message)
+        else:
             self._serving.inbox.receive(message)
 
     def _arrived(self) -> None:
@@ -236,6 +245,7 @@ class _Serving(msgspec.Struct, frozen=True):
     acceptor: acceptor.Acceptor
     inbox: inbox.Inbox
     reconciler: reconciler.Reconciler
+    planner: planning.Planner
 
 
 async def _check(api: client.Client, facts: Facts) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from agents import acceptor, pruning, reporter
-from protocol import canonical, ids, reports, status
+from protocol import ids, reports, status
 
 T = TypeVar("T")
 Statuses = dict[ids.BundleId, reports.BundleStatus]
@@ -39,7 +39,7 @@ class Announcer:
             item for bundle, item in sorted(statuses.items()) if _apply_of(item) != _apply_of(self._said.get(bundle))
         ]
         if touched or self._generation != str(held.mark):
-            for part in _parts(touched) or [()]:
+            for part in reporter.parts(touched) or [()]:
                 make = functools.partial(reports.Applied, root=held.mark.root, bundles=part, inventory=inventory)
                 self._outbox.say(make, traceparent=traceparent)
         self._generation = str(held.mark)
@@ -50,7 +50,7 @@ class Announcer:
         """Bundles that could not be applied whole, when that set or its reasons have changed."""
         failing = {bundle: item for bundle, item in statuses.items() if item.failed}
         if _reasons(failing) != _reasons(self._failed):
-            for part in _parts([item for _, item in sorted(failing.items())]) or [()]:
+            for part in reporter.parts([item for _, item in sorted(failing.items())]) or [()]:
                 make = functools.partial(reports.Failed, root=held.mark.root, bundles=part)
                 self._outbox.say(make, traceparent=traceparent)
             # The hub takes these for how the bundles stand, so whatever differs from them is news again.
@@ -62,7 +62,7 @@ class Announcer:
         changed = [
             item for bundle, item in sorted(statuses.items()) if _health_of(item) != _health_of(self._said.get(bundle))
         ]
-        for part in _parts(changed):
+        for part in reporter.parts(changed):
             make = functools.partial(reports.Ready, root=held.mark.root, bundles=part)
             self._outbox.say(make, traceparent=traceparent)
         self._said.update({item.bundle: item for item in changed})
@@ -121,21 +121,6 @@ def _reasons(failing: Statuses) -> dict[ids.BundleId, tuple[object, ...]]:
         )
         for bundle, item in failing.items()
     }
-
-
-def _parts(items: Sequence[reports.BundleStatus]) -> list[tuple[reports.BundleStatus, ...]]:
-    """Split so that each report fits into a message."""
-    parts: list[tuple[reports.BundleStatus, ...]] = []
-    part: list[reports.BundleStatus] = []
-    size = 0
-    for item in items:
-        length = len(canonical.encode(item))
-        if part and size + length > reporter.BODY_BYTES_MAX:
-            parts.append(tuple(part))
-            part, size = [], 0
-        part.append(item)
-        size += length
-    return [*parts, tuple(part)] if part else parts
 
 
 def _chunks(items: Sequence[T], length: int) -> Iterator[tuple[T, ...]]:

@@ -160,7 +160,7 @@ class Applier:
         manifest = readied(task.wanted, plain)
         if task.uid:
             manifest["metadata"]["uid"] = task.uid
-        path = _path(task.wanted, manifest)
+        path = path_of(task.wanted, manifest)
         try:
             applied = await self._patiently(lambda: self._api.apply(path, manifest, force=task.force), pool)
         except (kube_errors.Conflict, kube_errors.Invalid) as error:
@@ -201,7 +201,7 @@ class Applier:
     async def _look(self, items: Sequence[plan.Wanted], results: Results) -> list[_Task]:
         """Read what is new to us, and decide what to do about what is there."""
         pool = _Pool(items, lambda: False)
-        uids = {entry.uid: entry for entry in inventory.owned(self._store.entries) if entry.uid}
+        uids = inventory.by_uid(self._store.entries)
         decided: list[_Task] = []
 
         async def work() -> None:
@@ -224,11 +224,7 @@ class Applier:
         except (kube_errors.NotFound, kube_errors.NamespaceMissing):
             return _Task(item)
         metadata = live["metadata"]
-        if item.entry is not None and not item.entry.uid and adoption.has_our_manager(live):
-            # An intent whose apply succeeded before the agent died.
-            ours: inventory.Entry | None = item.entry
-        else:
-            ours = uids.get(metadata["uid"])  # the same object by another name, in another API group
+        ours = adoption.known_as(item.entry, uids, live)
         if ours is not None:
             force = inventory.forced(ours, item.digest)
             return _Task(item, metadata["uid"], force, ours.adopted, metadata["resourceVersion"])
@@ -240,7 +236,7 @@ class Applier:
         if adoption.needs_dry_run(item.options.adopt, live):
             manifest = readied(item, await self._library.plain(item.digest, bundles.MANIFEST_TAG))
             manifest["metadata"]["uid"] = live["metadata"]["uid"]
-            path = _path(item, manifest)
+            path = path_of(item, manifest)
             dry_run = (await self._api.apply(path, manifest, force=False, dry_run=True)).live
             live = await self._api.get(path)  # in the manifest's version, as the dry run is
         refusal = adoption.refusal(item.options.adopt, live, dry_run)
@@ -295,7 +291,8 @@ def readied(wanted: plan.Wanted, plain: bytes) -> dict[str, Any]:
     return {**manifest, "metadata": metadata}
 
 
-def _path(wanted: plan.Wanted, manifest: dict[str, Any]) -> str:
+def path_of(wanted: plan.Wanted, manifest: dict[str, Any]) -> str:
+    """Where the object stands at the API server, in the manifest's own version."""
     resource = wanted.resource.at(resources.version_of(str(manifest["apiVersion"])))
     return resource.path(wanted.object.namespace, wanted.object.name)
 

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from agents import acceptor, applying, clock, errors, inventory_store, mark_store, observing, pruning
-from agents.domain import inventory, plan, prune, statuses
+from agents.domain import dependencies, inventory, plan, prune, statuses
 from agents.kube import client, discovery
 from agents.kube import errors as kube_errors
 from protocol import ids, reports
@@ -18,9 +18,6 @@ from protocol.status import Action, Health
 
 ESTABLISHED_POLL_S = 0.2
 """The API server needs about that long to serve a new kind."""
-
-RESTING = frozenset({Health.HEALTHY, Health.SUSPENDED})
-"""Nobody waits for these to change."""
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -59,22 +56,68 @@ class Cluster:
         self._log = structlog.get_logger()
         self.observed: dict[ids.ObjectId, statuses.Observed] = {}
         self.failures: dict[ids.ObjectId, statuses.Failure] = {}
+        self._held_back: frozenset[ids.BundleId] = frozenset()
+        """Bundles that the last pass left alone, because others have to come first."""
 
     async def apply(self, held: acceptor.Held, scope: Scope, *, stop: Callable[[], bool]) -> bool:
-        """Apply what is due, stage by stage. False: a newer state ended the pass. Errors that concern all objects
-        raise."""
+        """Apply what is due: the bundles that wait for none, then those that waited for them, and so on. False: a newer
+        state ended the pass. Errors that concern all objects raise."""
         await self._parts.check()
         await self._parts.store.ensure_read()
         self._planned = await self._plan(held)
+        tried: frozenset[ids.BundleId] = frozenset()
+        while layer := self._free(held) - tried:
+            if not await self._layer(held, scope, layer, stop=stop):
+                return False
+            tried |= layer
+        self._forget_unwanted(self._planned)
+        self._hold_back(frozenset(entry.bundle for entry in held.root.bundles) - tried)
+        return True
+
+    async def _layer(
+        self, held: acceptor.Held, scope: Scope, layer: frozenset[ids.BundleId], *, stop: Callable[[], bool]
+    ) -> bool:
+        """Apply what is due of these bundles, stage by stage. False: a newer state ended the pass."""
         for stage in plan.Stage:
             if stage is plan.Stage.REST:
-                self._planned = await self._served(held, self._planned)
-            due = [item for item in self._planned.stage(stage) if self._is_due(item, scope)]
+                self._planned = await self._served(held, self._planned, layer)
+            items = (item for item in self._planned.stage(stage) if item.bundle in layer)
+            due = [item for item in items if self._is_due(item, scope)]
             await self._stage(await self._with_namespaces(due), str(held.mark), stop)
             if stop():
                 return False
-        self._forget_unwanted(self._planned)
         return True
+
+    def is_released(self, held: acceptor.Held) -> bool:
+        """May a bundle go ahead that the last pass held back?"""
+        return bool(self._held_back & self._free(held))
+
+    def _free(self, held: acceptor.Held) -> frozenset[ids.BundleId]:
+        """Bundles that need not wait for another one."""
+        return frozenset(entry.bundle for entry in held.root.bundles) - self._waiting(held).keys()
+
+    def _waiting(self, held: acceptor.Held) -> dict[ids.BundleId, tuple[dependencies.Unmet, ...]]:
+        """Bundles that have to wait, each with what for."""
+        unmets = self._unmets(held)
+        if not unmets:
+            return {}
+        return {bundle: unmets[bundle] for bundle in dependencies.held_back(unmets, self._standings(held))}
+
+    def _unmets(self, held: acceptor.Held) -> dependencies.Unmets:
+        if not any(entry.depends_on for entry in held.root.bundles):
+            return dependencies.NONE
+        return dependencies.judge(held.root.bundles, self._standings(held))
+
+    def _standings(self, held: acceptor.Held) -> dict[ids.BundleId, dependencies.Standing]:
+        names = [entry.bundle for entry in held.root.bundles]
+        return statuses.standings(self._planned, names, self.observed, self.failures)
+
+    def _hold_back(self, names: frozenset[ids.BundleId]) -> None:
+        """These were not touched. What of them failed before is tried again when their turn comes, not earlier."""
+        self._held_back = names
+        stale = {key for key, problem in self.failures.items() if problem.bundle in names}
+        self.failures = {key: value for key, value in self.failures.items() if key not in stale}
+        self.observed = {key: value for key, value in self.observed.items() if key not in stale}
 
     async def settle(self, held: acceptor.Held, *, newest: Callable[[], bool]) -> pruning.Outcome | None:
         """Carry out the named deletions; None: none is named."""
@@ -107,14 +150,16 @@ class Cluster:
         """How every bundle of the held state stands."""
         digests = {entry.bundle: entry.index for entry in held.root.bundles}
         indexes = [(index, digests[index.bundle]) for index in held.indexes]
-        return statuses.compose(self._planned, indexes, self.observed, self.failures)
+        return statuses.compose(self._planned, indexes, self.observed, self.failures, self._waiting(held))
 
     def orphans(self, held: acceptor.Held) -> tuple[reports.Orphan, ...]:
         return prune.orphans(self._world(held), self._parts.store.entries)
 
     def failing(self) -> dict[ids.BundleId, float]:
         """Bundles that have to be tried again, each with the patience that a server asked for, in seconds."""
-        found: dict[ids.BundleId, float] = {item.bundle: 0.0 for item in self._planned.rejections if item.retryable}
+        retryable = {item.bundle for item in self._planned.rejections if item.retryable}
+        # The turn of what is held back comes with what it waits for.
+        found: dict[ids.BundleId, float] = dict.fromkeys(sorted(retryable - self._held_back), 0.0)
         for problem in self.failures.values():
             found[problem.bundle] = max(found.get(problem.bundle, 0.0), problem.retry_after_s)
         return found
@@ -135,15 +180,16 @@ class Cluster:
             deletions=held.deletions,
             applied=applied,
             order=str(held.mark),
+            waiting=frozenset(self._unmets(held)),
         )
 
     async def _plan(self, held: acceptor.Held) -> plan.Plan:
         known = await self._parts.kinds.resolve(plan.kinds(held.indexes))
         return plan.make(held.indexes, self._parts.store.entries, known)
 
-    async def _served(self, held: acceptor.Held, planned: plan.Plan) -> plan.Plan:
+    async def _served(self, held: acceptor.Held, planned: plan.Plan, layer: frozenset[ids.BundleId]) -> plan.Plan:
         """The plan again, once the definitions that were applied are served: their objects had no resource before."""
-        definitions = planned.stage(plan.Stage.DEFINITIONS)
+        definitions = [item for item in planned.stage(plan.Stage.DEFINITIONS) if item.bundle in layer]
         if not definitions:
             return planned
         until = self._parts.clocks.monotonic() + self._established_timeout_s
@@ -205,7 +251,7 @@ class Cluster:
 
     def _is_restless(self, item: plan.Wanted) -> bool:
         seen = self.observed.get(item.object)
-        return seen is not None and seen.assessment.health not in RESTING
+        return seen is not None and seen.assessment.health not in statuses.RESTING
 
     def _forget_unwanted(self, planned: plan.Plan) -> None:
         wanted = {item.object for item in planned.wanted}

@@ -87,6 +87,8 @@ class Reconciler:
                 await self._pass(held, now)
             elif self._schedule.health_at <= now:
                 await self._cluster.watch()
+                if self._cluster.is_released(held):
+                    await self._pass(held, now)
             if self._worked_through:
                 self._announce(held)
         except errors.AnotherCluster:

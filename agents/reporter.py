@@ -6,14 +6,15 @@ reports all of it; what an outage pushes out of the outbox is said again once th
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 import structlog
 
 from agents import clock, errors, hub, signals
 from agents.domain import acceptance, retry
-from protocol import codec, crashpoints, envelope, ids, messages, reports, subjects
+from protocol import canonical, codec, crashpoints, envelope, ids, messages, reports, subjects
 from protocol.canonical import Digest
 
 RETRY_BASE_S = 1.0
@@ -22,6 +23,24 @@ RETRY_CEILING_S = 30.0
 
 BODY_BYTES_MAX = 900 * 1024
 """Under the stream's largest message with its headers; whoever has more to say splits it."""
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def parts(items: Sequence[T]) -> list[tuple[T, ...]]:
+    """Split so that each part fits into a report; nothing has no parts."""
+    found: list[tuple[T, ...]] = []
+    part: list[T] = []
+    size = 0
+    for item in items:
+        length = len(canonical.encode(item))
+        if part and size + length > BODY_BYTES_MAX:
+            found.append(tuple(part))
+            part, size = [], 0
+        part.append(item)
+        size += length
+    return [*found, tuple(part)] if part else found
 
 
 class _Letter(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from controller import errors, keys, library, nats_server, repositories, runtime
 from controller.broker import connection, doors
 from controller.domain import fleet
 from controller.git import mirrors
-from controller.reactors import listening, polling, publishing, rolling
+from controller.reactors import asking, listening, polling, publishing, rolling
 from controller.render import pool, stages, worker
 from protocol import crashpoints
 from protocol.events import fleet as fleet_events
@@ -42,6 +42,7 @@ class Hub(msgspec.Struct, frozen=True):
     rolling: rolling.Rolling
     publishing: publishing.Publishing
     listening: listening.Listening
+    asking: asking.Asking
     nats_url: str
 
 
@@ -127,7 +128,11 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
     timing = runtime.Timing(silence_s=around.settings.silence_s)
     shared = runtime.Runtime(transactor, library.Library(opened.blobs), clock=clock, timing=timing)
     publisher = publishing.Publishing(shared, opened.desired, around.ring.signer, new_id=new_id, boundary=boundary)
-    open_repository = repositories.opener(around.mirrors, around.workers)
+    resolver = polling.Polling(
+        shared,
+        repositories.opener(around.mirrors, around.workers),
+        chance=random.Random(),  # noqa: S311 - jitter
+    )
     return Hub(
         settings=around.settings,
         directory=around.directory,
@@ -135,10 +140,19 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
         doors=opened,
         shared=shared,
         mirrors=around.mirrors,
-        polling=polling.Polling(shared, open_repository, chance=random.Random()),  # noqa: S311 - jitter
+        polling=resolver,
         rolling=rolling.Rolling(shared, publisher),
         publishing=publisher,
         listening=listening.Listening(shared, opened.desired),
+        asking=asking.Asking(
+            shared,
+            publisher,
+            resolver,
+            live=opened.live,
+            answers=opened.reports,
+            signer=around.ring.signer,
+            new_id=new_id,
+        ),
         nats_url=around.nats_url,
     )
 

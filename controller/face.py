@@ -1,12 +1,13 @@
 """The running hub as the API sees it."""
 
 import datetime
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
 from controller import bootstrap, errors, transact
 from controller.api import face
 from controller.configuration import watching
 from controller.domain import catalogs, observed, publications
+from controller.domain.views import diffs
 from controller.git import errors as git_errors
 from controller.git import mirrors
 from protocol import bundles, ids, specs
@@ -74,6 +75,15 @@ class Face:
     def wake(self, source: ids.SourceName) -> None:
         """Poll this source now."""
         self._hub.polling.wake(source)
+
+    async def diff(self, source: str, cluster: str, *, time_s: float) -> diffs.Diff:
+        """What the source would change on one cluster, or (empty) on all, asked of the clusters themselves."""
+        return await self._hub.asking.diff(source, cluster, time_s=time_s)
+
+    async def indexes(self, digests: Collection[Digest]) -> Sequence[bundles.BundleIndex]:
+        """The contents of bundles."""
+        await self._hub.shared.library.need_indexes(digests)
+        return [self._hub.shared.library.indexes[digest] for digest in sorted(digests)]
 
     async def test_access(self, spec: specs.SourceSpec) -> face.Access:
         """Ask the remote for its ref, with the source's credentials."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from controller import library, tracing, transact
+from controller import library, questions, tracing, transact
 from controller.domain import observed, publications, world
 from protocol import ids
 
@@ -46,6 +46,8 @@ class Runtime:
         self.tracing = tracing.Tracing()
         self.traces: dict[ids.SourceName, str] = {}
         """The traceparent of each source's present revision."""
+        self.asked: dict[str, questions.Question] = {}
+        """Questions that somebody waits for, by the ids that answers name."""
         self._signals: list[transact.Signal] = []
 
     @property

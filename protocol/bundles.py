@@ -60,24 +60,44 @@ class IndexEntry(msgspec.Struct, frozen=True, rename="camel"):
     """Where it stands, relative to the repository's root, for people."""
 
 
-class BundleIndex(msgspec.Struct, frozen=True, rename="camel", tag="BundleIndex"):
-    """A bundle's content: its objects in the order of their ids."""
+class HookEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One object that is run at a moment of the bundle's life rather than kept in the cluster, as Helm's hooks are."""
+
+    object: ids.ObjectId
+    manifest: Digest
+    file: str = ""
+    """Where it stands, relative to the repository's root, for people."""
+    phases: tuple[str, ...] = ()
+    """When, in Helm's words: `pre-install`, `post-upgrade`, …"""
+    weight: int = 0
+    """Hooks of one phase run in the order of weights, then of ids."""
+    delete_policies: tuple[str, ...] = ()
+    """When its object goes again, in Helm's words: `before-hook-creation`, `hook-succeeded`, `hook-failed`.
+    Empty: as Helm does then, before the next one is made."""
+
+
+class BundleIndex(msgspec.Struct, frozen=True, rename="camel", tag="BundleIndex", omit_defaults=True):
+    """A bundle's content: its objects in the order of their ids, and its hooks, which are none of them."""
 
     bundle: ids.BundleId
     options: BundleOptions
     objects: tuple[IndexEntry, ...]
+    hooks: tuple[HookEntry, ...] = ()
+    """Neither applied with the objects, nor in the inventory, nor pruned. Left out where there are none, so that the
+    digests of such indexes are what they always were."""
 
 
 class DependencyState(enum.StrEnum):
-    """How far a bundle must be before another that depends on it is applied."""
+    """What has to be true of a bundle before one that depends on it is applied."""
 
     APPLIED = "applied"
+    """Its present content is in the cluster without a failure."""
     READY = "ready"
-    """Applied, and healthy."""
+    """It is applied, and works: healthy, or suspended on purpose."""
 
 
-class Dependency(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A bundle that must stand in the cluster first."""
+class Dependency(msgspec.Struct, frozen=True, rename="camel", order=True, omit_defaults=True):
+    """A bundle that has to come first, in the same cluster."""
 
     bundle: ids.BundleId
     state: DependencyState = DependencyState.READY
@@ -89,6 +109,7 @@ class RootEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     bundle: ids.BundleId
     index: Digest
     depends_on: tuple[Dependency, ...] = ()
+    """In the order of bundle ids; left out where there is none, so that roots keep their digests."""
 
 
 class Kept(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

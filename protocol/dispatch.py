@@ -18,6 +18,7 @@ ABOUT = {
     "cluster": "clusters: add, list, show, label, suspend, resume, remove",
     "deletions": "what would be taken away: list, show, approve, reject",
     "demo": "one commit, twelve clusters, on this machine",
+    "diff": "what a source would change on every cluster, by dry runs",
     "events": "the log of every decision (-f follows)",
     "hub": "run the hub: Git in, signed desired states out",
     "login": "keep the hub's URL and token",

@@ -1,6 +1,6 @@
 """The codecs of what passes between hub and agents, and of what both read from blobs."""
 
-from protocol import bundles, desired, reports
+from protocol import bundles, desired, plans, reports
 from protocol.codec import Codec
 
 STATE: Codec[desired.DesiredState] = Codec(desired.DesiredState)
@@ -10,3 +10,5 @@ ROOT: Codec[bundles.ClusterRoot] = Codec(bundles.ClusterRoot)
 INDEX: Codec[bundles.BundleIndex] = Codec(bundles.BundleIndex)
 REPORT: Codec[reports.Report] = Codec(reports.Report)
 BEAT: Codec[reports.Beat] = Codec(reports.Beat)
+PLAN_REQUEST: Codec[plans.PlanRequest] = Codec(plans.PlanRequest)
+SIGNED_PLAN_REQUEST: Codec[plans.SignedPlanRequest] = Codec(plans.SignedPlanRequest)

@@ -180,7 +180,69 @@ class Refused(msgspec.Struct, frozen=True, rename="camel", tag="Refused"):
     """Refusals of this kind since the agent started."""
 
 
-Report = Hello | Applied | Failed | Ready | Adopted | Orphaned | Deleted | Refused
+class Forecast(enum.StrEnum):
+    """What applying one object would do."""
+
+    CREATED = "created"
+    CONFIGURED = "configured"
+    UNCHANGED = "unchanged"
+    ADOPTED = "adopted"
+    """It existed before us, and would become ours."""
+    CONFLICT = "conflict"
+    """Other field managers hold fields of it; nothing would be forced."""
+    FAILED = "failed"
+
+
+class FieldChange(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One field that would change. Values are JSON, shortened; those of a Secret are never told."""
+
+    field: str
+    before: str = ""
+    """Empty: it is not there."""
+    after: str = ""
+    """Empty: it would not be there."""
+
+
+class FieldConflict(msgspec.Struct, frozen=True, rename="camel"):
+    """A field that somebody else holds."""
+
+    manager: str
+    field: str
+
+
+class PlannedObject(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What would become of one object."""
+
+    object: ids.ObjectId
+    """As written."""
+    bundle: ids.BundleId
+    forecast: Forecast
+    reason: str = ""
+    """One word in CamelCase, where it would fail."""
+    message: str = ""
+    changes: tuple[FieldChange, ...] = ()
+    changes_left_out: int = 0
+    conflicts: tuple[FieldConflict, ...] = ()
+
+
+class Planned(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, tag="Planned"):
+    """A part of the answer to a PlanRequest; objects that would stay as they are, are only counted."""
+
+    origin: Origin
+    request: str
+    part: int
+    """1, 2, … `parts`."""
+    parts: int
+    objects: tuple[PlannedObject, ...] = ()
+    unchanged: int = 0
+    """In the whole answer."""
+    left_out: int = 0
+    """In the whole answer: objects that would change, beyond what an answer holds."""
+    problem: str = ""
+    """Why the answer is not whole; empty: it is."""
+
+
+Report = Hello | Applied | Failed | Ready | Adopted | Orphaned | Deleted | Refused | Planned
 
 KINDS: dict[type[Report], str] = {
     Hello: "hello",
@@ -191,6 +253,7 @@ KINDS: dict[type[Report], str] = {
     Orphaned: "orphaned",
     Deleted: "deleted",
     Refused: "refused",
+    Planned: "plan",
 }
 """The last token of each report's subject."""
 

@@ -6,8 +6,10 @@ lost) and comes back as adopted, which is the careful side: an adopted object is
 Git.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
+from agents.domain import inventory
 from protocol import bundles, naming
 
 Object = dict[str, Any]
@@ -22,6 +24,16 @@ def has_our_manager(live: Object) -> bool:
         field.get("manager") == naming.FIELD_MANAGER and field.get("operation") == "Apply"
         for field in live["metadata"].get("managedFields") or ()
     )
+
+
+def known_as(
+    entry: inventory.Entry | None, by_uid: Mapping[str, inventory.Entry], live: Object
+) -> inventory.Entry | None:
+    """The entry under which a live object is ours already; None: it is foreign. `entry` is that of its id, `by_uid` are
+    all that are ours."""
+    if entry is not None and not entry.uid and has_our_manager(live):
+        return entry  # an intent whose apply succeeded before the agent died
+    return by_uid.get(live["metadata"]["uid"])  # perhaps the same object by another name, in another API group
 
 
 def needs_dry_run(adopt: bundles.Adopt, live: Object) -> bool:

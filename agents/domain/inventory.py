@@ -82,6 +82,11 @@ def owned(entries: Inventory) -> Iterable[Entry]:
     return (entry for entry in entries.values() if entry.settled is None)
 
 
+def by_uid(entries: Inventory) -> dict[str, Entry]:
+    """What is ours, by the UIDs that are known."""
+    return {entry.uid: entry for entry in owned(entries) if entry.uid}
+
+
 def forced(entry: Entry, digest: Digest) -> bool:
     """May an apply of this manifest overrule other field managers?
 

@@ -51,6 +51,12 @@ class Wanted(msgspec.Struct, frozen=True):
         """Another bundle had it until now."""
         return self.entry is not None and self.entry.bundle != self.bundle
 
+    @property
+    def was_applied(self) -> bool:
+        """This very manifest, for this very bundle, by what the inventory says."""
+        entry = self.entry
+        return entry is not None and bool(entry.uid) and (entry.bundle, entry.digest) == (self.bundle, self.digest)
+
 
 class Rejection(msgspec.Struct, frozen=True):
     """An object of a bundle that cannot even be tried."""

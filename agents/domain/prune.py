@@ -70,7 +70,8 @@ class World(msgspec.Struct, frozen=True):
     unplaced: frozenset[tuple[str, str]]
     """Kind and name of the rejected: their namespaces are not always known."""
     unfinished: frozenset[ids.BundleId]
-    """Bundles with an object that is not applied in this generation, and those that such a bundle took over from."""
+    """Bundles with an object that is not applied in this generation, those that such a bundle took over from, and those
+    that depend on a bundle that is not as it has to be."""
 
 
 def survey(
@@ -81,8 +82,10 @@ def survey(
     deletions: desired.Deletions,
     applied: frozenset[ids.ObjectId],
     order: str,
+    waiting: frozenset[ids.BundleId] = frozenset(),
 ) -> World:
-    """Work out the world from a plan and what of it has been applied; `order` names the present generation."""
+    """Work out the world from a plan and what of it has been applied; `order` names the present generation, `waiting`
+    the bundles with a dependency that does not hold."""
     claims: defaultdict[tuple[ids.BundleId, ids.ObjectId], list[inventory.Entry]] = defaultdict(list)
     written: defaultdict[ids.ObjectId, list[inventory.Entry]] = defaultdict(list)
     for entry in entries.values():
@@ -103,7 +106,7 @@ def survey(
         },
         unapplied=frozenset(_name(item.object) for item in missing),
         unplaced=frozenset((item.object.kind, item.object.name) for item in planned.rejections),
-        unfinished=_unfinished(planned, missing, entries, order),
+        unfinished=_unfinished(planned, missing, entries, order) | waiting,
     )
 
 

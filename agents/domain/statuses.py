@@ -1,10 +1,10 @@
 """What is known of the objects of a cluster since the agent started, and how that reads as the status of a bundle."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from agents.domain import health, plan, resources
+from agents.domain import dependencies, health, plan, resources
 from agents.domain.health import Assessment
 from protocol import bundles, ids, reports, status
 from protocol.canonical import Digest
@@ -41,6 +41,9 @@ class Failure(msgspec.Struct, frozen=True):
 Observations = Mapping[ids.ObjectId, Observed]
 Failures = Mapping[ids.ObjectId, Failure]
 
+RESTING = frozenset({status.Health.HEALTHY, status.Health.SUSPENDED})
+"""Nobody waits for these to change."""
+
 _DISCREET = frozenset(
     {"Conflict", "Forbidden", "AlreadyExists", "TooManyRequests", "Timeout", "Unreachable", "NoMatch"}
 )
@@ -72,13 +75,38 @@ def is_applied(wanted: plan.Wanted, observed: Observations, failures: Failures) 
     )
 
 
+def standings(
+    planned: plan.Plan, names: Iterable[ids.BundleId], observed: Observations, failures: Failures
+) -> dict[ids.BundleId, dependencies.Standing]:
+    """How far each of these bundles is, for those that depend on it."""
+    rejected = {item.bundle for item in planned.rejections}
+    unapplied, restless, new = set[ids.BundleId](), set[ids.BundleId](), set[ids.BundleId]()
+    for item in planned.wanted:
+        if not is_applied(item, observed, failures):
+            unapplied.add(item.bundle)
+            if not item.was_applied and not is_applied(item, observed, {}):
+                new.add(item.bundle)
+        elif observed[item.object].assessment.health not in RESTING:
+            restless.add(item.bundle)
+    return {
+        name: dependencies.Standing(
+            applied=name not in rejected | unapplied,
+            ready=name not in rejected | unapplied | restless,
+            had=name not in rejected | new,
+        )
+        for name in names
+    }
+
+
 def compose(
     planned: plan.Plan,
     indexes: Sequence[tuple[bundles.BundleIndex, Digest]],
     observed: Observations,
     failures: Failures,
+    waiting: dependencies.Unmets = dependencies.NONE,
 ) -> dict[ids.BundleId, reports.BundleStatus]:
-    """The status of every bundle; `indexes` come with their own digests."""
+    """The status of every bundle; `indexes` come with their own digests, `waiting` are the bundles that are held back,
+    each with what holds it back."""
     wanted: dict[ids.BundleId, list[plan.Wanted]] = {index.bundle: [] for index, _ in indexes}
     rejected: dict[ids.BundleId, list[plan.Rejection]] = {index.bundle: [] for index, _ in indexes}
     for item in planned.wanted:
@@ -86,8 +114,11 @@ def compose(
     for rejection in planned.rejections:
         rejected[rejection.bundle].append(rejection)
     return {
-        index.bundle: _status(digest, wanted[index.bundle], rejected[index.bundle], _Known(index, observed, failures))
+        index.bundle: _held_back(digest, wanted[index.bundle], rejected[index.bundle], known, waiting[index.bundle])
+        if index.bundle in waiting
+        else _status(digest, wanted[index.bundle], rejected[index.bundle], known)
         for index, digest in indexes
+        for known in (_Known(index, observed, failures),)
     }
 
 
@@ -125,6 +156,41 @@ def _status(
         changed=changed,
         failed=len(failed),
         failures=tuple([*failed, *unhealthy][: reports.FAILURES_MAX]),
+    )
+
+
+def _held_back(
+    digest: Digest,
+    wanted: list[plan.Wanted],
+    rejected: list[plan.Rejection],
+    known: _Known,
+    unmet: tuple[dependencies.Unmet, ...],
+) -> reports.BundleStatus:
+    """A bundle that waits for others is under way, not failed: what of it was not tried, or failed with older content,
+    says nothing about it. One that waits in vain has failed, by the name of what it waits for."""
+    hopeless = [item.failure for item in unmet if item.is_failure]
+    failed = [
+        *hopeless,
+        *(reports.ObjectFailure(item.object, item.reason, item.message) for item in rejected if not item.retryable),
+    ]
+    standing = Assessment(status.Health.DEGRADED if hopeless else status.Health.PROGRESSING)
+    parts = [standing, *(health.MISSING for item in rejected if not item.retryable)]
+    changed = 0
+    for item in wanted:
+        if is_applied(item, known.observed, known.failures):
+            seen = known.observed[item.object]
+            parts.append(seen.assessment)
+            changed += seen.action in (status.Action.CREATED, status.Action.CONFIGURED)
+    waits = [item.failure for item in unmet if not item.is_failure]
+    return reports.BundleStatus(
+        bundle=known.index.bundle,
+        index=digest,
+        sync=_sync(len(failed), untried=1),
+        health=health.whole(parts),
+        objects=len(known.index.objects),
+        changed=changed,
+        failed=len(failed),
+        failures=tuple([*failed, *waits][: reports.FAILURES_MAX]),
     )
 
 

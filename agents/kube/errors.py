@@ -115,10 +115,22 @@ class NotServed(Terminal):
     reason = "NoMatch"
 
 
+class Held(msgspec.Struct, frozen=True):
+    """A field that another manager holds."""
+
+    manager: str
+    field: str
+
+
 class Conflict(Terminal):
     """Somebody else's fields, version or object."""
 
     reason = "Conflict"
+
+    def __init__(self, message: str, held: tuple[Held, ...] = ()) -> None:
+        super().__init__(message)
+        self.held = held
+        """The fields that it is about; empty: it is about the version or the object."""
 
 
 class AlreadyExists(Terminal):
@@ -139,10 +151,17 @@ class Unexpected(Terminal):
     reason = "Unexpected"
 
 
+class _Cause(msgspec.Struct):
+    reason: str = ""
+    message: str = ""
+    field: str = ""
+
+
 class _Details(msgspec.Struct, rename="camel"):
     name: str = ""
     kind: str = ""
     retry_after_seconds: float = 0
+    causes: tuple[_Cause, ...] = ()
 
 
 class _Status(msgspec.Struct, rename="camel"):
@@ -169,7 +188,7 @@ def from_response(what: str, status: int, *, body: bytes, headers: Mapping[str, 
     if status == 429:
         return Throttled(message, _retry_after(found, headers))
     if status == 409:
-        return AlreadyExists(message) if found.reason == "AlreadyExists" else Conflict(message)
+        return AlreadyExists(message) if found.reason == "AlreadyExists" else Conflict(message, _held(found))
     if status >= 500:
         return ServerFailed(message)
     simple: dict[int, type[KubeError]] = {
@@ -193,6 +212,16 @@ def _not_found(what: str, found: _Status, message: str) -> KubeError:
     if found.details.kind == "namespaces" and not what.endswith(f"/namespaces/{found.details.name}"):
         return NamespaceMissing(message)
     return NotFound(message)
+
+
+def _held(found: _Status) -> tuple[Held, ...]:
+    """The server names the manager only in a sentence: `conflict with "kubectl" using apps/v1`."""
+    causes = found.details.causes if found.details is not None else ()
+    return tuple(
+        Held(cause.message.partition('"')[2].partition('"')[0] or cause.message, cause.field)
+        for cause in causes
+        if cause.reason == "FieldManagerConflict"
+    )
 
 
 def _retry_after(found: _Status, headers: Mapping[str, Any]) -> float:

@@ -79,6 +79,7 @@ def _source_routes() -> list[web.RouteDef]:
         web.get(one, sources.show),
         web.delete(one, sources.remove),
         web.post(f"{one}/sync", sources.sync),
+        web.post(f"{one}/diff", sources.diff),
         web.post(f"{one}/accept", sources.accept),
         web.post(f"{one}/suspend", sources.suspend),
         web.post(f"{one}/resume", sources.resume),

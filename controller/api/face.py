@@ -1,13 +1,14 @@
 """The hub, as far as the API needs it."""
 
 import datetime
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from controller import transact
 from controller.domain import catalogs, observed, publications
+from controller.domain.views import diffs
 from protocol import bundles, credentials, ids, specs
 from protocol.canonical import Digest
 from protocol.events import log
@@ -67,6 +68,12 @@ class HubFace(Protocol):
 
     def wake(self, source: ids.SourceName) -> None:
         """Poll this source now."""
+
+    async def diff(self, source: str, cluster: str, *, time_s: float) -> diffs.Diff:
+        """What the source would change on one cluster, or (empty) on all, asked of the clusters themselves."""
+
+    async def indexes(self, digests: Collection[Digest]) -> Sequence[bundles.BundleIndex]:
+        """The contents of bundles."""
 
     async def test_access(self, spec: specs.SourceSpec) -> Access:
         """Ask the remote for its ref, with the source's credentials."""

@@ -76,7 +76,9 @@ async def bundle_index(request: web.Request) -> web.Response:
 
 async def bundle_show(request: web.Request) -> web.Response:
     view = requests.looking(request)
-    return requests.answer(bundles.detail(view, bundles.get(view, request.match_info["bundle"])))
+    found = bundles.get(view, request.match_info["bundle"])
+    contents = await request.app[requests.HUB].indexes(bundles.indexes(found))
+    return requests.answer(bundles.detail(view, found, contents))
 
 
 async def apply(request: web.Request) -> web.Response:

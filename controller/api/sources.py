@@ -11,6 +11,9 @@ from controller.domain.world import World
 from protocol import ids, specs
 from protocol.events import log
 
+TIME_S_MAX = 45.0
+"""Less than the commands wait for the hub; whoever needs longer asks for one cluster at a time."""
+
 COMMAND = specs.ManagedBy.COMMAND
 
 
@@ -32,6 +35,15 @@ class Declared(msgspec.Struct, frozen=True, rename="camel"):
 
     source: views.Row
     access: face.Access | None
+
+
+class Ask(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What would it change?"""
+
+    cluster: str = ""
+    """On this cluster alone; empty: on all that it is for."""
+    time_s: float = 20.0
+    """How long the clusters may take to answer."""
 
 
 class Suspend(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -85,6 +97,14 @@ async def sync(request: web.Request) -> web.Response:
         raise rejections.Invalid(f"source {source.name}: suspended ({source.suspended}); resume it first")
     hub.wake(source.name)
     return requests.answer(views.row(requests.looking(request), source), status=202)
+
+
+async def diff(request: web.Request) -> web.Response:
+    """What it would change, before anything is touched."""
+    hub, asked = request.app[requests.HUB], await requests.body(request, Ask)
+    if not 1 <= asked.time_s <= TIME_S_MAX:
+        raise rejections.Invalid(f"timeS={asked.time_s:g}: not a time from 1 to {TIME_S_MAX:g} seconds")
+    return requests.answer(await hub.diff(request.match_info["name"], asked.cluster, time_s=asked.time_s))
 
 
 async def suspend(request: web.Request) -> web.Response:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from controller import keys, tenancy
-from controller.broker import beats, blobs, connection, desired, reports, streams
+from controller.broker import beats, blobs, connection, desired, live, reports, streams
 from controller.store import jetstream
 
 
@@ -24,6 +24,7 @@ class Doors(msgspec.Struct, frozen=True):
     blobs: blobs.Blobs
     reports: reports.Reports
     beats: beats.Beats
+    live: live.Live
 
 
 @contextlib.asynccontextmanager
@@ -45,4 +46,5 @@ async def opened(
             blobs=blobs.Blobs(link),
             reports=reports.Reports(link),
             beats=beats.Beats(link),
+            live=live.Live(link),
         )

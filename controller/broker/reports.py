@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 from controller.broker import api, connection, pulling
 from controller.store import records
-from protocol import streams
+from protocol import ids, reports, streams, subjects
 
 _STREAM = streams.REPORTS.name
 
@@ -25,6 +25,11 @@ class Reports:
         the one that was read before.
         """
         return pulling.follow(self._link, _STREAM, after=after)
+
+    async def forget_plans(self, through: int) -> None:
+        """Let go of the answers to questions up to this sequence: they were for whoever asked; nobody folds them."""
+        request = {"filter": subjects.report(ids.ClusterId("*"), reports.KINDS[reports.Planned]), "seq": through + 1}
+        await api.call(self._link, f"STREAM.PURGE.{_STREAM}", request, what=f"stream {_STREAM}")
 
     async def last_sequence(self) -> int:
         """The sequence of the last report; 0: there never was one."""

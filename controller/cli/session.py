@@ -80,8 +80,9 @@ def write_private(path: pathlib.Path, content: bytes) -> None:
 class Hub:
     """The hub's API, one blocking call at a time."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, timeout_s: float = TIMEOUT_S) -> None:
         self._context = context
+        self._timeout_s = timeout_s
 
     def get(self, path: str, **query: str) -> Any:
         """The decoded answer."""
@@ -115,7 +116,7 @@ class Hub:
 
     async def _ask(self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None) -> Any:
         headers = {"Authorization": f"Bearer {self._context.token}", "X-Flotilla-User": getpass.getuser()}
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        timeout = aiohttp.ClientTimeout(total=self._timeout_s)
         url = f"{self._context.url}/api/v1/{path}"
         try:
             async with (

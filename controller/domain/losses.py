@@ -42,21 +42,22 @@ def settle(world: World, outcomes: Sequence[Outcome], at: datetime.datetime) -> 
 
 
 def foreseen(
-    world: World, rollout: debts.Cause, outcomes: Sequence[Outcome], at: datetime.datetime
+    world: World, cause: debts.Cause, outcomes: Sequence[Outcome], at: datetime.datetime, *, misplaced: bool = False
 ) -> tuple[events.Event, ...]:
-    """Decide what a rollout that starts will take away, on all its clusters, before the first one is touched."""
+    """Decide what a rollout that starts will take away, on all its clusters, before the first one is touched; or, with
+    `misplaced`, what a change of placement will."""
     found = []
     for outcome in outcomes:
         drops = tuple(
             drop
             for drop in outcome.derived.drops
-            if ids.source_of(drop.bundle) == rollout.source and not drop.misplaced
+            if ids.source_of(drop.bundle) == cause.source and drop.misplaced is misplaced
         )
         if drops:
             found.append(
                 debts.Loss(cluster=outcome.cluster, drops=drops, objects=outcome.objects, generation=outcome.generation)
             )
-    return debts.plan(world.ledger, rollout, found, at) if found else ()
+    return debts.plan(world.ledger, cause, found, at) if found else ()
 
 
 def causes(world: World, outcomes: Sequence[Outcome]) -> dict[debts.Cause, list[debts.Loss]]:

@@ -90,7 +90,7 @@ def evolve(state: Observed, report: reports.Report) -> Observed:
                 return state
             refusals = {**state.refusals, report.refusal.value: report.count}
             return change(state, refusals=refusals, refused_said=order)
-        case reports.Adopted():
+        case reports.Adopted() | reports.Planned():
             return state
         case _:
             assert_never(report)

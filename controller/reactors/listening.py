@@ -114,6 +114,9 @@ class Listening:
                 await run(lambda world: debts.confirmed(world.ledger, cluster, report.confirmations, sequence), by=BY)
             case reports.Refused():
                 await run(lambda world: clusters.refused(world.clusters[cluster], report, sequence), by=BY)
+            case reports.Planned():
+                if report.request in self._shared.asked:
+                    self._shared.asked[report.request].take(report)
             case _:
                 pass
 

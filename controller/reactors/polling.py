@@ -33,7 +33,7 @@ DOUBLINGS_MAX = 16
 """Doublings of the pause: from a second to more than BACKOFF_S_MAX."""
 
 
-class SourceFailure(Exception):
+class SourceFailure(errors.Terminal):
     """The source says nothing; `kind` and the message go into the log."""
 
     def __init__(self, kind: events.FailureKind, reason: str) -> None:
@@ -168,19 +168,20 @@ class Polling:
             if (source.spec.url, source.spec.ref) == (spec.url, spec.ref) and at != commit:
                 self.wake(source.name)
 
+    async def preview(self, source: sources.Source) -> catalogs.Catalog:
+        """What a source that nobody polls would say now: read and rendered, its blobs stored, and nothing decided.
+        Raise SourceFailure, which is no fact about the source."""
+        repository = self._open(source.name, source.spec)
+        revision = await repository.poll(source.spec.ref)
+        resolved = await repository.resolve(await self._request(source, revision, self._fleet(source.spec)))
+        await self._shared.library.store_sealed(resolved.blobs)
+        return resolved.catalog
+
     async def _resolve(
         self, source: sources.Source, revision: events.Revision, repository: Repository, *, rollback: bool
     ) -> None:
-        previous = await self._catalog(source.catalog)
         fleet = self._fleet(source.spec)
-        request = Request(
-            revision=revision,
-            paths=source.spec.paths,
-            previous=previous,
-            fleet=tuple(sorted(fleet.values(), key=lambda facts: facts.name)),
-            covered=previous is not None and self._coverage.covers(source, previous, fleet),
-        )
-        resolved = await repository.resolve(request)
+        resolved = await repository.resolve(await self._request(source, revision, fleet))
         plain = catalogs.CATALOG.encode(resolved.catalog)
         await self._shared.library.store_sealed((*resolved.blobs, sealing.seal(bundles.CATALOG_TAG, plain)))
         digest = canonical.digest(bundles.CATALOG_TAG, plain)
@@ -193,6 +194,16 @@ class Polling:
                 "revision resolved", source=source.name, revision=str(revision), bundles=event.bundles,
                 problems=event.problem_count,
             )  # fmt: skip
+
+    async def _request(self, source: sources.Source, revision: events.Revision, fleet: coverage.Fleet) -> Request:
+        previous = await self._catalog(source.catalog)
+        return Request(
+            revision=revision,
+            paths=source.spec.paths,
+            previous=previous,
+            fleet=tuple(sorted(fleet.values(), key=lambda facts: facts.name)),
+            covered=previous is not None and self._coverage.covers(source, previous, fleet),
+        )
 
     def _fleet(self, spec: specs.SourceSpec) -> coverage.Fleet:
         """The clusters that the source is for, as selectors and renderings see them."""

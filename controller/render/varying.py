@@ -17,6 +17,7 @@ from controller.render import (
     commits,
     discovery,
     errors,
+    hooks,
     limits,
     objects,
     recipes,
@@ -179,7 +180,7 @@ class Session:
             bundles.IndexEntry(item.manifest.id, bundles.manifest_digest(item.manifest.plain), item.path)
             for item in sorted(rendered.objects, key=lambda item: item.manifest.id)
         ]
-        return bundles.BundleIndex(self._id, options, tuple(entries))
+        return bundles.BundleIndex(self._id, options, tuple(entries), hooks.entries(rendered.hooks))
 
     def _outside(self) -> dict[str, str]:
         """What was looked at and is not part of the bundle's own tree, nor of one that was looked at as a whole."""

@@ -6,6 +6,7 @@ agent meets what it will meet in production.
 
 import asyncio
 import contextlib
+import datetime
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ import msgspec
 
 from controller.broker import doors
 from controller.reactors import publishing
-from protocol import bundles, canonical, credentials, desired, ids, messages, reports, sealing, signing, subjects
+from protocol import bundles, canonical, credentials, desired, ids, messages, plans, reports, sealing, signing, subjects
 
 R = TypeVar("R", bound=reports.Report)
 
@@ -31,14 +32,26 @@ class Bundle(msgspec.Struct, frozen=True):
     name: str
     manifests: tuple[Manifest, ...]
     options: bundles.BundleOptions = bundles.BundleOptions()
+    depends_on: tuple[bundles.Dependency, ...] = ()
+    hooks: tuple[Manifest, ...] = ()
 
     @property
     def id(self) -> ids.BundleId:
         return ids.BundleId(f"test/{self.name}")
 
+    def with_hooks(self, *hooks: Manifest) -> "Bundle":
+        """The same bundle with hooks beside its objects."""
+        return msgspec.structs.replace(self, hooks=hooks)
+
 
 def bundle(name: str, *manifests: Manifest, **options: Any) -> Bundle:
     return Bundle(name, manifests, bundles.BundleOptions(**options))
+
+
+def after(part: Bundle, *others: Bundle, state: str = "ready") -> Bundle:
+    """The same bundle, waiting for others."""
+    needed = tuple(bundles.Dependency(other.id, bundles.DependencyState(state)) for other in others)
+    return msgspec.structs.replace(part, depends_on=needed)
 
 
 def config_map(name: str, namespace: str = "", **data: str) -> Manifest:
@@ -70,12 +83,20 @@ def content(parts: Sequence[Bundle], kept: Sequence[bundles.Kept] = ()) -> Conte
             blob = sealing.seal(bundles.MANIFEST_TAG, bundles.manifest_bytes(manifest))
             sealed.append(blob)
             objects.append(bundles.IndexEntry(ids.object_id(manifest), blob.id))
-        index = bundles.BundleIndex(part.id, part.options, tuple(sorted(objects, key=lambda item: item.object)))
+        hooks = tuple(_hook(manifest, sealed) for manifest in part.hooks)
+        ordered = tuple(sorted(objects, key=lambda item: item.object))
+        index = bundles.BundleIndex(part.id, part.options, ordered, hooks)
         blob = sealing.seal(bundles.INDEX_TAG, messages.INDEX.encode(index))
         sealed.append(blob)
-        entries.append(bundles.RootEntry(part.id, blob.id))
+        entries.append(bundles.RootEntry(part.id, blob.id, part.depends_on))
     root = sealing.seal(bundles.ROOT_TAG, messages.ROOT.encode(bundles.ClusterRoot(tuple(entries), tuple(kept))))
     return Content(root.id, (*sealed, root))
+
+
+def _hook(manifest: Manifest, sealed: list[sealing.Sealed]) -> bundles.HookEntry:
+    blob = sealing.seal(bundles.MANIFEST_TAG, bundles.manifest_bytes(manifest))
+    sealed.append(blob)
+    return bundles.HookEntry(ids.object_id(manifest), blob.id, phases=("pre-install",))
 
 
 class Publisher:
@@ -89,6 +110,7 @@ class Publisher:
         self.cluster = held.cluster
         self.cluster_uid = cluster_uid
         self.generation = 0
+        self.asked = 0
         self.root = canonical.NO_DIGEST
         self.delta: tuple[bytes, ...] = ()
         """Plain tagged blobs for the next messages."""
@@ -137,6 +159,31 @@ class Publisher:
         payload = messages.STATE.encode(state)
         message = desired.SignedDesired(payload, signer.public_key, signer.sign(payload), deletions, self.delta)
         return messages.SIGNED.encode(message)
+
+    async def ask(self, *parts: Bundle, signer: signing.Signer | None = None, **changes: Any) -> plans.PlanRequest:
+        """Store a tree, and ask what it would do; `changes` are fields of the request that should be otherwise."""
+        made = content(parts)
+        await self.hub.blobs.put(made.blobs)
+        self.asked += 1
+        request = plans.PlanRequest(
+            cluster=self.cluster,
+            cluster_uid=self.cluster_uid,
+            id=f"request-{self.asked}",
+            root=made.root,
+            source=ids.SourceName("test"),
+            expires_at=datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=HEARD_S),
+        )
+        request = msgspec.structs.replace(request, **changes)
+        signer = signer or self._signer
+        payload = messages.PLAN_REQUEST.encode(request)
+        message = plans.SignedPlanRequest(payload, signer.public_key, signer.sign_request(payload))
+        await self.hub.hub.send(subjects.live(self.cluster), messages.SIGNED_PLAN_REQUEST.encode(message))
+        return request
+
+    async def forecast(self, *parts: Bundle, **changes: Any) -> reports.Planned:
+        """The first part of the answer; who needs another one hears it by `hear`."""
+        request = await self.ask(*parts, **changes)
+        return await self.hear(reports.Planned, lambda report: report.request == request.id)
 
     async def send(self, body: bytes) -> None:
         """Store any bytes as the cluster's desired state."""

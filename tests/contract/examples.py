@@ -9,7 +9,7 @@ import msgspec
 from msgspec import inspect
 
 from controller.domain import catalogs
-from protocol import bundles, codec, credentials, desired, reports
+from protocol import bundles, codec, credentials, desired, plans, reports
 from protocol.events import log
 
 TYPES: tuple[type[msgspec.Struct], ...] = (
@@ -23,6 +23,8 @@ TYPES: tuple[type[msgspec.Struct], ...] = (
     desired.DesiredState,
     desired.Deletions,
     desired.SignedDesired,
+    plans.PlanRequest,
+    plans.SignedPlanRequest,
 )
 """Every tagged type that is stored or sent."""
 

@@ -129,6 +129,19 @@ async def test_another_clusters_desired_state_cannot_be_read(pair: Pair) -> None
         assert not await answers(pair.b, subject, json.dumps({"last_by_subj": subjects.desired(pair.a_id)}).encode())
 
 
+async def test_a_question_to_another_cluster_is_not_heard(pair: Pair) -> None:
+    """What would change there is as much of a secret as what is there."""
+    heard = [await pair.b.subscribe(subject) for subject in (subjects.live(pair.a_id), subjects.LIVE, ">", "*.>")]
+    asked = await pair.a.subscribe(subjects.live(pair.a_id))
+    await asyncio.gather(pair.a.flush(), pair.b.flush())
+    await pair.hub.hub.send(subjects.live(pair.a_id), b"what would you do?")
+
+    assert (await asked.next_msg()).data == b"what would you do?"
+    assert await asyncio.gather(*(hears(subscription) for subscription in heard)) == [[]] * len(heard)
+    for forged in (subjects.report(pair.a_id, "plan"), f"{subjects.ROOT}.report.*.plan"):
+        assert not await answers(pair.b, forged, b"nothing would change")
+
+
 async def test_a_batch_of_direct_gets_reaches_no_other_subject(pair: Pair) -> None:
     """The body of a direct get may ask for other subjects: it must not be heard where the subject is given."""
     await give(pair.hub, pair.a_id, b"secret of a")

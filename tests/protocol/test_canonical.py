@@ -81,3 +81,15 @@ def test_an_object_id_is_its_group_kind_namespace_and_name_and_never_its_version
 
     assert ids.object_id(manifest) == ids.object_id(older)
     assert ids.object_id(manifest) == ids.ObjectId(group="apps", kind="Deployment", namespace="shop", name="web")
+
+
+def test_what_has_no_hooks_and_no_dependencies_is_written_as_before_there_were_any() -> None:
+    """So that no digest changed when they came, and nobody was published for nothing."""
+    bundle = ids.BundleId("shop/web")
+    index = bundles.BundleIndex(bundle, bundles.BundleOptions(), ())
+    root = bundles.ClusterRoot((bundles.RootEntry(bundle, canonical.Digest("ab")),))
+
+    assert canonical.encode(index) == b'{"bundle":"shop/web","objects":[],"options":{},"type":"BundleIndex"}'
+    assert canonical.encode(root) == (
+        b'{"bundles":[{"bundle":"shop/web","index":"ab"}],"kept":[],"type":"ClusterRoot"}'
+    )

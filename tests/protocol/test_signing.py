@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import desired, signing
+from protocol import desired, messages, plans, signing
 
 SIGNER = signing.Signer(bytes(range(32)))
 TRUSTED = frozenset({SIGNER.public_key})
@@ -80,3 +80,23 @@ def test_new_seeds_differ_and_make_keys() -> None:
 
     assert first != second
     assert len(bytes.fromhex(signing.Signer(first).public_key)) == 32
+
+
+@given(st.binary(max_size=100))
+def test_a_signed_question_never_passes_for_a_state_nor_the_other_way_round(payload: bytes) -> None:
+    asked = plans.SignedPlanRequest(payload, SIGNER.public_key, SIGNER.sign_request(payload))
+
+    signing.verify_request(asked, trusted=TRUSTED)
+    with pytest.raises(signing.SignatureError, match="plan request: signature of key"):
+        signing.verify_request(msgspec.structs.replace(asked, signature=SIGNER.sign(payload)), trusted=TRUSTED)
+    with pytest.raises(signing.SignatureError, match="desired state: signature of key"):
+        signing.verify(msgspec.structs.replace(_message(payload), signature=asked.signature), trusted=TRUSTED)
+
+
+def test_a_live_message_tells_whether_it_is_a_question() -> None:
+    """By its tag alone; what cannot be read is left to whoever refuses such things."""
+    asked = plans.SignedPlanRequest(b"x", "key", b"s")
+
+    assert plans.is_request(messages.SIGNED_PLAN_REQUEST.encode(asked))
+    assert not plans.is_request(messages.SIGNED.encode(_message(b"x")))
+    assert [plans.is_request(data) for data in (b"", b"[]", b"\xff", b'{"type":1}')] == [False] * 4

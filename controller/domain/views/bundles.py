@@ -3,14 +3,15 @@
 import datetime
 import enum
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from controller.domain import catalogs, clusters, observed, placements, rejections
 from controller.domain.views import clusters as cluster_views
 from controller.domain.views import sight
-from protocol import ids, selectors, status
+from protocol import bundles, ids, selectors, status
+from protocol.canonical import Digest
 
 
 class State(enum.StrEnum):
@@ -56,6 +57,16 @@ class OnCluster(msgspec.Struct, frozen=True, rename="camel"):
     as_of: datetime.datetime | None
 
 
+class Hook(msgspec.Struct, frozen=True, rename="camel"):
+    """An object that is run at a moment of the bundle's life."""
+
+    object: str
+    file: str
+    phases: tuple[str, ...]
+    weight: int
+    delete_policies: tuple[str, ...]
+
+
 class Detail(msgspec.Struct, frozen=True, rename="camel"):
     """One bundle with its clusters."""
 
@@ -65,6 +76,7 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     """Narrow the source's; empty: they do not."""
     errors: list[str]
     warnings: list[str]
+    hooks: list[Hook]
     clusters: list[OnCluster]
     """At most sight.NAMES_MAX, those that are not ready first."""
 
@@ -100,8 +112,13 @@ def row(looking: sight.Sight, found: Found) -> Row:
     return _row(looking, found, list(on_clusters(looking, found.entry)))
 
 
-def detail(looking: sight.Sight, found: Found) -> Detail:
-    """One bundle with its clusters."""
+def indexes(found: Found) -> frozenset[Digest]:
+    """What `detail` needs to have read: the content of every variant."""
+    return frozenset(variant.index for variant in found.entry.variants if variant.index)
+
+
+def detail(looking: sight.Sight, found: Found, contents: Iterable[bundles.BundleIndex]) -> Detail:
+    """One bundle with its clusters. `contents`: its indexes; hooks that several variants have are told once."""
     entry, where = found.entry, list(on_clusters(looking, found.entry))
     return Detail(
         bundle=_row(looking, found, where),
@@ -109,6 +126,7 @@ def detail(looking: sight.Sight, found: Found) -> Detail:
         targets=list(entry.targets or ()),
         errors=[str(error) for error in catalogs.problems(entry)],
         warnings=[str(warning) for warning in catalogs.warnings(entry)],
+        hooks=_hooks(contents),
         clusters=sorted(where, key=lambda one: one.state is State.READY)[: sight.NAMES_MAX],
     )
 
@@ -118,6 +136,21 @@ def on_clusters(looking: sight.Sight, entry: catalogs.Entry) -> Iterator[OnClust
     for cluster in looking.placed(entry):
         state, reason = _state(looking, cluster, entry)
         yield OnCluster(cluster=cluster.name, state=state, reason=reason, as_of=looking.seen(cluster.id).heard_at)
+
+
+def _hooks(contents: Iterable[bundles.BundleIndex]) -> list[Hook]:
+    told = {one: None for index in contents for one in map(_hook, index.hooks)}
+    return sorted(told, key=lambda one: (one.weight, one.object, one.file))
+
+
+def _hook(one: bundles.HookEntry) -> Hook:
+    return Hook(
+        object=str(one.object),
+        file=one.file,
+        phases=one.phases,
+        weight=one.weight,
+        delete_policies=one.delete_policies,
+    )
 
 
 def _row(looking: sight.Sight, found: Found, where: list[OnCluster]) -> Row:

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agents import planning
 from protocol import reports
 from protocol.status import Sync
 from tests.agents import faults
@@ -226,3 +227,25 @@ async def test_a_secret_never_leaves_in_a_message(
     (failure,) = failed.bundles[0].failures
     assert failure.reason == "Invalid"
     assert "correct-horse" not in failure.message
+
+
+async def test_a_plan_gives_up_when_nobody_answers_and_says_what_it_saw(
+    place: Place, station: Station, hub_of_test: Publisher, proxy: faults.Proxy
+) -> None:
+    """A few silent requests are failures of their objects; many in a row end the look. The next one is whole again,
+    and none of it kept the reconciler from its work."""
+    many = bundle("web", *(config_map(f"c{number:03}", place.namespace) for number in range(100)))
+    async with station.running():
+        await hub_of_test.publish(bundle("web", config_map("settings", place.namespace)))
+        await hub_of_test.applied()
+        fault = proxy.strike("PATCH", "/configmaps/c")
+        silent = await hub_of_test.forecast(many)
+        await hub_of_test.publish(bundle("web", config_map("more", place.namespace)))
+        await hub_of_test.applied()
+        fault.times = 0
+        whole = await hub_of_test.forecast(many)
+
+    assert "no answer within 0.5 s" in silent.problem
+    assert {item.reason for item in silent.objects} == {"Timeout"}
+    assert len(silent.objects) < planning.SILENT_MAX
+    assert (len(whole.objects), whole.problem) == (100, "")

@@ -73,6 +73,25 @@ async def test_reports_that_ended_before_what_was_read_are_a_gap(hub: doors.Door
             await anext(reports)
 
 
+async def test_answers_that_were_read_are_let_go_and_nothing_else(
+    hub: doors.Doors, new_cluster: rigs.NewCluster
+) -> None:
+    """Of every cluster; the reader goes on over the gaps."""
+    one, other = await new_cluster("a"), await new_cluster("b")
+    for held in (one, other):
+        async with rigs.connect_agent(held) as agent:
+            for kind in ("plan", "hello"):
+                await agent.request(subjects.report(held.cluster, kind), kind.encode(), timeout=5)
+    async with rigs.connect_agent(one) as agent:
+        await agent.request(subjects.report(one.cluster, "plan"), b"newer", timeout=5)
+
+    await hub.reports.forget_plans(4)
+    async with contextlib.aclosing(hub.reports.read(0)) as reports:
+        kept = [(stored.sequence, stored.body) for stored in [await anext(reports) for _ in range(3)]]
+
+    assert kept == [(2, b"hello"), (4, b"hello"), (5, b"newer")]
+
+
 async def test_beats_that_nobody_reads_are_dropped_from_the_oldest_and_counted(
     hub: doors.Doors, new_cluster: rigs.NewCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

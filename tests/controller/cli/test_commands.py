@@ -6,13 +6,17 @@ import os
 import pathlib
 import stat
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import test_utils
 
 from controller.api import app
-from protocol import ids, specs
+from controller.domain.views import diffs
+from protocol import bundles, canonical, ids, reports, specs
 from protocol.canonical import NO_DIGEST, Digest
 from protocol.events import sources as source_events
 from tests.fixtures import hub as fixtures
@@ -241,3 +245,84 @@ async def test_every_command_teaches(run: Run) -> None:
         code, output, _ = await run(*words, "--help")
 
         assert (code, "Usage: flotilla" in output) == (0, True), words
+
+
+def _foretold(*objects: reports.PlannedObject, **fields: Any) -> diffs.Diff:
+    """An answer of one cluster."""
+    cluster = diffs.OnCluster(
+        cluster="edge-1", heard=True, problem="", counts=dict(Counter(str(one.forecast) for one in objects)),
+        objects=objects, left_out=0, deletions=(), kept=(), refused={},
+    )  # fmt: skip
+    changes = sum(one.forecast not in diffs.TROUBLE for one in objects)
+    whole = diffs.Diff(
+        ids.SourceName("shop"), "main@sha1:ab", fixtures.START, changes, len(objects) - changes, (), (cluster,)
+    )
+    return msgspec.structs.replace(whole, **fields)
+
+
+def _planned(name: str, forecast: reports.Forecast, **fields: Any) -> reports.PlannedObject:
+    return reports.PlannedObject(
+        ids.ObjectId("apps", "Deployment", "web", name), ids.BundleId("shop/web"), forecast, **fields
+    )
+
+
+async def test_a_diff_reads_like_one_and_its_exit_code_tells_what_was_found(run: Run, fleet: fixtures.Hub) -> None:
+    """0: nothing would change; 6: something would; 1: something stands in the way."""
+    await fleet.resolve("shop", "web")
+    code, text, _ = await run("diff", "shop")
+    assert (code, "0 changes, 0 troubles" in text) == (0, True)
+
+    changed = _planned("web", reports.Forecast.CONFIGURED, changes=(reports.FieldChange(".spec.replicas", "2", "3"),))
+    fleet.foretold = _foretold(changed, _planned("api", reports.Forecast.CREATED))
+    code, text, _ = await run("diff", "shop", "--cluster", "edge-1", "--wait", "5")
+    assert code == 6
+    assert "  ~ Deployment.apps web/web [shop/web] configured\n      .spec.replicas: 2 → 3\n" in text
+    assert "cluster edge-1: 1 configured, 1 created\n" in text
+    assert fleet.asked[-1] == ("shop", "edge-1", 5.0)
+
+    held = _planned(
+        "web", reports.Forecast.CONFLICT, reason="Conflict", conflicts=(reports.FieldConflict("hpa", ".spec.replicas"),)
+    )
+    fleet.foretold = _foretold(held)
+    code, text, _ = await run("diff", "shop")
+    assert code == 1
+    assert "  ! Deployment.apps web/web [shop/web] conflict (Conflict)\n      .spec.replicas is held by hpa\n" in text
+
+    gone = diffs.Deletion(ids.ObjectId("", "ConfigMap", "web", "old"), ids.BundleId("shop/web"), held=True)
+    silent = msgspec.structs.replace(_foretold().clusters[0], heard=False, problem="it is not heard", deletions=(gone,))
+    fleet.foretold = _foretold(changes=1, troubles=1, held=("a bundle leaves",), clusters=(silent,))
+    code, text, _ = await run("diff", "shop")
+    assert code == 1
+    assert (
+        "cluster edge-1: not heard (it is not heard)\n  - ConfigMap web/old [shop/web] deleted once approved\n" in text
+    )
+    assert "the deletions would wait for an approval:\n  a bundle leaves\n" in text
+
+
+async def test_a_diff_is_whole_for_programs(run: Run, fleet: fixtures.Hub) -> None:
+    """And what makes no sense is refused: an unknown source, an endless wait."""
+    await fleet.resolve("shop", "web")
+    fleet.foretold = _foretold(_planned("web", reports.Forecast.CREATED))
+    _, text, _ = await run("diff", "shop", "-o", "json")
+    _, names, _ = await run("diff", "shop", "-o", "name")
+
+    assert json.loads(text)["clusters"][0]["objects"][0]["forecast"] == "created"
+    assert names == "edge-1\n"
+    assert (await run("diff", "nothing"))[0] == 3
+    assert (await run("diff", "shop", "--wait", "1000"))[0] == 1
+
+
+async def test_a_bundle_shows_its_hooks(run: Run, fleet: fixtures.Hub) -> None:
+    catalog = await fleet.resolve("shop", "web")
+    (entry,) = catalog.entries
+    hook = bundles.HookEntry(
+        ids.ObjectId("batch", "Job", "", "migrate"), canonical.Digest("ab"), "web/migrate.yaml", ("pre-upgrade",), 5
+    )
+    (variant,) = entry.variants
+    fleet.contents[variant.index] = bundles.BundleIndex(entry.bundle, bundles.BundleOptions(), (), (hook,))
+    _, text, _ = await run("bundle", "show", "shop/web", "-o", "json")
+
+    assert json.loads(text)["hooks"] == [
+        {"object": "Job.batch migrate", "file": "web/migrate.yaml", "phases": ["pre-upgrade"], "weight": 5,
+         "deletePolicies": []},
+    ]  # fmt: skip

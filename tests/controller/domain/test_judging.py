@@ -11,6 +11,15 @@ from tests.controller.domain.test_observed import API, WEB, applied, bundle, fol
 EDGE = inputs.Facts(name="edge")
 ROOT = examples.digest("root")
 STANDING = judging.Standing(published_root=ROOT)
+CONTENT = examples.digest("content")
+WAITS = reports.ObjectFailure(
+    ids.ObjectId("flotilla.gitops", "Bundle", "", "shop/db"),
+    "DependencyNotReady",
+    "waits for bundle shop/db to be ready",
+)
+MISSING = reports.ObjectFailure(
+    ids.ObjectId("flotilla.gitops", "Bundle", "", "shop/db"), "DependencyMissing", "is not placed on this cluster"
+)
 DEGRADED, PROGRESSING = status.Health.DEGRADED, status.Health.PROGRESSING
 
 
@@ -102,3 +111,30 @@ def test_that_a_bundle_is_gone_is_seen_in_the_root_that_was_worked_through(
     )
 
     assert judging.verdict(expect(removed=frozenset({API})), seen, STANDING) == verdict
+
+
+def judged(said: reports.BundleStatus) -> object:
+    seen = observed.Observed(cluster=ids.ClusterId("A"), bundles={WEB: said})
+    change = judging.Change(changed={WEB: CONTENT}, removed=frozenset())
+    return judging.verdict(change, seen, judging.Standing(published_root=ROOT))
+
+
+def test_a_bundle_that_waits_for_another_is_still_under_way() -> None:
+    """Neither healthy nor failed: what it waits for may come any moment."""
+    said = reports.BundleStatus(
+        WEB, CONTENT, status.Sync.UNKNOWN, status.Health.PROGRESSING, objects=1, failures=(WAITS,)
+    )
+
+    assert judged(said) is None
+
+
+def test_a_bundle_that_waits_in_vain_has_failed_by_name() -> None:
+    said = reports.BundleStatus(
+        WEB, CONTENT, status.Sync.OUT_OF_SYNC, status.Health.DEGRADED, objects=1, failed=1, failures=(MISSING,)
+    )
+
+    found = judged(said)
+    assert isinstance(found, judging.rollouts.Verdict)
+    assert found.failure == (
+        "shop/web: Bundle.flotilla.gitops shop/db: DependencyMissing (is not placed on this cluster)"
+    )
