@@ -61,7 +61,8 @@ def _dependencies(entry: catalogs.Entry, entries: Iterable[catalogs.Entry]) -> N
 
 def _is_meant(need: catalogs.Need, entry: catalogs.Entry) -> bool:
     if need.name:
-        return need.name in (entry.name, entry.path, entry.bundle)
+        # Fleet names a bundle after its source and its path, with dashes.
+        return need.name in (entry.name, entry.path, entry.bundle, entry.bundle.replace("/", "-"))
     selector = selectors.Selector(match_labels=need.match_labels, match_expressions=need.match_expressions)
     return placements.selects(selector, inputs.Facts(name=entry.name, labels=entry.labels))
 

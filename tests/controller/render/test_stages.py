@@ -87,6 +87,15 @@ def test_a_chart_is_templated_with_the_values_of_each_cluster(bench: Workbench, 
     ]
 
 
+def test_hooks_travel_beside_the_objects(bench: Workbench, stager: stages.Stages) -> None:
+    index = run(bench, stager, below("web", CHART), "web").index(DEV)
+
+    assert [item.object.name for item in index.objects] == ["shop-web"]
+    assert [(hook.object.name, hook.phases, hook.weight, hook.delete_policies) for hook in index.hooks] == [
+        ("hook", ("pre-install", "pre-upgrade"), -5, ("hook-succeeded",))
+    ]
+
+
 def test_a_kustomization_may_have_its_base_beside_it(bench: Workbench, stager: stages.Stages) -> None:
     found = run(bench, stager, below("apps", BASE), "apps/prod")
 
