@@ -1,4 +1,4 @@
-"""How a cluster in flight is judged by what it says of the bundles that changed."""
+"""How a cluster in flight is judged while bundles of it wait for others."""
 
 from controller.domain import judging, observed
 from protocol import canonical, ids, reports, status
