@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: help setup check lint types imports unit renderers controlplane test demo bench lock clean
+.PHONY: help setup check lint types imports unit coverage renderers controlplane test demo bench lock clean
 
 help: ## what there is to do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -32,13 +32,17 @@ imports: setup
 unit: setup renderers
 	@$(BIN)/pytest -q -m "not nats and not kube" tests
 
+coverage: setup renderers ## the unit tests, half as slow again; fails unless they take every branch of what decides
+	@$(BIN)/coverage run -m pytest -q -m "not nats and not kube" tests
+	@$(BIN)/coverage report
+
 renderers: setup ## compile kustomize (once, outside the tree) and look for helm
 	@$(BIN)/python -m tests.renderers.build >/dev/null
 
 controlplane: setup ## compile kube-apiserver, its controller manager, etcd and kubectl (once, outside the tree)
 	@$(BIN)/python -m tests.controlplane.build
 
-test: check controlplane ## everything, on a real nats-server, real Git and a real Kubernetes control plane
+test: lint types imports coverage controlplane ## everything, on a real nats-server, real Git and a real Kubernetes control plane
 	@$(BIN)/pytest -q -m "nats or kube" tests
 
 demo: setup renderers ## one commit, twelve clusters, converged; KEEP=1 leaves it running

@@ -26,6 +26,7 @@ logger = structlog.get_logger(__name__)
 
 BY = "hub"
 MIRRORS = "mirrors"
+CHARTS = "charts"
 
 
 class Hub(msgspec.Struct, frozen=True):
@@ -80,7 +81,7 @@ async def assembled(
         opened = await stack.enter_async_context(doors.opened([url], ring, at=clock()))
         store = mirrors.Mirrors(directory / MIRRORS, environ=environ, git=shutil.which("git"))
         stack.push_async_callback(store.close)
-        tools = await asyncio.to_thread(stages.find_tools)
+        tools = await asyncio.to_thread(stages.find_tools, charts=str(directory / CHARTS))
         workers = pool.Pool(functools.partial(worker.Worker, tools), version=tools.version)
         stack.callback(workers.close)
         around = _Around(

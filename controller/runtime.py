@@ -39,8 +39,8 @@ class Runtime:
         self.published: dict[ids.ClusterId, publications.Publication] = {}
         self.offered: dict[ids.ClusterId, tuple[int, int]] = {}
         """The highest (epoch, generation) sent to each cluster, acknowledged or not."""
-        self.verified: set[ids.ClusterId] = set()
-        """Clusters that, since this hub started, showed a LOG head that is ours."""
+        self.verified: dict[ids.ClusterId, int] = {}
+        """The epoch in which a cluster, since this hub started, showed a LOG head that is ours."""
         self.reports_sequence = 0
         """Of the newest report that is folded in: what a decision rests on."""
         self.tracing = tracing.Tracing()
@@ -73,6 +73,10 @@ class Runtime:
     def publication(self, cluster: ids.ClusterId) -> publications.Publication:
         """What lies on the cluster's subject."""
         return self.published.get(cluster) or publications.Publication(cluster=cluster)
+
+    def is_verified(self, cluster: ids.ClusterId) -> bool:
+        """May deletions be named for it? A recovery asks every cluster anew."""
+        return self.verified.get(cluster) == self.world.fleet.epoch
 
     def online(self) -> frozenset[ids.ClusterId]:
         """Clusters that were heard within `silence_s`."""

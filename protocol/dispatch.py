@@ -26,6 +26,7 @@ ABOUT = {
     "recover": "take a restored hub back into service",
     "rollout": "rollouts: list, status, pause, resume, abort, retry, history",
     "sandbox": "in-memory Kubernetes clusters to try things on",
+    "schema": "JSON Schema of flotilla.yaml, for editors",
     "source": "Git sources: add, list, show, sync, suspend, resume, remove",
     "status": "the fleet on one screen (-w watches)",
 }

@@ -18,15 +18,20 @@ class Expression(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     """One requirement on a label, as in Kubernetes' `matchExpressions`."""
 
     key: str
+    """The label's name."""
     operator: Operator
+    """What is asked of the label."""
     values: tuple[str, ...] = ()
+    """For `In` and `NotIn`."""
 
 
 class Selector(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """A cluster matches if every part that is given matches; one that gives no part matches every cluster."""
 
     match_labels: dict[str, str] = {}
+    """Labels that a cluster must have."""
     match_expressions: tuple[Expression, ...] = ()
+    """Requirements on labels; all must hold."""
     groups: tuple[str, ...] = ()
     """In any of these groups."""
     names: tuple[str, ...] = ()

@@ -13,6 +13,12 @@ from protocol.canonical import NO_DIGEST, Digest
 from protocol.codec import Codec
 from protocol.events.sources import Problem, Revision
 
+SPOILED_BY_OTHERS = "dependsOn"
+"""As an entry's `spoiled`: another bundle may mend it, so that its own files do not say if it is the same."""
+
+SPOILED_FOR_NOW = "missing"
+"""As an entry's `spoiled`: a program or a chart was not to be had. The same commit may render later."""
+
 
 class Move(enum.StrEnum):
     """How a source's commit follows the one before it."""
@@ -122,6 +128,11 @@ def is_complete(catalog: Catalog) -> bool:
 def errors(catalog: Catalog) -> tuple[Problem, ...]:
     """All errors of a commit, in the order of its bundles."""
     return tuple(error for entry in catalog.entries for error in problems(entry))
+
+
+def may_mend_itself(catalog: Catalog) -> bool:
+    """Is something wrong that is not in the commit, so that resolving it once more is worth it?"""
+    return any(entry.spoiled == SPOILED_FOR_NOW for entry in catalog.entries)
 
 
 def problems(entry: Entry) -> tuple[Problem, ...]:

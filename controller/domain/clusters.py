@@ -5,6 +5,8 @@ comes with the same credentials and another UID is refused. What vanishes from t
 command removes it.
 """
 
+from typing import assert_never
+
 import msgspec
 
 from controller.domain import rejections
@@ -33,6 +35,10 @@ class Cluster(msgspec.Struct, frozen=True, rename="camel"):
     """Desired states that its agent did not accept."""
     refused_sequence: int = 0
     """The last report that said so: reports are read again after a restart."""
+    version_sequence: int = 0
+    """The last report by which its Kubernetes version changed."""
+    uid_refused_sequence: int = 0
+    """The last report by which another cluster spoke with its credentials."""
 
 
 Clusters = dict[ids.ClusterId, Cluster]
@@ -94,11 +100,14 @@ def describe(
 
 
 def hello(cluster: Cluster, said: reports.Hello, sequence: int) -> tuple[events.Event, ...]:
-    """Decide what a hello says about who the cluster is and what it runs. `sequence`: of the report."""
+    """Decide what a hello says about who the cluster is and what it runs. `sequence`: of the report; an older one says
+    what the cluster ran then."""
     if cluster.removed:
         return ()
     identified = identify(cluster, said.cluster_uid, sequence)
     if cluster.uid not in ("", said.cluster_uid) or cluster.kubernetes_version == said.kubernetes_version:
+        return identified
+    if sequence <= cluster.version_sequence:
         return identified
     version = events.ClusterVersionChanged(
         cluster=cluster.id, kubernetes_version=said.kubernetes_version, reports_sequence=sequence
@@ -107,10 +116,12 @@ def hello(cluster: Cluster, said: reports.Hello, sequence: int) -> tuple[events.
 
 
 def identify(cluster: Cluster, uid: str, sequence: int) -> tuple[events.Event, ...]:
-    """Decide what a hello says about who the cluster is. `sequence`: of the report."""
+    """Decide what a hello says about who the cluster is; once per report. `sequence`: of the report."""
     if cluster.uid == uid or cluster.removed:
         return ()
     if cluster.uid:
+        if sequence <= cluster.uid_refused_sequence:
+            return ()
         return (events.ClusterUidRefused(cluster=cluster.id, uid=uid, reports_sequence=sequence),)
     return (events.ClusterIdentified(cluster=cluster.id, uid=uid, reports_sequence=sequence),)
 
@@ -136,12 +147,16 @@ def suspend(cluster: Cluster, reason: str, *, by: specs.ManagedBy) -> tuple[even
     if cluster.suspended or cluster.removed:
         return ()
     _may_change(cluster, by)
+    if not reason:
+        raise rejections.Invalid(f"cluster {cluster.name!r}: say why it is suspended (reason)")
     return (events.ClusterSuspended(cluster=cluster.id, reason=reason),)
 
 
 def resume(cluster: Cluster) -> tuple[events.Event, ...]:
     """Decide that the cluster takes part again."""
-    return (events.ClusterResumed(cluster=cluster.id),) if cluster.suspended else ()
+    if not cluster.suspended or cluster.removed:
+        return ()
+    return (events.ClusterResumed(cluster=cluster.id),)
 
 
 def remove(cluster: Cluster, *, by: specs.ManagedBy) -> tuple[events.Event, ...]:
@@ -160,19 +175,19 @@ def _may_change(cluster: Cluster, by: specs.ManagedBy) -> None:
 def evolve(state: Cluster | None, event: events.Event) -> Cluster:
     """The cluster after one more fact."""
     if isinstance(event, events.ClusterAdded):
-        # Added again after a removal: the UID stays bound, so that the name cannot be moved to another cluster.
-        uid = state.uid if state is not None else ""
-        version = state.kubernetes_version if state is not None else ""
-        return Cluster(
-            id=event.cluster,
-            name=event.name,
-            labels=event.labels,
-            managed_by=event.managed_by,
-            annotations=event.annotations,
-            values=event.values,
-            kubernetes_version=version,
-            uid=uid,
-        )
+        added = Cluster(
+            id=event.cluster, name=event.name, labels=event.labels, managed_by=event.managed_by,
+            annotations=event.annotations, values=event.values,
+        )  # fmt: skip
+        if state is None:
+            return added
+        # Added again: the UID stays bound, so that the name cannot be moved to another cluster, and so does what was
+        # heard, for its reports are read again.
+        return msgspec.structs.replace(
+            added, uid=state.uid, kubernetes_version=state.kubernetes_version, version_sequence=state.version_sequence,
+            refused=state.refused, refused_sequence=state.refused_sequence,
+            uid_refused_sequence=state.uid_refused_sequence,
+        )  # fmt: skip
     assert state is not None, f"{type(event).__name__} before ClusterAdded"
     change = msgspec.structs.replace
     match event:
@@ -181,7 +196,7 @@ def evolve(state: Cluster | None, event: events.Event) -> Cluster:
         case events.ClusterDescribed():
             return change(state, annotations=event.annotations, values=event.values)
         case events.ClusterVersionChanged():
-            return change(state, kubernetes_version=event.kubernetes_version)
+            return change(state, kubernetes_version=event.kubernetes_version, version_sequence=event.reports_sequence)
         case events.ClusterIdentified():
             return change(state, uid=event.uid)
         case events.DesiredRefused():
@@ -193,4 +208,6 @@ def evolve(state: Cluster | None, event: events.Event) -> Cluster:
         case events.ClusterRemoved():
             return change(state, removed=True)
         case events.ClusterUidRefused():
-            return state
+            return change(state, uid_refused_sequence=event.reports_sequence)
+        case _:
+            assert_never(event)

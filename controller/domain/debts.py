@@ -2,7 +2,8 @@
 
 A debt belongs to a deletion set, which holds all that one cause (a rollout, or a change of placement) takes away on all
 clusters. The set is free, or it is held until a person approves it as a whole; an approval names the digest of what it
-approves. A set that was decided never grows: what comes later forms the next set of the same topic.
+approves. A set that was decided never grows: what comes later forms the next set of the same topic. Nor does a word
+hold twice: once a cluster has settled a debt of a set, what it loses from then on is the next set's.
 
 A debt ends gone or released when the agent says so *of this debt*, re-wanted when something claims the object again,
 and rejected when a person decides that it stays. Wanting the object again and dropping it again makes a new debt, which
@@ -14,7 +15,7 @@ import enum
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import msgspec
 
@@ -48,6 +49,8 @@ class DeletionSet(msgspec.Struct, frozen=True, rename="camel"):
     digest: Digest
     held: tuple[str, ...]
     decision: Decision
+    spent: frozenset[ids.ClusterId] = frozenset()
+    """Clusters that have settled a debt of it, or want its object again: the set says nothing about them any more."""
 
 
 class Debt(msgspec.Struct, frozen=True, rename="camel"):
@@ -128,25 +131,26 @@ def rewanted(ledger: Ledger, wanted: Mapping[ids.ClusterId, frozenset[ids.Object
     ended = [
         debt.id for debt in ledger.debts.values() if debt.cluster in wanted and debt.identity in wanted[debt.cluster]
     ]
-    return _closed(ended, events.Ending.REWANTED, 0)
+    return _closed(dict.fromkeys(ended, ""), events.Ending.REWANTED, 0)
 
 
 def confirmed(
     ledger: Ledger, cluster: ids.ClusterId, confirmations: Iterable[reports.Confirmation], sequence: int
 ) -> tuple[events.Event, ...]:
     """Decide what a report settles: only debts that it names, only of the cluster that sent it."""
-    endings: dict[events.Ending, list[ids.DebtId]] = {}
+    endings: dict[events.Ending, dict[ids.DebtId, str]] = {}
     for confirmation in confirmations:
         debt = ledger.debts.get(confirmation.debt)
         if debt is not None and debt.cluster == cluster and debt.object == confirmation.object:
-            endings.setdefault(events.Ending(confirmation.outcome.value), []).append(debt.id)
+            ended = endings.setdefault(events.Ending(confirmation.outcome.value), {})
+            ended[debt.id] = confirmation.reason[: events.REASON_CHARS_MAX]
     return tuple(event for ending, ended in sorted(endings.items()) for event in _closed(ended, ending, sequence))
 
 
 def cluster_left(ledger: Ledger, cluster: ids.ClusterId) -> tuple[events.Event, ...]:
     """Decide that a removed cluster owes nothing: its workloads are not ours any more."""
     ended = [debt.id for debt in ledger.debts.values() if debt.cluster == cluster]
-    return _closed(ended, events.Ending.RELEASED, 0)
+    return _closed(dict.fromkeys(ended, ""), events.Ending.RELEASED, 0)
 
 
 def approve(ledger: Ledger, set_id: str, digest: str) -> tuple[events.Event, ...]:
@@ -169,7 +173,7 @@ def reject(ledger: Ledger, set_id: str, digest: str) -> tuple[events.Event, ...]
     ended = [debt.id for debt in ledger.debts.values() if debt.set == found.id]
     return (
         events.DeletionsRejected(set=found.id, digest=found.digest),
-        *_closed(ended, events.Ending.REJECTED, 0),
+        *_closed(dict.fromkeys(ended, ""), events.Ending.REJECTED, 0),
     )
 
 
@@ -197,12 +201,12 @@ def named(ledger: Ledger) -> dict[ids.ClusterId, desired.Deletions]:
 
 
 def _planned(ledger: Ledger, cause: Cause, losses: Sequence[Loss], at: datetime.datetime) -> tuple[events.Event, ...]:
-    growing = _growing(ledger, cause.topic)
+    growing = _growing(ledger, cause.topic, losses)
     before = growing.members if growing is not None else ()
     members = _members(losses)
-    together = before + members
+    undecided = [one for one in ledger.sets.values() if one.topic == cause.topic and _may_grow(one)]
     held = holds.reasons(
-        together,
+        [member for one in undecided for member in one.members] + list(members),
         objects={loss.cluster: loss.objects for loss in losses},
         recent=_recent_counts(ledger, at),
     )
@@ -213,17 +217,22 @@ def _planned(ledger: Ledger, cause: Cause, losses: Sequence[Loss], at: datetime.
     return (
         events.DeletionsPlanned(
             set=set_id, topic=cause.topic, source=cause.source, revision=cause.revision, members=members,
-            digest=_digest(together), held=held,
+            digest=_digest(before + members), held=held,
         ),
     )  # fmt: skip
 
 
-def _growing(ledger: Ledger, topic: str) -> DeletionSet | None:
-    """The topic's set that may still grow: free or held, and nobody has decided about it."""
+def _growing(ledger: Ledger, topic: str, losses: Sequence[Loss]) -> DeletionSet | None:
+    """The topic's set that may still grow: nobody has decided about it, and it says something about these clusters."""
+    clusters = {loss.cluster for loss in losses}
     for one in ledger.sets.values():
-        if one.topic == topic and one.decision in (Decision.FREE, Decision.HELD):
+        if one.topic == topic and _may_grow(one) and not one.spent & clusters:
             return one
     return None
+
+
+def _may_grow(one: DeletionSet) -> bool:
+    return one.decision in (Decision.FREE, Decision.HELD)
 
 
 def _members(losses: Sequence[Loss]) -> tuple[events.Member, ...]:
@@ -264,7 +273,7 @@ class _Coverage:
 
     def __init__(self, ledger: Ledger, topic: str) -> None:
         self._members = [
-            (one, member.bundle, frozenset(member.clusters), frozenset(member.objects))
+            (one, member.bundle, frozenset(member.clusters) - one.spent, frozenset(member.objects))
             for one in reversed(ledger.sets.values())
             if one.topic == topic
             for member in one.members
@@ -307,8 +316,9 @@ def _same(found: DeletionSet, digest: str) -> None:
         )
 
 
-def _closed(ended: Sequence[ids.DebtId], ending: events.Ending, sequence: int) -> tuple[events.Event, ...]:
-    debts = [events.ClosedDebt(debt=debt, ending=ending) for debt in sorted(ended)]
+def _closed(ended: Mapping[ids.DebtId, str], ending: events.Ending, sequence: int) -> tuple[events.Event, ...]:
+    """`ended`: the debts, each with a reason or none."""
+    debts = [events.ClosedDebt(debt=debt, ending=ending, reason=reason) for debt, reason in sorted(ended.items())]
     return tuple(events.DebtsClosed(debts=tuple(part), reports_sequence=sequence) for part in _chunks(debts))
 
 
@@ -326,17 +336,21 @@ def evolve(ledger: Ledger, event: events.Event) -> Ledger:
                 id=event.set, topic=event.topic, source=event.source, revision=event.revision,
                 members=(before.members if before is not None else ()) + event.members, digest=event.digest,
                 held=event.held, decision=Decision.HELD if event.held else Decision.FREE,
+                spent=before.spent if before is not None else frozenset(),
             )  # fmt: skip
             return change(ledger, sets={**ledger.sets, event.set: planned})
         case events.DebtsOpened():
             return _with_debts(ledger, event)
         case events.DebtsClosed():
             ended = {closed.debt for closed in event.debts}
-            return change(ledger, debts={key: debt for key, debt in ledger.debts.items() if key not in ended})
+            left = {key: debt for key, debt in ledger.debts.items() if key not in ended}
+            return change(ledger, debts=left, sets={**ledger.sets, **_spent(ledger, event)})
         case events.DeletionsApproved():
             return _decided(ledger, event.set, Decision.APPROVED)
         case events.DeletionsRejected():
             return _decided(ledger, event.set, Decision.REJECTED)
+        case _:
+            assert_never(event)
 
 
 def _with_debts(ledger: Ledger, event: events.DebtsOpened) -> Ledger:
@@ -358,6 +372,19 @@ def _with_debts(ledger: Ledger, event: events.DebtsOpened) -> Ledger:
     return msgspec.structs.replace(
         ledger, debts={**ledger.debts, **opened}, opened=ledger.opened + len(opened), recent=recent
     )
+
+
+def _spent(ledger: Ledger, event: events.DebtsClosed) -> dict[ids.DeletionSetId, DeletionSet]:
+    """The sets that ended debts belonged to. A rejection is no such end: it stands for what opens later, too."""
+    clusters: dict[ids.DeletionSetId, set[ids.ClusterId]] = {}
+    for closed in event.debts:
+        debt = ledger.debts.get(closed.debt)
+        if debt is not None and closed.ending is not events.Ending.REJECTED:
+            clusters.setdefault(debt.set, set()).add(debt.cluster)
+    return {
+        found: msgspec.structs.replace(ledger.sets[found], spent=ledger.sets[found].spent | added)
+        for found, added in clusters.items()
+    }
 
 
 def _decided(ledger: Ledger, set_id: ids.DeletionSetId, decision: Decision) -> Ledger:

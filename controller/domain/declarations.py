@@ -8,6 +8,7 @@ removed. So no empty, short or unreadable file can take anything away (I1).
 import enum
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import assert_never
 
 import msgspec
 
@@ -232,6 +233,8 @@ def _one(
             return fleet.declare_group(world.fleet, document.name, spec, by=by)
         case specs.RolloutPolicy() as spec:
             return fleet.declare_policy(world.fleet, document.name, spec, by=by)
+        case _:
+            assert_never(document.spec)
 
 
 def _cluster(
@@ -277,6 +280,8 @@ def _absent(world: World, document: Document, known: _Known, *, by: specs.Manage
         case Kind.POLICY:
             removable = _removable(world, document, known, by=by)
             return (fleet_events.PolicyRemoved(name=name),) if removable else ()
+        case _:
+            assert_never(document.kind)
 
 
 def _removable(world: World, document: Document, known: _Known, *, by: specs.ManagedBy) -> bool:

@@ -5,6 +5,7 @@ else the object is *kept*, listed in the root with the reason, and looked at aga
 objects are in doubt when
 - the source that had them has a bundle in error, or any other source for this cluster has: the object may be there;
 - a bundle was not rendered yet for what this cluster is: they may be in it;
+- another source reads the same ref and is at another commit: one commit may have moved an object to that one;
 - a bundle claims them that this cluster has not been given yet.
 Two bundles that claim one object: its present owner stays and the other keeps its last content; with no owner both do.
 """
@@ -73,11 +74,11 @@ def derive(view: View, indexes: Indexes) -> Derived:
     chosen, conflicts = _settle_conflicts(wanted, view.previous, indexes)
     claims = _claims(chosen.items(), indexes)
     pending = _pending_claims(placed, wanted, indexes)
-    doubt = _doubt(view, placed)
+    doubt, behind = _doubt(view, placed), _behind(view)
     kept: list[bundles.Kept] = []
     drops: list[Drop] = []
     for drop in _fallen(view, chosen, claims, indexes):
-        reason = doubt or _claimed_elsewhere(drop, pending)
+        reason = doubt or _claimed_elsewhere(drop, pending) or behind.get(ids.source_of(drop.bundle), "")
         if reason:
             identity = drop.identity if drop.identity != drop.object else None
             kept.append(
@@ -211,6 +212,29 @@ def _doubt(view: View, placed: _Placements) -> str:
         if found.variant is None:
             return f"bundle {found.bundle} is not rendered yet for this cluster: what left Git may be in it"
     return ""
+
+
+def _behind(view: View) -> dict[ids.SourceName, str]:
+    """Why nothing may count as gone from these sources yet: what left them may have moved to another by one commit."""
+    found: dict[ids.SourceName, str] = {}
+    for name, assignment in view.sources.items():
+        for other, sibling in sorted(view.sources.items()):
+            if other == name or sibling.removed or not _read_the_same(assignment.spec, sibling.spec):
+                continue
+            if not placements.source_targets(sibling.spec, view.facts):
+                continue
+            if assignment.latest is not None and _commit(sibling) != _commit(assignment):
+                commit = _commit(assignment)[:12]
+                found.setdefault(name, f"source {other} reads the same ref and is not at {commit}: it may be there")
+    return found
+
+
+def _read_the_same(one: specs.SourceSpec, other: specs.SourceSpec) -> bool:
+    return (one.url, one.ref) == (other.url, other.ref)
+
+
+def _commit(assignment: Assignment) -> str:
+    return assignment.latest.revision.commit if assignment.latest is not None else ""
 
 
 def _fallen(view: View, chosen: dict[ids.BundleId, Digest], claims: kinds.Claims, indexes: Indexes) -> list[Drop]:

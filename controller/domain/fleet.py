@@ -1,6 +1,6 @@
 """The hub's own facts: its epoch and key, the cluster groups and the rollout policies."""
 
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import msgspec
 
@@ -149,6 +149,8 @@ def evolve(state: Fleet, event: events.Event) -> Fleet:
         case events.PolicyRemoved():
             declared = _without(state.declared, f"policy/{event.name}")
             return change(state, policies=_without(state.policies, event.name), declared=declared)
+        case _:
+            assert_never(event)
 
 
 def _suspended(state: Fleet, key: str, reason: str) -> Fleet:

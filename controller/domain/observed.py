@@ -5,7 +5,7 @@ a newer one, a repeated one changes nothing. Nothing here is a decision; a decis
 """
 
 import datetime
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import msgspec
 
@@ -45,7 +45,9 @@ class Observed(msgspec.Struct, frozen=True, rename="camel"):
     undeleted: dict[ids.DebtId, reports.Undeleted] = {}
     refusals: dict[str, int] = {}
     newest: Order = NEVER
+    hello_said: Order = NEVER
     applied_said: Order = NEVER
+    refused_said: Order = NEVER
 
 
 def initial(cluster: ids.ClusterId) -> Observed:
@@ -70,10 +72,7 @@ def evolve(state: Observed, report: reports.Report) -> Observed:
     change = msgspec.structs.replace
     match report:
         case reports.Hello():
-            return change(
-                state, uid=report.cluster_uid, agent_version=report.agent_version, inventory=report.inventory,
-                kubernetes_version=report.kubernetes_version,
-            )  # fmt: skip
+            return _greeted(state, report, order)
         case reports.Applied():
             return _bundles(_applied(state, report, order), report.bundles, order)
         case reports.Failed() | reports.Ready():
@@ -87,9 +86,14 @@ def evolve(state: Observed, report: reports.Report) -> Observed:
             undeleted = {**state.undeleted, **{one.debt: one for one in report.undeleted}}
             return change(state, undeleted={debt: one for debt, one in undeleted.items() if debt not in settled})
         case reports.Refused():
-            return change(state, refusals={**state.refusals, report.refusal.value: report.count})
+            if order < state.refused_said:
+                return state
+            refusals = {**state.refusals, report.refusal.value: report.count}
+            return change(state, refusals=refusals, refused_said=order)
         case reports.Adopted() | reports.Planned():
             return state
+        case _:
+            assert_never(report)
 
 
 def online(state: Observed, at: datetime.datetime, silence: datetime.timedelta) -> bool:
@@ -135,13 +139,26 @@ def _origin(state: Observed, origin: reports.Origin) -> Observed:
     )
 
 
+def _greeted(state: Observed, report: reports.Hello, order: Order) -> Observed:
+    if order < state.hello_said:
+        return state
+    return msgspec.structs.replace(
+        state,
+        uid=report.cluster_uid,
+        agent_version=report.agent_version,
+        kubernetes_version=report.kubernetes_version,
+        inventory=state.inventory if order < state.applied_said else report.inventory,
+        hello_said=order,
+    )
+
+
 def _applied(state: Observed, report: reports.Applied, order: Order) -> Observed:
     if order < state.applied_said:
         return state
     return msgspec.structs.replace(
         state,
         root=report.root,
-        inventory=report.inventory,
+        inventory=state.inventory if order < state.hello_said else report.inventory,
         applied_said=order,
     )
 

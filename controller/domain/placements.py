@@ -6,6 +6,7 @@ values that it gives to the variables a rendering used, decide about its variant
 
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
+from typing import assert_never
 
 import msgspec
 
@@ -135,3 +136,5 @@ def _holds(expression: selectors.Expression, labels: Mapping[str, str]) -> bool:
             return present
         case selectors.Operator.DOES_NOT_EXIST:
             return not present
+        case _:
+            assert_never(expression.operator)

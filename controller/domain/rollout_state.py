@@ -4,6 +4,7 @@
 """
 
 import enum
+from typing import assert_never
 
 import msgspec
 
@@ -160,6 +161,8 @@ def evolve(state: State, event: events.Event) -> State:
             current = _retried(current)
         case events.RolloutAborted():
             current = change(current, phase=Phase.ABORTED)
+        case _:
+            assert_never(event)
     return change(state, current=current)
 
 

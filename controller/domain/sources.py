@@ -86,12 +86,14 @@ def suspend(state: Source, reason: str, *, by: specs.ManagedBy) -> tuple[events.
     if state.suspended or state.removed:
         return ()
     _may_change(state, by)
+    if not reason:
+        raise rejections.Invalid(f"source {state.name!r}: say why it is suspended (reason)")
     return (events.SourceSuspended(name=state.name, reason=reason),)
 
 
 def resume(state: Source) -> tuple[events.Event, ...]:
     """Decide to poll and roll out again."""
-    if not state.suspended:
+    if not state.suspended or state.removed:
         return ()
     return (events.SourceResumed(name=state.name),)
 
@@ -200,3 +202,5 @@ def evolve(state: Source | None, event: events.Event) -> Source:
             return change(state, failure=None, failure_reason="", rollback_seen=back, unrelated_seen=unrelated)
         case events.HistoryAccepted():
             return change(state, accepted=event.commit)
+        case _:
+            assert_never(event)

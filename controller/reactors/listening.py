@@ -131,7 +131,7 @@ class Listening:
             reason = self._ahead(origin)
         epoch = shared.world.fleet.epoch
         if reason:
-            shared.verified.discard(origin.cluster)
+            shared.verified.pop(origin.cluster, None)
             name = shared.world.clusters[origin.cluster].name
             event = fleet_events.RecoveryEntered(
                 reason=f"cluster {name}: {reason}",
@@ -144,8 +144,8 @@ class Listening:
                 logger.error("hub is in recovery", reason=event.reason)
             return
         contained = shared.world.contains(origin.log_head)
-        if origin.cluster not in shared.verified and publications.verified(origin, epoch=epoch, contained=contained):
-            shared.verified.add(origin.cluster)
+        if not shared.is_verified(origin.cluster) and publications.verified(origin, epoch=epoch, contained=contained):
+            shared.verified[origin.cluster] = epoch
             shared.notify()
 
     def _ahead(self, origin: reports.Origin) -> str:

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from controller import errors, runtime, tracing, transact
+from controller import errors, library, runtime, tracing, transact
 from controller.domain import catalogs, clusters, inputs, placements, sources
 from controller.reactors import coverage
 from protocol import bundles, canonical, ids, sealing, specs
@@ -28,6 +28,9 @@ JITTER = 0.1
 
 BACKOFF_S_MAX = 600.0
 """Longest pause between polls of a source that fails: a repaired server is noticed within ten minutes."""
+
+DOUBLINGS_MAX = 16
+"""Doublings of the pause: from a second to more than BACKOFF_S_MAX."""
 
 
 class SourceFailure(errors.Terminal):
@@ -130,13 +133,13 @@ class Polling:
             except (errors.Transient, sealing.BlobError) as error:
                 failures += 1
                 logger.warning("poll is held up", source=name, reason=str(error))
-            await self._wakes[name].wait(self._pause(spec.interval_s, failures))
+            await self._wakes[name].wait(pause_s(spec.interval_s, failures, chance=self._chance))
 
     async def poll(self, name: ids.SourceName, spec: specs.SourceSpec, repository: Repository) -> None:
         """One poll: fetch, and resolve what is new; raise SourceFailure."""
         revision = await repository.poll(spec.ref)
         source = self._shared.world.sources[name]
-        if self._resolved.get(name) == (revision.commit, spec) and await self._is_covered(name):
+        if self._resolved.get(name) == (revision.commit, spec) and await self._is_settled(name):
             await self._run(name, sources.unchanged)
             return
         rollback = False
@@ -156,6 +159,14 @@ class Polling:
             await self._resolve(source, revision, repository, rollback=rollback)
             self._shared.traces[name] = tracing.current()
         self._resolved[name] = (revision.commit, spec)
+        self._wake_siblings(spec, revision.commit)
+
+    def _wake_siblings(self, spec: specs.SourceSpec, commit: str) -> None:
+        """Until every source on this ref is at one commit, nothing counts as gone from any of them."""
+        for source in self._shared.world.sources.values():
+            at = source.revision.commit if source.revision is not None else ""
+            if (source.spec.url, source.spec.ref) == (spec.url, spec.ref) and at != commit:
+                self.wake(source.name)
 
     async def preview(self, source: sources.Source) -> catalogs.Catalog:
         """What a source that nobody polls would say now: read and rendered, its blobs stored, and nothing decided.
@@ -207,6 +218,13 @@ class Polling:
             known = self._looked[cluster.id] = (cluster, groups, placements.facts(cluster, groups))
         return known[2]
 
+    async def _is_settled(self, name: ids.SourceName) -> bool:
+        """Would resolving the same commit again give nothing else?"""
+        catalog = self._shared.library.catalogs.get(self._shared.world.sources[name].catalog)
+        if catalog is not None and catalogs.may_mend_itself(catalog):
+            return False
+        return await self._is_covered(name)
+
     async def _is_covered(self, name: ids.SourceName) -> bool:
         """Does what the source was resolved to hold all that its clusters should have?"""
         source = self._shared.world.sources[name]
@@ -225,7 +243,12 @@ class Polling:
     async def _catalog(self, digest: Digest) -> catalogs.Catalog | None:
         if not digest:
             return None
-        await self._shared.library.need_catalogs([digest])
+        try:
+            await self._shared.library.need_catalogs([digest])
+        except library.MissingBlobError as error:
+            # Git has it all: what is rendered anew is stored anew, the same commit under the same digests.
+            logger.warning("last catalog is lost, resolving from nothing", catalog=digest[:16], reason=str(error))
+            return None
         return self._shared.library.catalogs[digest]
 
     async def _failed(self, name: ids.SourceName, failure: SourceFailure) -> None:
@@ -238,9 +261,12 @@ class Polling:
         )
         return bool(written)
 
-    def _pause(self, interval_s: float, failures: int) -> float:
-        pause = min(interval_s * 2.0**failures, max(BACKOFF_S_MAX, interval_s))
-        return pause * self._chance.uniform(1 - JITTER, 1 + JITTER)
+
+def pause_s(interval_s: float, failures: int, *, chance: random.Random) -> float:
+    """Until the next poll, after so many failures in a row."""
+    # A power without a bound is no float any more after a week of failures.
+    pause = min(interval_s * 2.0 ** min(failures, DOUBLINGS_MAX), max(BACKOFF_S_MAX, interval_s))
+    return pause * chance.uniform(1 - JITTER, 1 + JITTER)
 
 
 async def _follows(repository: Repository, old: str, new: str) -> bool:

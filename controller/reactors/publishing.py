@@ -102,9 +102,9 @@ class Publishing:
         await self._shared.transactor.run(
             lambda fresh: losses.settle(fresh, list(outcomes.values()), at), by=BY, cause="derive"
         )
-        refused = await self._publish(outcomes)
+        stored, refused = await self._publish(outcomes)
         self._done.update({cluster: seen for cluster, seen in dirty.items() if cluster not in refused})
-        return len(outcomes) - len(refused)
+        return stored
 
     async def derive(
         self,
@@ -141,7 +141,7 @@ class Publishing:
             cluster.id: (
                 assignments.signature(world, cluster),
                 named.get(cluster.id),
-                cluster.id in self._shared.verified,
+                self._shared.is_verified(cluster.id),
             )
             for cluster in world.clusters.values()
             if clusters.active(cluster)
@@ -153,8 +153,9 @@ class Publishing:
         publication = self._shared.publication(cluster)
         return publication.root if publication.epoch == self._shared.world.fleet.epoch else canonical.NO_DIGEST
 
-    async def _publish(self, outcomes: Mapping[ids.ClusterId, losses.Outcome]) -> set[ids.ClusterId]:
-        """Store the states that differ from what lies there; return the clusters whose turn was lost."""
+    async def _publish(self, outcomes: Mapping[ids.ClusterId, losses.Outcome]) -> tuple[int, set[ids.ClusterId]]:
+        """Store the states that differ from what lies there; return how many were, and the clusters who lost their
+        turn."""
         world, outgoing, drafts = self._shared.world, [], []
         named = debts.named(world.ledger)
         for cluster, outcome in outcomes.items():
@@ -176,13 +177,13 @@ class Publishing:
                 self._stored(draft, result)
         if drafts:
             self._shared.notify()
-        return refused
+        return len(drafts) - len(refused), refused
 
     async def _draft(self, world: World, outcome: losses.Outcome, deletions: desired.Deletions) -> "Draft | None":
         cluster, before = outcome.cluster, self._shared.publication(outcome.cluster)
         plain = canonical.encode(outcome.derived.root)
         root = bundles.root_digest(plain)
-        verified = cluster in self._shared.verified
+        verified = self._shared.is_verified(cluster)
         named = canonical.encode(deletions if verified else desired.NO_DELETIONS)
         same_root = root == before.root and before.epoch == world.fleet.epoch
         self._shared.published[cluster] = msgspec.structs.replace(

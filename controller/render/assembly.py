@@ -45,8 +45,11 @@ def assemble(
     varied = session.run(entry, fleet, draft.variants if same else ())
     warnings = varying.bounded((*warnings, *varied.warnings), limits.WARNINGS_MAX)
     if varied.failures:
-        return Assembled(_spoiled(bundle, draft, varied.failures, warnings))
-    entry = msgspec.structs.replace(entry, variants=varied.variants, warnings=warnings)
+        entry = _spoiled(bundle, draft, varied.failures, warnings)
+    else:
+        entry = msgspec.structs.replace(entry, variants=varied.variants, warnings=warnings)
+    if session.is_missing_something:
+        entry = msgspec.structs.replace(entry, spoiled=catalogs.SPOILED_FOR_NOW)
     return Assembled(entry, tuple(blobs.values()))
 
 

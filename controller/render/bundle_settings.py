@@ -21,7 +21,9 @@ class Read(msgspec.Struct, frozen=True):
     def renders(self) -> bool:
         """Do they ask for a chart or a kustomization, for whichever clusters? What cannot be read may."""
         customizations = (self.found.recipe.base, *(choice.customization for choice in self.found.recipe.choices))
-        asked = any(one.helm is not None or one.kustomize is not None for one in customizations)
+        asked = any(
+            (one.helm is not None and one.helm.names_chart) or one.kustomize is not None for one in customizations
+        )
         return asked or bool(self.errors)
 
 

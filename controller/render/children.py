@@ -28,7 +28,10 @@ from controller.render import errors, launcher, limits, workplaces
 
 _CHUNK_BYTES = 256 * limits.KIB
 
+_COMPLAINT_HEAD_BYTES = 4 * limits.KIB
+
 _MESSAGE_LINES = 3
+_LINE_CHARACTERS_MAX = 400
 
 _START_S = 30.0
 """The launcher starts in 20 ms; a starved machine takes longer."""
@@ -79,7 +82,7 @@ class Finished(msgspec.Struct, frozen=True):
 
     stdout: bytes
     stderr: str
-    """The end of it, without the paths of this run."""
+    """Its beginning and its end, without the paths of this run."""
     kept: Mapping[str, bytes] = {}
     """Name → content of the files that were asked for."""
 
@@ -207,6 +210,7 @@ class _Run:
         self._stdout: list[bytes] = []
         self._read = 0
         self._stderr = b""
+        self._stderr_end = b""
         self._stopped: errors.Cause | None = None
 
     def through(self, running: _Launcher) -> dict[str, Any]:
@@ -288,7 +292,10 @@ class _Run:
         self._stdout.append(data)
 
     def _take_complaint(self, data: bytes) -> None:
-        self._stderr = (self._stderr + data)[-limits.CHILD_STDERR_BYTES_MAX :]
+        # Beginning and end: programs end with what went wrong, and one line of it may fill all that is kept.
+        room = max(0, _COMPLAINT_HEAD_BYTES - len(self._stderr))
+        self._stderr += data[:room]
+        self._stderr_end = (self._stderr_end + data[room:])[-limits.CHILD_STDERR_BYTES_MAX :]
 
     def finished(self, answer: Mapping[str, Any]) -> Finished:
         """What came of it; raise ChildError unless that is an output."""
@@ -360,7 +367,7 @@ class _Run:
 
     def _complaint(self) -> str:
         """The program's stderr, without the paths of this run, which would differ in the next."""
-        text = self._stderr.decode(errors="replace")
+        text = (self._stderr + self._stderr_end).decode(errors="replace")
         for path in (f"{self._place.work}/", f"{self._place.home}/", str(self._place.work), str(self._place.root)):
             text = text.replace(path, "")
         return text
@@ -370,4 +377,11 @@ def useful(stderr: str) -> str:
     """The first lines that say what is wrong, as one line, bounded."""
     lines = [line.strip() for line in _UNPRINTABLE.sub("\n", stderr).splitlines() if line.strip()]
     blaming = next((place for place, line in enumerate(lines) if _BLAMES.match(line)), 0)
-    return " ".join(lines[blaming : blaming + _MESSAGE_LINES])[: limits.MESSAGE_CHARACTERS_MAX]
+    chosen = lines[blaming : blaming + _MESSAGE_LINES]
+    return " ".join(_shortened(line) for line in chosen)[: limits.MESSAGE_CHARACTERS_MAX]
+
+
+def _shortened(line: str) -> str:
+    """Helm nests messages: what went wrong stands at the end, where it began at the beginning."""
+    half = _LINE_CHARACTERS_MAX // 2
+    return line if len(line) <= _LINE_CHARACTERS_MAX else f"{line[:half]} … {line[-half:]}"

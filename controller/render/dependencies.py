@@ -12,9 +12,6 @@ from controller.domain import catalogs, inputs, placements
 from protocol import bundles, ids, selectors
 from protocol.events import sources
 
-SPOILED = "dependsOn"
-"""In the place of a fingerprint: another bundle may mend it, so that its own files do not say if it is the same."""
-
 Needed = tuple[tuple[bundles.Dependency, ...], tuple[sources.Problem, ...]]
 """What a bundle depends on, and what is wrong with what it says about that."""
 
@@ -43,7 +40,9 @@ def _with(
         reason = f"dependsOn: goes round in a circle: {' → '.join((*circle, circle[0]))}"
         problems = (*problems, sources.Problem(path, reason))
     if problems:
-        return msgspec.structs.replace(catalogs.carried(draft(entry.path), because=problems), spoiled=SPOILED)
+        return msgspec.structs.replace(
+            catalogs.carried(draft(entry.path), because=problems), spoiled=catalogs.SPOILED_BY_OTHERS
+        )
     return msgspec.structs.replace(entry, depends_on=needed)
 
 
@@ -62,7 +61,8 @@ def _dependencies(entry: catalogs.Entry, entries: Iterable[catalogs.Entry]) -> N
 
 def _is_meant(need: catalogs.Need, entry: catalogs.Entry) -> bool:
     if need.name:
-        return need.name in (entry.name, entry.path, entry.bundle)
+        # Fleet names a bundle after its source and its path, with dashes.
+        return need.name in (entry.name, entry.path, entry.bundle, entry.bundle.replace("/", "-"))
     selector = selectors.Selector(match_labels=need.match_labels, match_expressions=need.match_expressions)
     return placements.selects(selector, inputs.Facts(name=entry.name, labels=entry.labels))
 

@@ -2,7 +2,7 @@
 
 As in Fleet, the first entry of `targetCustomizations` that matches counts unless `targetCustomizationMode` says
 `AllMatches`, a cluster that none matches gets the bundle as it is, and an entry that selects by nothing has no cluster.
-Flotilla's own variables are off: shell scripts in repositories made for Fleet are full of `${…}`.
+Flotilla's own variables work, too: `${cluster.name}` is no template, `${ .ClusterName }` no variable.
 """
 
 import glob
@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from controller.render import errors, fleet_fields, recipes, settings, typed_yaml, yamls
+from controller.render import errors, fleet_fields, fleet_templates, recipes, settings, typed_yaml, yamls
 from protocol import bundles, selectors
 from protocol.events import sources
 
@@ -70,7 +70,6 @@ def _settings(reading: _Reading) -> settings.Settings:
         ignore=tuple(_rules(reading)),
         paused=file.paused,
         rollout=_rollout(reading),
-        substitute=False,
     )
 
 
@@ -145,10 +144,11 @@ def _helm(reading: _Reading, found: fleet_fields.Helm | None, place: yamls.Place
     address = found.chart.removeprefix("oci://")
     if "://" in address or "::" in address:
         raise reading.mistake((*place, "chart"), "an address for go-getter is not supported (take repo, or oci://)")
-    if found.values and found.values_files:
-        reason = "where both give a value, helm.values wins (in Fleet, the files do)"
-        reading.warnings.add((*place, "valuesFiles"), reason)
     top = reading.file.helm
+    filled = top is None or not top.disable_pre_process
+    if not filled and fleet_templates.stands_for_labels(found.values):
+        reason = f"with disablePreProcess, {fleet_templates.LABEL_PREFIX} stands for itself (in Fleet, for a label)"
+        reading.warnings.add((*place, "values"), reason)
     if found.disable_pre_process and found is not top:
         reading.warnings.add((*place, "disablePreProcess"), _TOP)
     return recipes.Helm(
@@ -158,7 +158,8 @@ def _helm(reading: _Reading, found: fleet_fields.Helm | None, place: yamls.Place
         release_name=found.release_name,
         values=found.values,
         values_files=found.values_files,
-        fleet_templates=top is None or not top.disable_pre_process,
+        fleet_templates=filled,
+        files_win=True,
     )
 
 

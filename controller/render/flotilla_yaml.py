@@ -1,14 +1,28 @@
 """`flotilla.yaml`: the types of its fields, from which its JSON Schema follows, too, and what it says as settings."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from controller.render import recipes, settings, typed_yaml, yamls
+from controller.render import limits, recipes, settings, typed_yaml, variables, yamls
 from protocol import bundles, selectors
 
-Variable = str | int | float | bool
-"""Numbers and booleans are taken as JSON writes them."""
+Variables = Annotated[
+    dict[str, str | int | float | bool],
+    settings.in_schema(propertyNames={"pattern": f"^{variables.NAME}$", "maxLength": limits.VARIABLE_CHARACTERS_MAX}),
+]
+"""Text; numbers and booleans are taken as they are written."""
+
+Name = Annotated[
+    str, settings.in_schema(maxLength=settings.NAME_CHARACTERS_MAX, pattern="^[^\\u0000-\\u001f\\u007f]*$")
+]
+"""One line."""
+
+Namespace = Annotated[str, settings.in_schema(pattern="^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$")]
+"""A DNS label, or nothing."""
+
+Overlay = Annotated[str, settings.in_schema(pattern=r"^(?!\.{0,2}(/|$))[^/]+(/(?!\.{0,2}(/|$))[^/]+)*$")]
+"""A directory below `overlays/`."""
 
 
 class Helm(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
@@ -64,9 +78,9 @@ class Target(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, fo
     """The cluster has one of these names; shell globs are allowed."""
     exclude: tuple[selectors.Selector, ...] = ()
     """But none of the clusters that one of these matches."""
-    namespace: str | None = None
+    namespace: Namespace | None = None
     """Forced on every object, as at the top."""
-    default_namespace: str | None = None
+    default_namespace: Namespace | None = None
     """For objects that name none, as at the top."""
     helm: Helm | None = None
     """Over what stands at the top, field by field; values key by key."""
@@ -76,13 +90,13 @@ class Target(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, fo
     """Short for `helm.valuesFiles`."""
     kustomize: TargetKustomize | None = None
     """In place of the one at the top."""
-    overlays: tuple[str, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
     """After those at the top."""
     patches: tuple[recipes.Patch, ...] = ()
     """After those at the top."""
     images: tuple[recipes.Image, ...] = ()
     """Over those at the top, by name."""
-    vars: dict[str, Variable] = {}
+    vars: Variables = {}
     """Over those at the top, by name."""
     vars_files: tuple[str, ...] = ()
     """After those at the top; later files win."""
@@ -90,16 +104,26 @@ class Target(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, fo
     """These clusters do not get the bundle."""
 
 
+Rules = Annotated[tuple[settings.IgnoreRule, ...], settings.in_schema(maxItems=limits.SETTINGS_ENTRIES_MAX)]
+"""Differences that are none."""
+
+Dependencies = Annotated[tuple[settings.DependsOn, ...], settings.in_schema(maxItems=limits.SETTINGS_ENTRIES_MAX)]
+"""Bundles to wait for."""
+
+Targets = Annotated[tuple[Target, ...], settings.in_schema(minItems=1, maxItems=limits.SETTINGS_ENTRIES_MAX)]
+"""Clusters, as alternatives."""
+
+
 class File(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """A bundle of Flotilla: what it is called, where it goes, how it is rendered and kept."""
 
-    name: str = ""
+    name: Name = ""
     """Shown to people. Left out: the bundle's path."""
     labels: dict[str, str] = {}
     """Labels of the bundle, for selectors."""
-    namespace: str | None = None
+    namespace: Namespace | None = None
     """Forced on every object; cluster-scoped objects are refused then."""
-    default_namespace: str | None = None
+    default_namespace: Namespace | None = None
     """For namespaced objects that name none. Left out: `default`."""
     adopt: bundles.Adopt = bundles.Adopt.IF_NO_DIFF
     """When objects that existed before may become Flotilla's."""
@@ -108,11 +132,11 @@ class File(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forb
     drift: settings.Drift | bool = settings.Drift.REVERT
     """What happens when a cluster's objects differ from Git. YAML reads a bare `off` as `false`, which is the same;
     `true` is `revert`."""
-    ignore: tuple[settings.IgnoreRule, ...] = ()
+    ignore: Rules = ()
     """Differences from Git that are no drift."""
     paused: bool = False
     """Clusters keep what they have of the bundle."""
-    depends_on: tuple[settings.DependsOn, ...] = ()
+    depends_on: Dependencies = ()
     """Bundles of the same source that have to be there first."""
     substitute: bool = True
     """Replace variables (`${cluster.name}` and the like) in what is rendered."""
@@ -124,28 +148,30 @@ class File(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forb
     """Short for `helm.valuesFiles`."""
     kustomize: Kustomize | None = None
     """Which kustomization is built."""
-    overlays: tuple[str, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
     """Directories below the bundle's `overlays/`, in order, whose files replace, remove or patch the bundle's own."""
     patches: tuple[recipes.Patch, ...] = ()
     """Changes of rendered objects, in order."""
     images: tuple[recipes.Image, ...] = ()
     """Images of containers to replace."""
-    vars: dict[str, Variable] = {}
+    vars: Variables = {}
     """Variables, `${vars.NAME}`; those of clusters and groups win over them."""
     vars_files: tuple[str, ...] = ()
     """Files of variables, relative to the bundle, or from the root with a leading `/`: a flat mapping each."""
     target_mode: recipes.Mode = recipes.Mode.MERGE
     """Which of the entries of `targets` that match a cluster count."""
-    targets: tuple[Target, ...] | None = None
+    targets: Targets | None = None
     """Which clusters get the bundle, and what is different for them. Left out: all that the source goes to."""
 
 
 def parse(data: bytes) -> settings.Settings:
     """Read flotilla.yaml; raise UnreadableError with the field and its line."""
-    document = typed_yaml.single(data)
+    document = typed_yaml.single(data, with_plain=True)
     if document is None:
         return settings.NONE
     file = typed_yaml.convert(document, document.value, File)
+    if not file.substitute:
+        file = typed_yaml.convert(document, variables.as_it_stands(document.value), File)
     for at, rule in enumerate(file.ignore):
         _check_rule(rule, document, ("ignore", at))
     for at, dependency in enumerate(file.depends_on):
@@ -158,7 +184,7 @@ def parse(data: bytes) -> settings.Settings:
         targets=None if file.targets is None else tuple(_selected(target) for target in file.targets),
         adopt=file.adopt,
         prune=file.prune,
-        recipe=_recipe(file, document),
+        recipe=_recipe(file, document, written=yamls.load_text(data)[0].value),
         depends_on=file.depends_on,
         drift=_drift(file.drift),
         ignore=file.ignore,
@@ -169,12 +195,26 @@ def parse(data: bytes) -> settings.Settings:
     return settings.checked(found, document)
 
 
-def _recipe(file: File, document: yamls.Document) -> recipes.Recipe:
-    choices = (
-        recipes.Choice(_selected(target), _customization(target, document, ("targets", at)), target.name)
-        for at, target in enumerate(file.targets or ())
-    )
-    return recipes.Recipe(_customization(file, document, ()), tuple(choices), file.target_mode)
+def _recipe(file: File, document: yamls.Document, *, written: dict[str, Any]) -> recipes.Recipe:
+    """The recipe; `written` is the document with its scalars as text."""
+    choices = []
+    for at, target in enumerate(file.targets or ()):
+        place: yamls.Place = ("targets", at)
+        said = _variables(written["targets"][at], document, place)
+        customization = msgspec.structs.replace(_customization(target, document, place), vars=said)
+        choices.append(recipes.Choice(_selected(target), customization, target.name))
+    base = msgspec.structs.replace(_customization(file, document, ()), vars=_variables(written, document, ()))
+    return recipes.Recipe(base, tuple(choices), file.target_mode)
+
+
+def _variables(written: dict[str, Any], document: yamls.Document, place: yamls.Place) -> dict[str, str]:
+    """Variables as they stand there: 1.10 is not 1.1. Their types are good."""
+    found: dict[str, str] = written.get("vars", {})
+    for name in found:
+        if not variables.is_name(name):
+            reason = "not a variable's name (letters, digits and _ . / -)"
+            raise typed_yaml.mistake(document, (*place, "vars", name), reason)
+    return found
 
 
 def _selected(target: Target) -> selectors.Target:
@@ -198,7 +238,6 @@ def _customization(found: File | Target, document: yamls.Document, place: yamls.
         overlays=overlays,
         patches=found.patches,
         images=found.images,
-        vars={name: settings.variable(value) for name, value in found.vars.items()},
         vars_files=found.vars_files,
         namespace=settings.namespace(found.namespace, document, (*place, "namespace")),
         default_namespace=settings.namespace(found.default_namespace, document, (*place, "defaultNamespace")),

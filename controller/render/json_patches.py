@@ -1,11 +1,11 @@
 """JSON patches (RFC 6902), from untrusted files: all six operations, strictly, and within bounds.
 
 What is not changed is shared with the document, which stays as it was. `copy` doubles a document with every use, so
-operations may bring, move and copy only so many values in all.
+what the document has is counted together with all that operations bring, move and copy.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from controller.render import errors, limits
@@ -40,7 +40,9 @@ class _Edit:
     def __init__(self, document: Any) -> None:
         self.document = document
         self._placed = 0
+        self._characters = 0
         self._work = 0
+        self._admit((), document)  # so that one patch after another cannot make it grow without end
         self._operations: dict[str, Callable[[_Steps, Operation], None]] = {
             "add": lambda steps, operation: self._add(steps, _value(operation)),
             "remove": lambda steps, _: self._remove(steps),
@@ -150,13 +152,21 @@ class _Edit:
         while level:
             self._placed += len(level)
             if self._placed > limits.NODES_MAX:
-                raise errors.UnreadableError(
-                    f"operations on one object put more than {limits.NODES_MAX} values into it"
-                )
-            if depth > limits.DEPTH_MAX:
+                raise errors.UnreadableError(f"more than {limits.NODES_MAX} values after the patch")
+            self._characters += sum(len(text) for held in level for text in _texts(held))
+            if self._characters > limits.EXPANDED_BYTES_MAX:
+                raise errors.UnreadableError(f"more than {limits.EXPANDED_BYTES_MAX} characters after the patch")
+            if depth > limits.DEPTH_MAX + 1:
                 raise errors.UnreadableError(f"nested deeper than {limits.DEPTH_MAX}")
             level = [item for held in level if isinstance(held, dict | list) for item in _items(held)]
             depth += 1
+
+
+def _texts(value: Any) -> Iterable[str]:
+    """The strings that a value has of its own."""
+    if isinstance(value, dict):
+        return value
+    return (value,) if isinstance(value, str) else ()
 
 
 def _items(value: _Container) -> Any:

@@ -217,7 +217,7 @@ def _cut() -> bool:
 
 def _send(control: socket.socket, values: dict[str, Any]) -> None:
     data = json.dumps(values).encode()
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OSError):  # the caller may have gone
         control.sendall(LENGTH.pack(len(data)) + data)
 
 

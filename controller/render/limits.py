@@ -61,8 +61,8 @@ VARIABLE_CHARACTERS_MAX = 400
 VARIABLES_BYTES_MAX = 256 * KIB
 """One file of variables."""
 
-CHOICES_MAX = 500
-"""Customizations of one bundle: each is tried on every cluster."""
+SETTINGS_ENTRIES_MAX = 500
+"""Entries of one list in a bundle's settings: each is tried on every cluster, bundle or object."""
 
 CHILD_WALL_S = 60.0
 """One run of helm or kustomize, which takes 0.03 to 0.3 s; the largest charts, on a machine that is busy, 5 s."""
@@ -105,7 +105,16 @@ MESSAGE_CHARACTERS_MAX = 600
 """What is quoted of a child's complaint."""
 
 KUSTOMIZATIONS_MAX = 1000
-"""Directories with a kustomization that one build is made of; a deep set of overlays and components has thirty."""
+"""Directories with a kustomization, or a chart, that one build is made of; a deep set of overlays has thirty."""
+
+CHART_ARCHIVE_BYTES_MAX = 16 * MIB
+"""A chart's archive; Helm's own chart museums refuse more than 20."""
+
+CHART_UNPACKED_BYTES_MAX = BUNDLE_BYTES_MAX
+"""An archive of a chart, unpacked: a thousand times its size is easily written."""
 
 WORKER_TASKS_MAX = 2000
 """Bundles that one render process works through before another takes its place: what a library leaks goes with it."""
+
+CHARTS_KEPT_MAX = 1000
+"""Charts of which one process remembers whether they look at the cluster's version."""

@@ -59,8 +59,9 @@ def read(staged: staging.Staged, order: staging.Order) -> Objects:
     fit."""
     problems: list[sources.Problem] = []
     warnings: list[sources.Problem] = list(staged.warnings)
-    loaded = list(_loaded(staged.texts, problems))
-    hooks = list(_loaded(staged.hooks, problems))
+    substitute = order.settings.substitute
+    loaded = list(_loaded(staged.texts, problems, with_plain=substitute))
+    hooks = list(_loaded(staged.hooks, problems, with_plain=substitute))
     if problems:
         raise errors.ProblemsError(tuple(problems[: limits.ERRORS_MAX]))
     patched = _patched([item.value for _, items in loaded for item in items], order)
@@ -70,17 +71,17 @@ def read(staged: staging.Staged, order: staging.Order) -> Objects:
         at += len(items)
         left = [_Item(item.line, value) for item, value in zip(items, values, strict=True) if value is not None]
         parts.append(_part(text, left, order))
-    if order.settings.substitute:
+    if substitute:
         warnings += _near_misses([*loaded, *hooks])
     return Objects(parts, [_part(text, items, order) for text, items in hooks], tuple(warnings))
 
 
 def _loaded(
-    texts: tuple[staging.Text, ...], problems: list[sources.Problem]
+    texts: tuple[staging.Text, ...], problems: list[sources.Problem], *, with_plain: bool
 ) -> Iterator[tuple[staging.Text, list[_Item]]]:
     for text in texts:
         try:
-            documents = manifests.load(text.path, text.data)
+            documents = manifests.load(text.path, text.data, with_plain=with_plain)
         except errors.UnreadableError as error:
             problems.append(sources.Problem(text.path, error.reason, error.line))
             continue
@@ -102,7 +103,7 @@ def _part(text: staging.Text, items: list[_Item], order: staging.Order) -> _Part
     fixed: list[_Item] = []
     varying: list[_Item] = []
     for item in items:
-        (varying if may and variables.references(item.value) else fixed).append(item)
+        (varying if may and variables.holds(item.value) else fixed).append(item)
     return _Part(text, manifests.checked((item.line, item.value) for item in fixed), varying)
 
 

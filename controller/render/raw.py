@@ -78,4 +78,5 @@ def _overlaid(files: dict[str, bytes], over: dict[str, bytes], bundle: str, root
 def is_plain(order: staging.Order) -> bool:
     """Does nothing ask for a chart or a kustomization?"""
     wanted = order.wanted
-    return wanted.helm is None and wanted.kustomize is None and not order.bundle.marker(*discovery.RENDERED)
+    named = wanted.helm is not None and wanted.helm.names_chart
+    return not named and wanted.kustomize is None and not order.bundle.marker(*discovery.RENDERED)

@@ -37,6 +37,13 @@ class Helm(msgspec.Struct, frozen=True, omit_defaults=True):
     skip_hooks: bool | None = None
     fleet_templates: bool = False
     """`values` hold `${ … }` templates of Fleet, to be filled in before Helm sees them."""
+    files_win: bool = False
+    """`values_files` win over `values`, as in Fleet."""
+
+    @property
+    def names_chart(self) -> bool:
+        """Does it say which chart, or is it about one that stands in the bundle?"""
+        return bool(self.chart or self.repo)
 
 
 class Kustomize(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,19 +57,26 @@ class PatchTarget(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
     """Which objects a patch is for; what is not given matches all. Names are regular expressions, as in Kustomize."""
 
     group: str = ""
+    """API group."""
     version: str = ""
+    """API version, without the group."""
     kind: str = ""
+    """Kind."""
     name: str = ""
+    """A regular expression for the whole name."""
     namespace: str = ""
+    """A regular expression for the whole namespace."""
     label_selector: str = ""
+    """As in `kubectl get -l`."""
 
 
 class Patch(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """A change of rendered objects: a list of operations (RFC 6902), or an object that is merged (strategic merge)."""
 
     patch: tuple[dict[str, Any], ...] | dict[str, Any]
+    """A list of operations, or an object to merge."""
     target: PatchTarget | None = None
-    """A merged object without a target names the object it is for by itself."""
+    """Which objects it is for. A merged object without a target names the object by itself."""
 
 
 class Image(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
@@ -71,8 +85,11 @@ class Image(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, for
     name: str
     """Without tag and digest, as it stands in the manifests."""
     new_name: str = ""
+    """Left out: the name stays."""
     new_tag: str = ""
+    """Left out: the tag stays."""
     digest: str = ""
+    """In place of a tag."""
 
 
 class Customization(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -107,6 +124,7 @@ class Mode(enum.StrEnum):
     MERGE = "merge"
     """All, in order."""
     FIRST_MATCH = "firstMatch"
+    """The first."""
 
 
 class Recipe(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -169,4 +187,5 @@ def _merged_helm(under: Helm | None, over: Helm | None) -> Helm | None:
         skip_crds=under.skip_crds if over.skip_crds is None else over.skip_crds,
         skip_hooks=under.skip_hooks if over.skip_hooks is None else over.skip_hooks,
         fleet_templates=under.fleet_templates or over.fleet_templates,
+        files_win=under.files_win or over.files_win,
     )

@@ -2,10 +2,12 @@
 
 import enum
 import re
+from collections.abc import Mapping, Sized
+from typing import Annotated, Any
 
 import msgspec
 
-from controller.render import errors, limits, recipes, scalars, typed_yaml, yamls
+from controller.render import errors, limits, recipes, typed_yaml, yamls
 from protocol import bundles, ids, selectors
 
 FLOTILLA = "flotilla.yaml"
@@ -17,10 +19,15 @@ NAME_CHARACTERS_MAX = 253
 OVERLAYS = "overlays"
 """The directory of a bundle that its overlays stand in."""
 
-_POINTER = re.compile(r"(/([^~/]|~[01])*)+")
-"""RFC 6901, the whole document apart."""
+POINTER = r"(/([^~/]|~[01])*)+"
+"""A JSON pointer (RFC 6901), that to the whole document apart."""
 
 _SHARE = re.compile(r"[1-9][0-9]{0,8}|([1-9][0-9]?|100)%")
+
+
+def in_schema(**keywords: Any) -> msgspec.Meta:
+    """What the JSON Schema says of a type in addition; the parser tells it in its own words."""
+    return msgspec.Meta(extra_json_schema=keywords)
 
 
 class State(enum.StrEnum):
@@ -74,7 +81,7 @@ class IgnoreRule(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     """Left out: any."""
     name: str = ""
     """Left out: any."""
-    pointers: tuple[str, ...] = ()
+    pointers: tuple[Annotated[str, in_schema(pattern=f"^{POINTER}$")], ...] = ()
     """JSON pointers (RFC 6901) to the fields; left out: the whole object."""
 
 
@@ -150,9 +157,23 @@ def checked(
     if found.targets == ():
         reason = "an empty list would match no cluster (leave it out to go where the source goes)"
         raise typed_yaml.mistake(document, (targets,), reason)
-    if len(found.recipe.choices) > limits.CHOICES_MAX:
-        raise typed_yaml.mistake(document, (choices,), f"more than {limits.CHOICES_MAX}")
+    _check_lengths(
+        {
+            (targets,): found.targets or (),
+            (choices,): found.recipe.choices,
+            ("dependsOn",): found.depends_on,
+            ("ignore",): found.ignore,
+            ("rolloutStrategy", "partitions"): found.rollout.partitions if found.rollout is not None else (),
+        },
+        document,
+    )
     return found
+
+
+def _check_lengths(lists: Mapping[yamls.Place, Sized], document: yamls.Document) -> None:
+    for place, entries in lists.items():
+        if len(entries) > limits.SETTINGS_ENTRIES_MAX:
+            raise typed_yaml.mistake(document, place, f"more than {limits.SETTINGS_ENTRIES_MAX} entries")
 
 
 def namespace(value: str | None, document: yamls.Document, place: yamls.Place) -> str | None:
@@ -165,7 +186,7 @@ def namespace(value: str | None, document: yamls.Document, place: yamls.Place) -
 
 def pointer(text: str) -> str:
     """Return a JSON pointer to a field; raise ValueError if it is none."""
-    if _POINTER.fullmatch(text) is None:
+    if re.fullmatch(POINTER, text) is None:
         raise ValueError(f"{text[:80]!r} is no JSON pointer to a field (as /spec/replicas)")
     return text
 
@@ -186,8 +207,3 @@ def overlays(names: tuple[str, ...]) -> tuple[str, ...]:
         if any(part in ("", ".", "..") for part in name.split("/")):
             raise ValueError(f"{name[:80]!r} is no directory below {OVERLAYS}/")
     return tuple(f"{OVERLAYS}/{name}" for name in names)
-
-
-def variable(value: scalars.Scalar) -> str:
-    """A variable's value as text, as JSON writes it."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

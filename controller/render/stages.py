@@ -1,37 +1,60 @@
 """Which renderer a bundle gets: what stands in its directory and what its settings say decide, nothing else."""
 
+import os
+import pathlib
 from collections.abc import Callable
 
 import msgspec
 
-from controller.render import children, commits, discovery, errors, kustomize, programs, raw, staging
+from controller.render import (
+    chart_stage,
+    chart_store,
+    children,
+    commits,
+    discovery,
+    errors,
+    kustomize,
+    programs,
+    raw,
+    staging,
+)
 from protocol.events import sources
+
+Ask = Callable[[str], str | None]
 
 
 class Tools(msgspec.Struct, frozen=True):
     """The programs of this machine, and what they may do. Plain data, for all processes that render."""
 
+    helm: programs.Program | None = None
+    helm_missing: str = "nobody looked for helm"
+    """Why there is none."""
     kustomize: programs.Program | None = None
     kustomize_missing: str = "nobody looked for kustomize"
     """Why there is none."""
+    charts: str = ""
+    """Where charts of repositories are kept; empty: none are fetched."""
     allow_remote_bases: bool = False
     """Whether a bundle that asks for it may fetch bases from elsewhere."""
 
     @property
     def version(self) -> str:
         """All renderers with their versions: what a catalog was rendered by (I2)."""
-        found = [raw.VERSION, *(one.identity for one in (self.kustomize,) if one is not None)]
+        found = [raw.VERSION, *(one.identity for one in (self.helm, self.kustomize) if one is not None)]
         return " ".join(found)
 
 
-def find_tools(path: str | None = None, *, allow_remote_bases: bool = False) -> Tools:
+def find_tools(path: str | None = None, *, charts: str = "", allow_remote_bases: bool = False) -> Tools:
     """Look for the programs on `path` (default: PATH)."""
-    found = Tools(allow_remote_bases=allow_remote_bases)
+    found = Tools(charts=charts, allow_remote_bases=allow_remote_bases)
     try:
-        found = msgspec.structs.replace(found, kustomize=programs.find_kustomize(path))
+        found = msgspec.structs.replace(found, helm=programs.find_helm(path))
     except errors.MissingError as error:
-        found = msgspec.structs.replace(found, kustomize_missing=error.reason)
-    return found
+        found = msgspec.structs.replace(found, helm_missing=error.reason)
+    try:
+        return msgspec.structs.replace(found, kustomize=programs.find_kustomize(path))
+    except errors.MissingError as error:
+        return msgspec.structs.replace(found, kustomize_missing=error.reason)
 
 
 class Stages:
@@ -41,6 +64,10 @@ class Stages:
         self._tools = tools or Tools()
         self._alone = children.Sandbox()
         self._networked = children.Sandbox(network=True)
+        self._store = _store(self._tools)
+        self._charts = None
+        if self._tools.helm is not None:
+            self._charts = chart_stage.ChartStage(self._tools.helm, self._alone, self._store)
 
     @property
     def version(self) -> str:
@@ -51,20 +78,26 @@ class Stages:
         """End what starts the programs."""
         self._alone.close()
         self._networked.close()
+        if self._store is not None:
+            self._store.close()
 
-    def plan(self, order: staging.Order, commit: commits.Commit, _ask: Callable[[str], str | None]) -> staging.Plan:
+    def plan(self, order: staging.Order, commit: commits.Commit, ask: Ask) -> staging.Plan:
         """What the stage would take; raise UnreadableError where it cannot be made."""
         if raw.is_plain(order):
             return raw.plan(order, commit)
         if order.wanted.overlays:
             raise errors.UnreadableError("overlays are for plain manifests (a kustomization has its own)")
-        if _is_chart(order):
-            chart = order.bundle.marker(discovery.CHART)
-            path = chart.path if chart is not None else order.bundle.path
-            raise errors.ProblemsError((sources.Problem(path, "a Helm chart is not supported yet"),))
-        return self._kustomized(order, commit)
+        if not _is_chart(order):
+            return self._kustomized(order, commit)
+        if self._charts is None:
+            raise errors.MissingError(self._tools.helm_missing)
+        chart = self._charts.plan(order, commit, ask)
+        return self._kustomized(order, commit, under=chart) if _is_kustomization(order) else chart
 
-    def _kustomized(self, order: staging.Order, commit: commits.Commit) -> staging.Plan:
+    def _kustomized(
+        self, order: staging.Order, commit: commits.Commit, *, under: staging.Plan | None = None
+    ) -> staging.Plan:
+        """A kustomization, with what a chart gave as its first resource."""
         asked = order.wanted.kustomize
         directory = commits.resolved(order.bundle.path, asked.dir if asked is not None else "")
         if self._tools.kustomize is None:
@@ -74,14 +107,33 @@ class Stages:
         found = kustomize.closure(commit, directory, remote=remote)
 
         def make() -> staging.Staged:
-            built = kustomize.build(engine, commit, directory, remote=remote)
+            below = under.make() if under is not None else None
+            rendered = b"\n---\n".join(text.data for text in below.texts) if below is not None else None
+            built = kustomize.build(engine, commit, directory, rendered=rendered, remote=remote)
             warnings = tuple(sources.Problem(directory, warning) for warning in built.warnings)
             text = staging.Text(directory, built.documents, has_lines=False)
-            return staging.Staged((text,), warnings=warnings)
+            if below is None:
+                return staging.Staged((text,), warnings=warnings)
+            return msgspec.structs.replace(below, texts=(text,), warnings=(*below.warnings, *warnings))
 
-        reads = (*zip(found.directories, found.oids, strict=True), *((remote, "") for remote in found.remotes))
-        return staging.Plan((("kustomization", directory), *reads), engine.program.identity, make)
+        reads = [("kustomization", directory), *zip(found.directories, found.oids, strict=True)]
+        reads += [(remote, "") for remote in found.remotes]
+        tool = engine.program.identity
+        if under is not None:
+            return staging.Plan((*under.reads, *reads), f"{under.tool} {tool}", make)
+        return staging.Plan(tuple(reads), tool, make)
+
+
+def _store(tools: Tools) -> chart_store.Store | None:
+    if tools.helm is None or not tools.charts:
+        return None
+    return chart_store.Store(pathlib.Path(tools.charts), tools.helm, environ=os.environ)
 
 
 def _is_chart(order: staging.Order) -> bool:
-    return order.wanted.helm is not None or order.bundle.marker(discovery.CHART) is not None
+    named = order.wanted.helm is not None and order.wanted.helm.names_chart
+    return named or order.bundle.marker(discovery.CHART) is not None
+
+
+def _is_kustomization(order: staging.Order) -> bool:
+    return order.wanted.kustomize is not None or order.bundle.marker(*discovery.KUSTOMIZATIONS) is not None

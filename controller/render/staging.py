@@ -10,14 +10,15 @@ from typing import Protocol
 
 import msgspec
 
-from controller.render import commits, discovery, recipes, settings
-from protocol import canonical
+from controller.render import commits, discovery, recipes, settings, yamls
+from protocol import canonical, ids
 from protocol.events import sources
 
 
 class Order(msgspec.Struct, frozen=True):
     """What to render: one bundle, customized for some clusters, with the variables in its settings replaced."""
 
+    id: ids.BundleId
     bundle: discovery.Bundle
     settings: settings.Settings
     wanted: recipes.Customization
@@ -58,11 +59,19 @@ class Plan(msgspec.Struct, frozen=True):
 
     def origin(self, order: Order) -> str:
         """The fingerprint of all that the stage follows from; variables of the source come in later."""
-        said = msgspec.to_builtins(msgspec.structs.replace(order.wanted, vars={}, vars_files=()), order="sorted")
+        said = msgspec.to_builtins(
+            msgspec.structs.replace(order.wanted, vars={}, vars_files=()), order="sorted", enc_hook=_marked
+        )
         kept = order.settings
         options = [kept.adopt.value, kept.prune.value, kept.substitute, order.namespace]
         reads = [list(read) for read in self.reads]
         return hashlib.sha256(canonical.encode([self.tool, said, options, reads])).hexdigest()
+
+
+def _marked(value: object) -> list[str]:
+    """A plain scalar that is a reference is another thing than the same text in quotes."""
+    assert type(value) is yamls.Plain, "settings are plain JSON but for these"
+    return ["plain", str(value)]
 
 
 class Versioned(Protocol):

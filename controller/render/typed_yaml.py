@@ -12,28 +12,43 @@ _STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]")
 _FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`")
 _MISSING = re.compile(r"missing required field `(?P<field>[^`]*)`")
 
+_FREE = ("patch", "values")
+"""What stands there goes into rendered objects, where a plain reference may become a number."""
+
 T = TypeVar("T")
 
 
-def single(data: bytes) -> yamls.Document | None:
-    """The one document of a file, None if it is empty; raise UnreadableError if there are more, or it is no mapping."""
-    documents = yamls.load(data, with_lines=True)
+def single(data: bytes, *, with_plain: bool = False) -> yamls.Document | None:
+    """The one document of a file, None if it is empty; raise UnreadableError if there are more, or it is no mapping.
+
+    With `with_plain`, plain scalars that begin as references to variables are marked; `convert` keeps the marks in
+    fields of free form alone.
+    """
+    documents = yamls.load(data, with_lines=True, with_plain=with_plain)
     if len(documents) > 1:
         raise errors.UnreadableError("more than one document", documents[1].line)
     if not documents:
         return None
     if not isinstance(documents[0].value, dict):
         raise errors.UnreadableError("not a mapping", documents[0].line)
-    return documents[0]
+    return msgspec.structs.replace(documents[0], lines=_with_entries(documents[0].lines))
 
 
 def convert(document: yamls.Document, value: Any, kind: type[T]) -> T:
     """The document's value, or what was made of it, as this type; raise UnreadableError with field and line."""
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(_marked_where_free(value), kind)
     except msgspec.ValidationError as error:
         reason, place = _reading(str(error))
         raise errors.UnreadableError(reason, line(document, place)) from error
+
+
+def _marked_where_free(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): item if key in _FREE else _marked_where_free(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_marked_where_free(item) for item in value]
+    return str(value) if type(value) is yamls.Plain else value
 
 
 def mistake(document: yamls.Document, place: yamls.Place, reason: str) -> errors.UnreadableError:
@@ -42,11 +57,8 @@ def mistake(document: yamls.Document, place: yamls.Place, reason: str) -> errors
 
 
 def line(document: yamls.Document, place: yamls.Place) -> int:
-    """The line of the place (of an entry of a list: of its first key), or of the nearest one around it."""
+    """The line of the place, or of the nearest one around it."""
     while place and place not in document.lines:
-        within = [number for at, number in document.lines.items() if at[: len(place)] == place]
-        if within:
-            return min(within)
         place = place[:-1]
     return document.lines.get(place, document.line)
 
@@ -55,6 +67,16 @@ def dotted(place: yamls.Place) -> str:
     """The place as a person writes it: `targets[0].name`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
     return text.removeprefix(".")[:200]
+
+
+def _with_entries(lines: dict[yamls.Place, int]) -> dict[yamls.Place, int]:
+    """The lines of keys, and of entries of lists: that of the first key in one."""
+    found = dict(lines)
+    for place, number in lines.items():
+        for length in range(1, len(place)):
+            if isinstance(place[length - 1], int):
+                found.setdefault(place[:length], number)
+    return found
 
 
 def _reading(message: str) -> tuple[str, yamls.Place]:

@@ -26,7 +26,9 @@ _ESCAPED_DOLLARS = (b"\\x24", b"\\u0024", b"\\U00000024")
 """How quoted scalars may spell it."""
 
 _BEGIN = re.compile(r"(?<!\$)(?P<dollars>\$++)\{(?=(?:cluster|vars)\.)")
-_NAME = re.compile(r"[A-Za-z0-9_./-]+")
+NAME = r"[A-Za-z0-9_./-]+"
+"""A pattern for names of variables."""
+
 _NEAR = re.compile(r"(?<!\$)\$\{[ \t]{0,8}(?:clusters?|vars?)[ \t]{0,8}\.[^${}\n]{0,100}\}", re.IGNORECASE)
 _DEFAULT = ":-"
 _DISABLED = "disabled"
@@ -71,6 +73,24 @@ def references(value: Any) -> frozenset[str]:
     return frozenset(found)
 
 
+def holds(value: Any) -> bool:
+    """Would `substitute` change the document, or refuse it? Escapes and malformed references count, too."""
+    found = False
+
+    def note(text: str, _: yamls.Place) -> str:
+        nonlocal found
+        found = found or _BEGIN.search(text) is not None
+        return text
+
+    _Walk(note).value(value)
+    return found
+
+
+def as_it_stands(value: Any) -> Any:
+    """The value with nothing replaced, as encoders take it; the same object if it holds no `Plain` scalar."""
+    return _Walk(_unmarked).value(value)
+
+
 def near_misses(value: Any) -> list[NearMiss]:
     """What may be meant as a reference, such as `${Cluster.name}` and `${var.x}`: at most WARNINGS_MAX of them."""
     found: list[NearMiss] = []
@@ -111,6 +131,11 @@ def line_of(data: bytes, index: int, *, place: yamls.Place, found: str) -> int:
     return yamls.line_of(data, at) if at >= 0 else line
 
 
+def is_name(text: str) -> bool:
+    """Can a variable have this name?"""
+    return len(text) <= limits.VARIABLE_CHARACTERS_MAX and re.fullmatch(NAME, text) is not None
+
+
 def read_vars(data: bytes, path: str) -> dict[str, str]:
     """The variables of a file: a mapping of names to text, numbers and booleans, all kept as they are written.
 
@@ -131,7 +156,7 @@ def read_vars(data: bytes, path: str) -> dict[str, str]:
 
 def _variable(document: yamls.Document, name: str, value: Any) -> str:
     reason = ""
-    if not _NAME.fullmatch(name) or len(name) > limits.VARIABLE_CHARACTERS_MAX:
+    if not is_name(name):
         reason = "not a variable's name (letters, digits and _ . / -)"
     elif value is None:
         reason = 'null (write "" for an empty text)'
@@ -170,7 +195,7 @@ def _reference(found: str) -> _Reference:
         return _Reference(found, "", problem="not closed by }")
     name, separator, rest = found[2:-1].partition(_DEFAULT)
     problem = ""
-    if len(name) > limits.VARIABLE_CHARACTERS_MAX or not _NAME.fullmatch(name):
+    if not is_name(name):
         problem = "not a variable's name (write $$ for a $ that is meant as it stands)"
     elif not _exists(name):
         problem = (
@@ -270,7 +295,7 @@ class _Walk:
 
     def _mapping(self, value: dict[str, Any], *, is_object: bool) -> dict[str, Any]:
         if is_object and _is_disabled(value):
-            unmarked: dict[str, Any] = _Walk(_unmarked).value(value)
+            unmarked: dict[str, Any] = as_it_stands(value)
             return unmarked
         self._check_depth()
         holds_objects = is_object and manifests.is_list(value)

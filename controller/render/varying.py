@@ -25,6 +25,7 @@ from controller.render import (
     settings,
     staging,
     variables,
+    yamls,
 )
 from protocol import bundles, canonical, ids, sealing
 from protocol.events import sources
@@ -60,6 +61,8 @@ class Session:
         self._staged: dict[str, objects.Objects] = {}
         self._named = _named(bundle, bundle.settings.recipe)
         self._id = ids.BundleId("")
+        self.is_missing_something = False
+        """A program or a chart was not to be had: the same commit may render later."""
 
     def run(self, entry: catalogs.Entry, fleet: Iterable[inputs.Facts], before: Before) -> Varied:
         """The variants for these clusters; those that should not have the bundle, by its entry, count for nothing."""
@@ -111,6 +114,7 @@ class Session:
         except errors.ProblemsError as error:
             problems = error.problems
         except errors.UnreadableError as error:
+            self.is_missing_something = self.is_missing_something or isinstance(error, errors.MissingError)
             problems = (sources.Problem(self._bundle.path, error.reason, error.line),)
         return catalogs.Variant(
             matched=matched,
@@ -126,6 +130,7 @@ class Session:
             wanted = _replaced(wanted, ask)
         ask.below = {**self._files_of_variables(wanted), **wanted.vars}
         return staging.Order(
+            id=self._id,
             bundle=self._bundle,
             settings=self._read,
             wanted=wanted,
@@ -178,9 +183,14 @@ class Session:
         return bundles.BundleIndex(self._id, options, tuple(entries), hooks.entries(rendered.hooks))
 
     def _outside(self) -> dict[str, str]:
-        """What was looked at and is not part of the bundle's own tree."""
-        below = commits.prefix(self._bundle.path)
-        return {path: oid for path, oid in sorted(self._commit.looked_at.items()) if not f"{path}/".startswith(below)}
+        """What was looked at and is not part of the bundle's own tree, nor of one that was looked at as a whole."""
+        found: dict[str, str] = {}
+        covered = [commits.prefix(self._bundle.path)]
+        for path, oid in sorted(self._commit.looked_at.items(), key=lambda looked: f"{looked[0]}/"):
+            if not f"{path}/".startswith(covered[-1]) and not f"{path}/".startswith(covered[0]):
+                found[path] = oid
+                covered.append(f"{path}/")
+        return found
 
 
 def described(entry: catalogs.Entry, read: settings.Settings) -> catalogs.Entry:
@@ -254,8 +264,27 @@ def _named(bundle: discovery.Bundle, recipe: recipes.Recipe) -> frozenset[str]:
 
 
 def _replaced(wanted: recipes.Customization, ask: asking.Asking) -> recipes.Customization:
-    """The customization with variables in its strings replaced; Fleet's own templates are filled in later."""
-    return msgspec.convert(variables.substitute(_lists(msgspec.to_builtins(wanted)), ask.lookup), recipes.Customization)
+    """The customization with variables in its strings replaced; Fleet's own templates are filled in later.
+
+    Of patches only what aims them: what they bring is replaced in the objects, once.
+    """
+    rest = msgspec.to_builtins(msgspec.structs.replace(wanted, patches=()), builtin_types=(yamls.Plain,))
+    found = msgspec.convert(variables.substitute(_lists(rest), ask.lookup), recipes.Customization)
+    return msgspec.structs.replace(found, patches=tuple(_aimed(patch, ask) for patch in wanted.patches))
+
+
+def _aimed(patch: recipes.Patch, ask: asking.Asking) -> recipes.Patch:
+    target, change = patch.target, patch.patch
+    if target is not None:
+        target = msgspec.convert(variables.substitute(msgspec.to_builtins(target), ask.lookup), recipes.PatchTarget)
+    if not isinstance(change, dict):
+        change = tuple({**one, **_pointers(one, ask)} for one in change)
+    return recipes.Patch(patch=change, target=target)
+
+
+def _pointers(operation: Mapping[str, Any], ask: asking.Asking) -> dict[str, str]:
+    texts = {name: operation.get(name) for name in ("path", "from")}
+    return {name: variables.in_text(text, ask.lookup) for name, text in texts.items() if isinstance(text, str)}
 
 
 def _lists(value: Any) -> Any:

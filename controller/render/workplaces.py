@@ -1,6 +1,7 @@
 """The directory that a child works in: fresh, private, of regular files that we wrote, and gone afterwards."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import shutil
@@ -11,6 +12,8 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from controller.render import errors, limits
+
+_PREFIX = "flotilla-render-"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -52,7 +55,7 @@ def laid_out(name: str, files: Mapping[str, bytes], directory: str, *, above: pa
     if sum(map(len, files.values())) > limits.CHILD_INPUT_BYTES_MAX:
         raise errors.UnreadableError(f"{name}: more than {limits.CHILD_INPUT_BYTES_MAX} bytes to read")
     # Resolved, because programs print what they resolved, and messages must not name it.
-    place = Place(pathlib.Path(tempfile.mkdtemp(prefix="flotilla-render-", dir=above)).resolve())
+    place = Place(pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above)).resolve())
     try:
         place.home.mkdir(mode=0o700)
         (place.work / directory).mkdir(mode=0o700, parents=True)
@@ -63,6 +66,12 @@ def laid_out(name: str, files: Mapping[str, bytes], directory: str, *, above: pa
         _remove(place.root)
 
 
+def sweep(above: pathlib.Path) -> None:
+    """Remove the places that killed processes left in a directory; nothing may render there now."""
+    for left in above.glob(f"{_PREFIX}*"):
+        _remove(left)
+
+
 def _write(work: pathlib.Path, path: str, content: bytes) -> None:
     if path.startswith("/") or not {"", ".", ".."}.isdisjoint(path.split("/")):
         raise errors.UnreadableError(f"{path[:200]}: no path of a file within the repository")
@@ -71,8 +80,9 @@ def _write(work: pathlib.Path, path: str, content: bytes) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
     except OSError as error:
-        # A name of 300 characters stands in a tree, but not on a disk.
-        raise errors.UnreadableError(f"{path[:200]}: cannot be laid out ({os.strerror(error.errno or 0)})") from error
+        # A name of 300 characters stands in a tree, but not on a disk; a full disk is no fact of the commit.
+        kind = errors.UnreadableError if error.errno == errno.ENAMETOOLONG else errors.MissingError
+        raise kind(f"{path[:200]}: cannot be laid out ({os.strerror(error.errno or 0)})") from error
 
 
 def _remove(root: pathlib.Path) -> None:

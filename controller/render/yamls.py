@@ -266,7 +266,7 @@ class _Loader:
         if frame is not None and frame.key is None and type(frame.value) is dict:
             if not isinstance(anchored.value, str):
                 raise self._refused(f"key *{name} is no string")
-            self._set_key(frame, anchored.value)
+            self._set_key(frame, str(anchored.value))
             return
         self._add(anchored.value, anchored.height)
 

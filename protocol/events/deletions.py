@@ -70,9 +70,11 @@ class Ending(enum.StrEnum):
     """A person decided that the objects stay: they are orphans from now on."""
 
 
-class ClosedDebt(msgspec.Struct, frozen=True, rename="camel"):
+class ClosedDebt(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     debt: ids.DebtId
     ending: Ending
+    reason: str = ""
+    """Why the agent settled it so, in its words, at most REASON_CHARS_MAX of them; empty: nothing to add."""
 
 
 class DebtsClosed(msgspec.Struct, frozen=True, rename="camel", tag="DebtsClosed"):
@@ -97,3 +99,6 @@ Event = DeletionsPlanned | DebtsOpened | DebtsClosed | DeletionsApproved | Delet
 
 DEBTS_MAX = 1000
 """Debts in one event; at some 250 bytes each it stays well below a message's limit."""
+
+REASON_CHARS_MAX = 120
+"""Of one closed debt: even escaped, those of a full event stay below a message's limit."""

@@ -1,10 +1,9 @@
 """A source's repository as polling sees it: revisions, catalogs with sealed content, and failures by their kind."""
 
-import functools
 import os
 import pathlib
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
@@ -13,7 +12,7 @@ from controller import repositories
 from controller.domain import catalogs
 from controller.git import mirrors
 from controller.reactors import polling
-from controller.render import pool, stages, worker
+from controller.render import pool
 from protocol import bundles, ids, messages, sealing, specs
 from protocol.events import sources
 from tests.controller import repositories as origins
@@ -23,19 +22,17 @@ INPUTS = os.environ.get("FLOTILLA_TEST_INPUTS") or pathlib.Path(__file__).parent
 EXAMPLES = pathlib.Path(INPUTS) / "fleet-examples"
 
 
-WORKERS = pool.Pool(functools.partial(worker.Worker, stages.Tools()), version="raw", workers=1)
+class Place(msgspec.Struct, frozen=True):
+    """Where commits are fetched to, and who renders them."""
 
-
-@pytest.fixture(autouse=True, scope="module")
-def end_workers() -> Iterator[None]:
-    yield
-    WORKERS.close()
+    mirrors: mirrors.Mirrors
+    workers: pool.Pool
 
 
 @pytest.fixture
-async def hub(tmp_path: pathlib.Path) -> AsyncIterator[mirrors.Mirrors]:
+async def hub(tmp_path: pathlib.Path, workers: pool.Pool) -> AsyncIterator[Place]:
     opened = mirrors.Mirrors(tmp_path / "state", environ=dict(os.environ), git=shutil.which("git"))
-    yield opened
+    yield Place(opened, workers)
     await opened.close()
 
 
@@ -44,20 +41,20 @@ def origin(tmp_path: pathlib.Path) -> origins.Origin:
     return origins.Origin(tmp_path / "origin.git")
 
 
-def opened(hub: mirrors.Mirrors, spec: specs.SourceSpec) -> polling.Repository:
-    return repositories.opener(hub, WORKERS)(SHOP, spec)
+def opened(hub: Place, spec: specs.SourceSpec) -> polling.Repository:
+    return repositories.opener(hub.mirrors, hub.workers)(SHOP, spec)
 
 
 def request(revision: sources.Revision, *paths: str) -> polling.Request:
     return polling.Request(revision=revision, paths=paths, previous=None, fleet=(), covered=False)
 
 
-async def resolved(hub: mirrors.Mirrors, origin: origins.Origin, *paths: str) -> polling.Resolved:
+async def resolved(hub: Place, origin: origins.Origin, *paths: str) -> polling.Resolved:
     repository = opened(hub, specs.SourceSpec(origin.url))
     return await repository.resolve(request(await repository.poll(""), *(paths or ("/",))))
 
 
-async def test_all_content_of_a_catalog_is_sealed_once(hub: mirrors.Mirrors, origin: origins.Origin) -> None:
+async def test_all_content_of_a_catalog_is_sealed_once(hub: Place, origin: origins.Origin) -> None:
     same = origins.config_map("a")
     origin.commit({"one/a.yaml": same, "two/a.yaml": same})
 
@@ -72,13 +69,15 @@ async def test_all_content_of_a_catalog_is_sealed_once(hub: mirrors.Mirrors, ori
         assert msgspec.json.decode(manifest)["metadata"] == {"name": "a"}
 
 
-async def test_two_hubs_make_the_same_catalog(origin: origins.Origin, tmp_path: pathlib.Path) -> None:
+async def test_two_hubs_make_the_same_catalog(
+    origin: origins.Origin, tmp_path: pathlib.Path, workers: pool.Pool
+) -> None:
     origin.commit({f"apps/{name}/a.yaml": origins.config_map(name) for name in "abc"})
     found = []
     for name, git in (("one", None), ("two", shutil.which("git"))):
-        hub = mirrors.Mirrors(tmp_path / name, environ=dict(os.environ), git=git)
-        found.append(await resolved(hub, origin, "apps/*"))
-        await hub.close()
+        opened = mirrors.Mirrors(tmp_path / name, environ=dict(os.environ), git=git)
+        found.append(await resolved(Place(opened, workers), origin, "apps/*"))
+        await opened.close()
 
     assert found[0] == found[1]
     assert catalogs.CATALOG.encode(found[0].catalog) == catalogs.CATALOG.encode(found[1].catalog)
@@ -97,7 +96,7 @@ async def test_two_hubs_make_the_same_catalog(origin: origins.Origin, tmp_path: 
     ],
 )
 async def test_a_source_that_cannot_be_fetched_fails_by_kind(
-    hub: mirrors.Mirrors, spec: specs.SourceSpec, kind: sources.FailureKind
+    hub: Place, spec: specs.SourceSpec, kind: sources.FailureKind
 ) -> None:
     with pytest.raises(polling.SourceFailure) as caught:
         await opened(hub, spec).poll("")
@@ -115,7 +114,7 @@ async def test_a_source_that_cannot_be_fetched_fails_by_kind(
     ],
 )
 async def test_a_source_that_says_nothing_fails_by_kind(
-    hub: mirrors.Mirrors,
+    hub: Place,
     origin: origins.Origin,
     files: origins.Files | None,
     ref: str,
@@ -135,7 +134,7 @@ async def test_a_source_that_says_nothing_fails_by_kind(
 @pytest.mark.skipif(
     not EXAMPLES.is_dir(), reason="no rancher/fleet-examples in FLOTILLA_TEST_INPUTS, nor beside this repository"
 )
-async def test_the_raw_example_of_fleet_gives_its_objects(hub: mirrors.Mirrors, origin: origins.Origin) -> None:
+async def test_the_raw_example_of_fleet_gives_its_objects(hub: Place, origin: origins.Origin) -> None:
     files: dict[str, origins.Content] = {
         str(path.relative_to(EXAMPLES)): path.read_bytes() for path in EXAMPLES.rglob("*") if path.is_file()
     }

@@ -8,7 +8,7 @@ import msgspec
 
 from controller.domain import rollout_state
 from controller.domain.views import clusters, deletions, rollouts, sight, sources
-from protocol import status
+from protocol import specs, status
 
 ATTENTION_MAX = 20
 """Lines that say what needs a person: a screen has so many."""
@@ -146,7 +146,12 @@ def _attention(looking: sight.Sight, rows: Sequence[clusters.Row], tally: deleti
         shown = sources.row(looking, source)
         if not source.removed and shown.state in ATTENTION:
             yield f"source {source.name}: {shown.reason}"
+        if not source.removed and source.managed_by is specs.ManagedBy.FILE and source.suspended:
+            yield f"source {source.name} is suspended: {source.suspended}"
     for row in rows:
+        if row.managed_by is specs.ManagedBy.FILE and row.suspended:
+            # Nobody asked for it: the file lacks it, and may have been cut off.
+            yield f"cluster {row.name} is suspended: {row.suspended}"
         if row.health in (status.Health.DEGRADED, status.Health.MISSING):
             yield f"cluster {row.name}: {row.reason}"
         if row.refused:

@@ -9,6 +9,20 @@ from controller.broker import connection, doors
 from tests.fixtures import nats as rigs
 
 
+async def outage(rig: rigs.Rig, hub: doors.Doors) -> None:
+    """The server is gone, and the hub has noticed: a request that was under way has ended."""
+    asked = asyncio.Event()
+    await hub.hub.subscribe("silent", lambda _message: asked.set())
+    request = asyncio.ensure_future(hub.hub.request("silent", timeout_s=60))
+    await asked.wait()
+
+    await rig.server.kill()
+
+    async with asyncio.timeout(10):
+        with pytest.raises(errors.Unavailable, match="the connection broke"):
+            await request
+
+
 def test_headers_are_read_as_they_were_written() -> None:
     raw = b"NATS/1.0\r\nce-id: 1\r\nempty:\r\ntime: 12:30:00\r\nodd line\r\nutf: \xc3\xa9\r\nbad: \xff\r\n\r\n"
 
@@ -60,16 +74,8 @@ async def test_a_request_that_is_never_answered_is_unavailable_within_its_time(h
 
 @pytest.mark.nats
 async def test_a_request_under_way_ends_when_the_connection_breaks(rig: rigs.Rig, hub: doors.Doors) -> None:
-    asked = asyncio.Event()
-    await hub.hub.subscribe("silent", lambda _message: asked.set())
-    request = asyncio.ensure_future(hub.hub.request("silent", timeout_s=60))
-    await asked.wait()
+    await outage(rig, hub)
 
-    await rig.server.kill()
-
-    async with asyncio.timeout(10):
-        with pytest.raises(errors.Unavailable, match="the connection broke"):
-            await request
     await rig.start()
 
 
@@ -77,7 +83,7 @@ async def test_a_request_under_way_ends_when_the_connection_breaks(rig: rigs.Rig
 async def test_a_request_during_an_outage_waits_for_the_server(rig: rigs.Rig, hub: doors.Doors) -> None:
     again = asyncio.Event()
     hub.hub.on_every_reconnect(again.set)
-    await rig.server.kill()
+    await outage(rig, hub)
     request = asyncio.ensure_future(hub.hub.request("$JS.API.INFO", timeout_s=30))
 
     await rig.start()

@@ -75,20 +75,29 @@ class Shelf:
         latest: Sequence[catalogs.Catalog] = (),
         specs_: Mapping[str, specs.SourceSpec] = {},
     ) -> derivation.Derived:
-        """Derive a cluster that was given these catalogs; `latest`: what their sources say by now."""
+        """Derive a cluster that was given these catalogs; `latest`: what their sources say by now.
+
+        Each source is on a repository of its own, unless `specs_` says otherwise.
+        """
         newest = {catalog.source: catalog for catalog in (*given, *latest)}
         view = derivation.View(
             cluster=cluster(env="prod"),
             facts=placements.facts(cluster(env="prod"), {}),
             sources={
                 catalog.source: derivation.Assignment(
-                    spec=specs_.get(catalog.source, SPEC), given=catalog, latest=newest[catalog.source]
+                    spec=specs_.get(catalog.source) or _spec(catalog.source),
+                    given=catalog,
+                    latest=newest[catalog.source],
                 )
                 for catalog in given
             },
             previous=previous,
         )
         return derivation.derive(view, self.indexes)
+
+
+def _spec(source: ids.SourceName) -> specs.SourceSpec:
+    return specs.SourceSpec(url=f"https://git.example/{source}.git", all_clusters=True)
 
 
 def names(found: Sequence[derivation.Drop]) -> list[str]:

@@ -1,6 +1,7 @@
 """The ledger of debts: nothing is named for deletion while its set is held, and a word binds to what it named."""
 
 import datetime
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -107,6 +108,18 @@ def test_what_was_rejected_stays_and_is_owed_no_more() -> None:
     assert (ledger.debts, debts.named(ledger)) == ({}, {})
 
 
+def test_a_word_that_was_given_is_not_taken_back() -> None:
+    ledger = dropped(loss(drop("a", whole=True)))
+    (held,) = ledger.sets.values()
+    ledger = folded(ledger, *debts.reject(ledger, held.id, held.digest))
+
+    assert debts.reject(ledger, held.id, held.digest) == ()
+    with pytest.raises(rejections.Invalid, match="they were rejected"):
+        debts.approve(ledger, held.id, held.digest)
+    with pytest.raises(rejections.NotFound, match="no such set"):
+        debts.approve(ledger, "of-nobody", held.digest)
+
+
 def test_a_late_confirmation_of_an_old_debt_does_not_close_the_new_one() -> None:
     ledger = dropped(loss(drop("a")))
     (old,) = ledger.debts.values()
@@ -119,6 +132,53 @@ def test_a_late_confirmation_of_an_old_debt_does_not_close_the_new_one() -> None
 
     assert new.id != old.id
     assert list(ledger.debts.values()) == [new]
+
+
+@pytest.mark.parametrize("word", [debts.approve, None])
+def test_a_word_holds_once_for_a_cluster(word: Callable[..., tuple[events.Event, ...]] | None) -> None:
+    ledger = dropped(loss(drop("a", whole=True)), loss(drop("a", whole=True), cluster=OTHER))
+    (first,) = ledger.sets.values()
+    if word is not None:
+        ledger = folded(ledger, *word(ledger, first.id, first.digest))
+    ledger = folded(ledger, *debts.rewanted(ledger, {fleets.CLUSTER: frozenset({drop("a").identity})}))
+
+    again = dropped(loss(drop("a", whole=True)), ledger=ledger)
+
+    second = again.sets[ids.DeletionSetId("shop-7-2")]
+    assert (second.decision, [member.clusters for member in second.members]) == (
+        debts.Decision.HELD,
+        [(fleets.CLUSTER,)],
+    )
+    assert {debt.cluster: debt.set for debt in again.debts.values()} == {OTHER: first.id, fleets.CLUSTER: second.id}
+
+
+def test_what_a_topic_takes_away_bit_by_bit_is_judged_together() -> None:
+    ledger = debts.Ledger()
+    for number in range(holds.FLEET_OBJECTS_MAX + 1):
+        ledger = dropped(loss(drop(str(number)), objects=1000), ledger=ledger)
+        for debt in list(ledger.debts.values()):
+            ledger = confirm(ledger, debt)
+
+    newest = list(ledger.sets.values())[-1]
+    assert "26 distinct objects" in " ".join(newest.held)
+
+
+def test_why_an_agent_released_a_debt_is_written_down_within_a_bound() -> None:
+    ledger = dropped(loss(drop("a")))
+    (debt,) = ledger.debts.values()
+    reason = "is the wanted object b" + "\0" * 1000
+    said = reports.Confirmation(debt=debt.id, object=debt.object, outcome=reports.Outcome.RELEASED, reason=reason)
+
+    assert debts.confirmed(ledger, fleets.CLUSTER, [said], 9) == (
+        events.DebtsClosed(
+            debts=(
+                events.ClosedDebt(
+                    debt=debt.id, ending=events.Ending.RELEASED, reason=reason[: events.REASON_CHARS_MAX]
+                ),
+            ),
+            reports_sequence=9,
+        ),
+    )
 
 
 def test_a_cluster_can_only_settle_its_own_debts() -> None:

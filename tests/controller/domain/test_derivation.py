@@ -4,8 +4,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.domain import catalogs
-from protocol import bundles, selectors, specs
+from controller.domain import catalogs, derivation, placements
+from protocol import bundles, ids, selectors, specs
 from tests.controller.domain import fleets
 
 NAMES = st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), unique=True, max_size=5)
@@ -72,6 +72,34 @@ def test_an_object_that_another_source_will_bring_is_kept_until_then() -> None:
 
     assert (waiting.drops, [kept.object.name for kept in waiting.root.kept]) == ((), ["a"])
     assert (arrived.drops, arrived.root.kept) == ((), ())
+
+
+def test_an_object_that_the_same_commit_may_have_moved_is_kept_until_both_sources_are_there() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"]})
+    together = {"one": fleets.SPEC, "two": fleets.SPEC}
+    old = shelf.catalog("two", {"two/x": []})
+    new = shelf.catalog("one", {"one/x": []})
+    arrived = msgspec.structs.replace(shelf.catalog("two", {"two/x": []}), revision=new.revision)
+
+    waiting = shelf.derive(before, new, old, specs_=together)
+    there = shelf.derive(waiting.root, new, arrived, specs_=together)
+
+    assert (waiting.drops, ["source two reads the same ref" in one.reason for one in waiting.root.kept]) == ((), [True])
+    assert (fleets.names(there.drops), there.root.kept) == (["a"], ())
+
+
+def test_a_source_on_another_ref_or_for_other_clusters_is_not_waited_for() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"]})
+    other_ref = msgspec.structs.replace(fleets.SPEC, ref="release")
+    elsewhere = specs.SourceSpec(url=fleets.SPEC.url, targets=(selectors.Target(match_labels={"env": "dev"}),))
+    one, two = shelf.catalog("one", {"one/x": []}), shelf.catalog("two", {"two/x": []})
+
+    for spec in (other_ref, elsewhere):
+        derived = shelf.derive(before, one, two, specs_={"one": fleets.SPEC, "two": spec})
+
+        assert fleets.names(derived.drops) == ["a"]
 
 
 def test_what_was_kept_drops_once_nothing_is_in_doubt() -> None:
@@ -210,3 +238,67 @@ def test_a_bundle_tells_the_agent_what_must_stand_first() -> None:
     derived = shelf.derive(bundles.EMPTY_ROOT, msgspec.structs.replace(catalog, entries=entries))
 
     assert [entry.depends_on for entry in derived.root.bundles] == [needed, ()]
+
+
+def view(previous: bundles.ClusterRoot, **sources: derivation.Assignment) -> derivation.View:
+    edge = fleets.cluster()
+    return derivation.View(
+        cluster=edge,
+        facts=placements.facts(edge, {}),
+        sources={ids.SourceName(name): one for name, one in sources.items()},
+        previous=previous,
+    )
+
+
+def assigned(catalog: catalogs.Catalog | None, **changes: object) -> derivation.Assignment:
+    plain = derivation.Assignment(spec=fleets.SPEC, given=catalog, latest=catalog)
+    return msgspec.structs.replace(plain, **changes)
+
+
+def test_every_index_that_a_derivation_looks_at_is_named_before() -> None:
+    shelf = fleets.Shelf()
+    before, given, said = shelf.root({"one/x": ["a"]}), shelf.catalog("one", {"one/x": ["b"]}), ["c"]
+    looked_at = view(before, one=assigned(given, latest=shelf.catalog("one", {"one/x": said})), two=assigned(None))
+    shelf.catalog("three", {"three/x": ["z"]})
+
+    named = derivation.index_digests(looked_at)
+
+    assert named == {shelf.index("one/x", names) for names in (["a"], ["b"], ["c"])}
+    derivation.derive(looked_at, {digest: shelf.indexes[digest] for digest in named})
+    assert derivation.objects_of(before, shelf.indexes) == 1
+
+
+def test_a_source_that_was_removed_takes_its_workloads_along_only_if_it_says_so() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"], "two/x": ["b"], "gone/x": ["c"]})
+    looked_at = view(
+        before,
+        one=assigned(shelf.catalog("one", {"one/x": ["a"]}), removed=True, prune_on_removal=True),
+        two=assigned(shelf.catalog("two", {"two/x": ["b"]}), removed=True),
+    )
+
+    derived = derivation.derive(looked_at, shelf.indexes)
+
+    assert fleets.names(derived.drops) == ["a"], "nobody asked for the others to be deleted"
+    assert (derived.root.bundles, derived.root.kept) == ((), ())
+
+
+def test_what_a_bundle_never_prunes_is_let_go() -> None:
+    shelf = fleets.Shelf()
+    never = shelf.index("one/x", ["a"], options=bundles.BundleOptions(prune=bundles.Prune.NEVER))
+    before = bundles.ClusterRoot(bundles=(bundles.RootEntry(bundle=ids.BundleId("one/x"), index=never),))
+
+    derived = shelf.derive(before, shelf.catalog("one", {}))
+
+    assert (derived.drops, derived.root) == ((), bundles.EMPTY_ROOT)
+
+
+def test_a_source_that_says_nothing_at_present_keeps_what_it_gave() -> None:
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"]})
+
+    derived = derivation.derive(
+        view(before, one=assigned(shelf.catalog("one", {"one/x": ["a"]}), latest=None)), shelf.indexes
+    )
+
+    assert (derived.root, derived.drops) == (before, ())

@@ -134,3 +134,23 @@ def test_the_place_in_the_list_decides_and_nothing_else(
     matching = [number for number, one in enumerate(selected) if one.items() <= labels.items()]
 
     assert list(found) == (matching[:1] if first_match else matching)
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "with_label", "with_other", "without"),
+    [
+        ("In", ("eu", "us"), True, False, False),
+        ("NotIn", ("eu", "us"), False, True, True),
+        ("Exists", (), True, True, False),
+        ("DoesNotExist", (), False, False, True),
+    ],
+)
+def test_an_expression_means_what_it_means_in_kubernetes(
+    operator: str, values: tuple[str, ...], with_label: bool, with_other: bool, without: bool
+) -> None:
+    expression = selectors.Expression(key="region", operator=selectors.Operator(operator), values=values)
+    selector = selectors.Selector(match_expressions=(expression,))
+
+    found = [placements.selects(selector, one) for one in (cluster(region="eu"), cluster(region="asia"), cluster())]
+
+    assert found == [with_label, with_other, without]

@@ -1,168 +1,312 @@
-"""Polling a real repository: which moves of its ref reach the log, and which wait."""
+"""Polling real repositories: whatever goes wrong with a source, its last good catalog stays in force."""
 
-import datetime
+import asyncio
+import contextlib
 import pathlib
 import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
-from controller import library, repositories, runtime
-from controller.domain import sources
-from controller.domain.views import sight
-from controller.domain.views import sources as views
+from controller import errors, repositories, transact
+from controller.domain import catalogs, sources
 from controller.git import mirrors
 from controller.reactors import polling
-from protocol import ids, sealing, specs
-from protocol.canonical import Digest
+from protocol import ids, specs
+from protocol.events import log
+from protocol.events import sources as events
 from tests.controller import repositories as origins
-from tests.fixtures import hub as hubs
+from tests.controller.reactors import rig
+from tests.controller.reactors.rig import Hub, Streams
 
 SHOP = ids.SourceName("shop")
-COMMAND = specs.ManagedBy.COMMAND
+FILES = {"apps/web/a.yaml": origins.config_map("a"), "apps/web/b.yaml": origins.config_map("b")}
+FEWER = {"apps/web/a.yaml": origins.config_map("a")}
 
 
-class Shelf:
-    """Blobs in memory."""
+class Polls:
+    """How many polls have begun, and a signal for each."""
 
     def __init__(self) -> None:
-        self.held: dict[Digest, bytes] = {}
+        self.begun = 0
+        self.signal = transact.Signal()
 
-    async def put(self, blobs: Iterable[sealing.Sealed]) -> None:
-        self.held.update({blob.name: blob.data for blob in blobs})
-
-    async def get(self, name: Digest) -> bytes | None:
-        return self.held.get(name)
+    def begin(self) -> None:
+        self.begun += 1
+        self.signal.set()
 
 
-class Followed:
-    """One source of a hub on a log in memory, polled by hand."""
+class Watched:
+    """A repository that says when it is polled."""
 
-    def __init__(self, hub: hubs.Hub, opened: mirrors.Mirrors, origin: origins.Origin) -> None:
+    def __init__(self, repository: polling.Repository, polls: Polls) -> None:
+        self._repository = repository
+        self._polls = polls
+        self.moved = repository.moved
+        self.resolve = repository.resolve
+
+    async def poll(self, ref: str) -> events.Revision:
+        self._polls.begin()
+        return await self._repository.poll(ref)
+
+
+class Poller:
+    """A hub that polls one repository."""
+
+    def __init__(self, hub: Hub, origin: origins.Origin, store: mirrors.Mirrors) -> None:
         self.hub = hub
-        self.opened = opened
         self.origin = origin
-        shared = runtime.Runtime(hub.transactor, library.Library(Shelf()), clock=hub.clock, timing=runtime.Timing())
-        self._open = repositories.opener(opened)
-        self._polling = polling.Polling(shared, self._open, chance=random.Random(1))
-
-    async def declare(self, origin: origins.Origin) -> None:
-        self.origin = origin
-        spec = specs.SourceSpec(url=origin.url, all_clusters=True)
-        await self.hub.transactor.run(
-            lambda world: sources.declare(world.sources.get(SHOP), SHOP, spec, by=COMMAND), by="ada", cause="test"
-        )
-        self._repository = self._open(SHOP, spec)
-
-    async def poll(self) -> sources.Source:
-        await self._polling.poll(SHOP, self.source.spec, self._repository)
-        return self.source
-
-    async def accept(self, commit: str) -> None:
-        await self.hub.transactor.run(lambda world: sources.accept(world.sources[SHOP], commit), by="ada", cause="test")
+        self.opened: list[ids.SourceName] = []
+        self._open = repositories.opener(store)
+        self._polls = Polls()
+        self.reactor = polling.Polling(hub.shared, self._opener, chance=random.Random(1))
 
     @property
     def source(self) -> sources.Source:
         return self.hub.world.sources[SHOP]
 
+    async def poll(self) -> None:
+        """One poll; raise SourceFailure."""
+        await self.reactor.poll(SHOP, self.source.spec, self._open(SHOP, self.source.spec))
 
-def commit_of(source: sources.Source) -> str:
-    assert source.revision is not None
-    return source.revision.commit
+    async def look(self, times: int = 1) -> None:
+        """Let the loop poll so often and write down what came of it; then nobody looks any more."""
+        enough = self._polls.begun + times + 1  # that one more begins shows that those before it are over
+        async with loops(self):
+            while self._polls.begun < enough:
+                self.reactor.wake(SHOP)
+                await self._polls.signal.wait()
 
+    async def written(self) -> list[log.Event]:
+        """The events that polls have written."""
+        return [one for one in await self.hub.streams.events() if isinstance(one, events.Event)][1:]
 
-def files(value: str) -> dict[str, str]:
-    return {"a.yaml": origins.config_map("a", value)}
+    def _opener(self, source: ids.SourceName, spec: specs.SourceSpec) -> polling.Repository:
+        self.opened.append(source)
+        return Watched(self._open(source, spec), self._polls)
 
 
 @pytest.fixture
-async def followed(tmp_path: pathlib.Path) -> AsyncIterator[Followed]:
-    opened = mirrors.Mirrors(tmp_path / "state", environ={})
-    origin = origins.Origin(tmp_path / "origin.git")
-    one = Followed(hubs.Hub(), opened, origin)
-    origin.commit(files("first"))
-    await one.declare(origin)
-    yield one
+async def store(tmp_path: pathlib.Path) -> AsyncIterator[mirrors.Mirrors]:
+    opened = mirrors.Mirrors(tmp_path / "mirrors", environ={})
+    yield opened
     await opened.close()
 
 
-async def test_an_amended_commit_counts_when_two_polls_agree(followed: Followed) -> None:
-    first = commit_of(await followed.poll())
-    followed.origin.commit(files("second"))
-    second = commit_of(await followed.poll())
-    amended = followed.origin.commit(files("amended"), parents=[first])
-
-    assert commit_of(await followed.poll()) == second
-    assert commit_of(await followed.poll()) == amended
-
-
-async def test_an_unrelated_history_waits_until_it_is_accepted_and_says_so(followed: Followed) -> None:
-    first = commit_of(await followed.poll())
-    other = followed.origin.commit(files("other"), parents=[])
-    for _ in range(3):
-        assert commit_of(await followed.poll()) == first
-
-    facts = sight.Facts(observed={}, published={}, catalogs={}, roots={}, silence=datetime.timedelta(seconds=30))
-    looking = sight.Sight(followed.hub.world, facts, hubs.START)
-    shown = views.row(looking, followed.source)
-    await followed.accept(other)
-    following = followed.origin.commit(files("following"))
-
-    assert shown.state is views.State.WAITING
-    assert f"flotilla source accept shop --commit {other}" in shown.reason
-    assert commit_of(await followed.poll()) == following
+@pytest.fixture
+async def poller(tmp_path: pathlib.Path, store: mirrors.Mirrors) -> Poller:
+    """With a source on a repository of one commit, which nobody has polled."""
+    origin = origins.Origin(tmp_path / "origin.git")
+    origin.commit(FILES)
+    hub = await rig.started(Streams())
+    await hub.declare(url=origin.url, paths=("apps/*",), interval_s=3600.0)
+    return Poller(hub, origin, store)
 
 
-async def test_an_acceptance_is_of_no_later_unrelated_history(followed: Followed) -> None:
-    first = commit_of(await followed.poll())
-    other = followed.origin.commit(files("other"), parents=[])
-    await followed.poll()
-    await followed.accept(other)
-    third = followed.origin.commit(files("third"), parents=[])
-
-    assert commit_of(await followed.poll()) == first
-    assert commit_of(await followed.poll()) == first
-    assert followed.source.unrelated_seen == third
+@contextlib.asynccontextmanager
+async def loops(poller: Poller) -> AsyncIterator[None]:
+    """The reactor's loops, running."""
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(poller.reactor.run())
+        yield
+        running.cancel()
 
 
-async def test_another_url_with_the_same_history_goes_on_and_with_another_waits(
-    followed: Followed, tmp_path: pathlib.Path
+def commit_of(source: sources.Source) -> str:
+    return source.revision.commit if source.revision is not None else ""
+
+
+async def test_a_commit_is_resolved_once_with_all_its_blobs(poller: Poller) -> None:
+    await poller.poll()
+    await poller.poll()
+
+    [resolved] = await poller.written()
+    assert isinstance(resolved, events.RevisionResolved)
+    assert (resolved.bundles, resolved.objects, resolved.rollback) == (1, 2, False)
+    library = poller.hub.shared.library
+    await library.need_catalogs([resolved.catalog])
+    await library.need_indexes([entry.index for entry in library.catalogs[resolved.catalog].entries])
+    [index] = library.indexes.values()
+    for entry in index.objects:
+        assert await library.plain("manifest", entry.manifest)
+
+
+async def test_a_hub_that_starts_again_resolves_anew_and_brings_lost_blobs_back(
+    poller: Poller, store: mirrors.Mirrors
 ) -> None:
-    first = commit_of(await followed.poll())
-    copied = tmp_path / "moved.git"
-    followed.origin.path.rename(copied)
-    moved = origins.Origin(copied)
-    await followed.declare(moved)
-    newer = moved.commit(files("newer"))
-    after_move = commit_of(await followed.poll())
+    await poller.poll()
+    streams = poller.hub.streams
+    head, stored = await streams.log.last_sequence(), dict(streams.blobs.stored)
+    streams.blobs.stored.clear()
+    again = Poller(await rig.started(streams), poller.origin, store)
 
-    stranger = origins.Origin(tmp_path / "stranger.git")
-    strange = stranger.commit(files("strange"))
-    await followed.declare(stranger)
-    await followed.poll()
-    source = await followed.poll()
+    await again.poll()
 
-    assert (after_move, commit_of(source), source.unrelated_seen) == (newer, newer, strange)
-    assert first != newer
+    assert await streams.log.last_sequence() == head
+    assert streams.blobs.stored.keys() == stored.keys()
 
 
-async def test_a_hub_that_starts_again_still_waits(followed: Followed) -> None:
-    first = commit_of(await followed.poll())
-    followed.origin.commit(files("other"), parents=[])
-    await followed.poll()
+async def test_a_failure_is_written_down_once_per_reason_and_the_last_catalog_stays(
+    poller: Poller, tmp_path: pathlib.Path
+) -> None:
+    await poller.look()
+    good = poller.source
+    poller.origin.path.rename(tmp_path / "away.git")
+    await poller.look(2)
+    assert "cannot be fetched" in poller.source.failure_reason
+    (tmp_path / "away.git").rename(poller.origin.path)
+    empty = poller.origin.commit({"README.md": "nothing else\n"})
+    await poller.look(2)
+    assert "paths entry" in poller.source.failure_reason
+    assert (poller.source.catalog, poller.source.revision) == (good.catalog, good.revision)
+    poller.origin.commit(FEWER, parents=[empty])
+    await poller.look()
 
-    restarted = Followed(followed.hub, followed.opened, followed.origin)
-    await restarted.declare(followed.origin)
+    assert [type(one).__name__ for one in await poller.written()] == [
+        "RevisionResolved", "ResolveFailed", "ResolveFailed", "RevisionResolved",
+    ]  # fmt: skip
+    assert poller.source.failure is None
 
-    assert commit_of(await restarted.poll()) == first
+
+async def test_a_remote_that_answers_again_with_the_same_commit_ends_the_failure(
+    poller: Poller, tmp_path: pathlib.Path
+) -> None:
+    await poller.look()
+    poller.origin.path.rename(tmp_path / "away.git")
+    await poller.look()
+    (tmp_path / "away.git").rename(poller.origin.path)
+    await poller.look()
+
+    assert [type(one).__name__ for one in await poller.written()] == [
+        "RevisionResolved", "ResolveFailed", "ResolveRecovered",
+    ]  # fmt: skip
 
 
-async def test_a_ref_that_comes_back_ends_the_wait(followed: Followed) -> None:
-    first = commit_of(await followed.poll())
-    followed.origin.commit(files("other"), parents=[])
-    await followed.poll()
-    followed.origin.point(origins.MAIN, first)
+async def test_a_bundle_in_error_keeps_its_content_with_the_error_beside_it(poller: Poller) -> None:
+    await poller.poll()
+    before = await _catalog(poller)
+    poller.origin.commit({**FEWER, "apps/web/b.yaml": "kind: [\n"})
 
-    source = await followed.poll()
+    await poller.poll()
 
-    assert (commit_of(source), source.unrelated_seen) == (first, "")
+    [entry] = (await _catalog(poller)).entries
+    assert entry.index == before.entries[0].index
+    assert [problem.path for problem in poller.source.problems] == ["apps/web/b.yaml"]
+
+
+@pytest.mark.parametrize("unrelated", [False, True])
+async def test_a_ref_that_moved_back_counts_at_the_second_poll(poller: Poller, unrelated: bool) -> None:
+    first = head_of(poller.origin)
+    second = poller.origin.commit(FEWER)
+    await poller.poll()
+    back = (
+        poller.origin.commit({**FILES, "apps/web/c.yaml": origins.config_map("c")}, parents=[]) if unrelated else first
+    )
+    poller.origin.point(origins.MAIN, back)
+
+    await poller.poll()
+    assert commit_of(poller.source) == second
+    await poller.poll()
+
+    assert commit_of(poller.source) == back
+    [_, seen, resolved] = await poller.written()
+    assert isinstance(seen, events.RollbackSeen)
+    assert isinstance(resolved, events.RevisionResolved)
+    assert (seen.commit, seen.unrelated, resolved.rollback) == (back, unrelated, True)
+
+
+async def test_a_ref_that_moved_back_and_forth_was_never_moved_back(poller: Poller) -> None:
+    first = head_of(poller.origin)
+    second = poller.origin.commit(FEWER)
+    await poller.poll()
+    for _ in range(2):
+        poller.origin.point(origins.MAIN, first)
+        await poller.poll()
+        poller.origin.point(origins.MAIN, second)
+        await poller.poll()
+
+    assert commit_of(poller.source) == second
+    resolved = [one for one in await poller.written() if isinstance(one, events.RevisionResolved)]
+    assert len(resolved) == 1
+
+
+async def test_what_cannot_be_stored_is_not_written_down_and_the_next_poll_does_both(poller: Poller) -> None:
+    poller.hub.streams.blobs.faults.fail()
+    with pytest.raises(errors.Transient):
+        await poller.poll()
+    assert await poller.written() == []
+
+    await poller.poll()
+
+    assert [type(one).__name__ for one in await poller.written()] == ["RevisionResolved"]
+
+
+async def test_a_source_on_the_same_ref_is_woken_by_the_first_to_resolve_a_commit(poller: Poller) -> None:
+    sibling = ids.SourceName("team")
+    await poller.hub.declare("team", url=poller.origin.url, paths=("apps/*",), interval_s=3600.0)
+    signal = poller.hub.shared.subscribe()
+
+    async with loops(poller):
+        while not all(commit_of(poller.hub.world.sources[one]) for one in (SHOP, sibling)):
+            await signal.wait()
+        newer = poller.origin.commit(FEWER)
+        poller.reactor.wake(SHOP)
+        while {commit_of(poller.hub.world.sources[one]) for one in (SHOP, sibling)} != {newer}:
+            await signal.wait()
+
+    assert sorted(set(poller.opened)) == [SHOP, sibling]
+
+
+async def test_a_suspended_source_is_not_polled_until_it_is_resumed(poller: Poller) -> None:
+    command = specs.ManagedBy.COMMAND
+    await poller.hub.run(lambda world: sources.suspend(world.sources[SHOP], "of the test", by=command))
+    await poller.hub.declare("other", url=poller.origin.url, interval_s=3600.0)
+    signal = poller.hub.shared.subscribe()
+
+    async with loops(poller):
+        while not commit_of(poller.hub.world.sources[ids.SourceName("other")]):
+            await signal.wait()
+        assert commit_of(poller.source) == ""
+        await poller.hub.run(lambda world: sources.resume(world.sources[SHOP]))
+        while not commit_of(poller.source):
+            await signal.wait()
+
+    assert poller.opened == [ids.SourceName("other"), SHOP]
+
+
+async def test_a_changed_declaration_begins_anew(poller: Poller) -> None:
+    signal = poller.hub.shared.subscribe()
+    narrower = msgspec.structs.replace(poller.source.spec, paths=("nowhere/*",))
+
+    async with loops(poller):
+        while not commit_of(poller.source):
+            await signal.wait()
+        await poller.hub.run(
+            lambda world: sources.declare(world.sources[SHOP], SHOP, narrower, by=specs.ManagedBy.COMMAND)
+        )
+        while poller.source.failure is None:
+            await signal.wait()
+
+    assert "nowhere/*" in poller.source.failure_reason
+    assert poller.source.catalog
+    assert poller.opened == [SHOP, SHOP]
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "failures", "expected"),
+    [(60.0, 0, 60.0), (60.0, 1, 120.0), (60.0, 3, 480.0), (60.0, 4, 600.0), (60.0, 5000, 600.0), (3600.0, 9, 3600.0)],
+)
+def test_a_source_that_fails_is_asked_less_and_less_often(interval_s: float, failures: int, expected: float) -> None:
+    pause = polling.pause_s(interval_s, failures, chance=random.Random(1))
+
+    assert expected * (1 - polling.JITTER) <= pause <= expected * (1 + polling.JITTER)
+
+
+async def _catalog(poller: Poller) -> catalogs.Catalog:
+    await poller.hub.shared.library.need_catalogs([poller.source.catalog])
+    return poller.hub.shared.library.catalogs[poller.source.catalog]
+
+
+def head_of(origin: origins.Origin) -> str:
+    return str(origin.repository.references[origins.MAIN].target)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import select
 import signal
 import socket
 import subprocess
@@ -11,11 +12,13 @@ import textwrap
 import threading
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
-from controller.render import children, errors, launcher, limits
+from controller.render import children, errors, launcher, limits, workplaces
 
 PYTHON = pathlib.Path(sys.executable)
+ROOT = pathlib.Path(__file__).parents[3]
 SMALL = children.Bounds(wall_s=20.0, memory_bytes=256 * limits.MIB, output_bytes=limits.MIB, processes=16)
 
 
@@ -52,6 +55,14 @@ def test_a_child_sees_its_files_and_its_input_and_gives_its_output(sandbox: chil
     done = sandbox.run(_python(script, files={"base/a": b"file ", "top/b": b""}, directory="top", stdin=b"input"))
 
     assert done == children.Finished(b"file input\n", "note\n")
+
+
+def test_names_in_any_script_reach_the_child(sandbox: children.Sandbox) -> None:
+    script = "import os, sys; print(sys.argv[1], os.path.basename(os.getcwd()), *os.listdir())"
+    command = _python(script, files={"küche/日本.yaml": b""}, directory="küche")
+    command = msgspec.structs.replace(command, arguments=(*command.arguments, "größe"))
+
+    assert sandbox.run(command).stdout.decode() == "größe küche 日本.yaml\n"
 
 
 def test_a_large_input_and_a_large_output_do_not_wait_for_one_another(sandbox: children.Sandbox) -> None:
@@ -149,7 +160,7 @@ def test_a_gigabyte_of_complaints_is_not_held(sandbox: children.Sandbox) -> None
 
     done = sandbox.run(_python(script))
 
-    assert len(done.stderr) == limits.CHILD_STDERR_BYTES_MAX
+    assert len(done.stderr) == limits.CHILD_STDERR_BYTES_MAX + 4 * limits.KIB
     assert done.stderr.endswith("the end")
 
 
@@ -351,6 +362,31 @@ def _kill_the_supervisor_of(token: str) -> None:
             parent = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
             if b"launcher.py" in pathlib.Path(f"/proc/{parent}/cmdline").read_bytes():
                 os.kill(parent, signal.SIGKILL)
+
+
+CALLER = """
+    import pathlib, sys
+    from controller.render import children
+    arguments = ("-I", "-S", "-c", "'{token}'; import signal; print(1); signal.pause()")
+    with children.Sandbox() as sandbox:
+        sandbox.run(children.Command(name="child", program=pathlib.Path(sys.executable), arguments=arguments))
+"""
+
+
+def test_a_caller_that_is_killed_leaves_nothing_running(tmp_path: pathlib.Path) -> None:
+    token = f"abandoned-{os.getpid()}"
+    script = textwrap.dedent(CALLER.format(token=token))
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([PYTHON, "-c", script], env=environment, cwd=ROOT) as caller:
+        while not (left := [pid for pid in _processes_with(f"'{token}'") if pid != caller.pid]):
+            assert caller.poll() is None
+        ended = os.pidfd_open(left[0])
+        caller.kill()
+
+    assert select.select([ended], [], [], 20.0)[0] == [ended]
+    os.close(ended)
+    workplaces.sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_closed_sandbox_takes_its_launcher_along() -> None:

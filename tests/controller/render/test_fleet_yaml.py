@@ -1,11 +1,16 @@
 """fleet.yaml: what counts, what is told to have no effect, and every mistake with its line."""
 
+from typing import Any
+
+import hypothesis
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.render import errors, fleet_yaml, limits, recipes, settings
+from controller.render import errors, fleet_fields, fleet_yaml, limits, recipes, settings
 from protocol import bundles, selectors
+from tests.controller.render import shapes
 
 FULL = b"""\
 name: Shop
@@ -95,11 +100,14 @@ def test_every_supported_field_is_read() -> None:
             auto_partition_size="10",
             partitions=(settings.Partition((selectors.Target(groups=("canary",)),), "canary", "1"),),
         ),
-        substitute=False,
         recipe=recipes.Recipe(
             base=recipes.Customization(
                 helm=recipes.Helm(
-                    chart="../charts/shop", release_name="shop", values={"replicas": 1}, fleet_templates=True
+                    chart="../charts/shop",
+                    release_name="shop",
+                    values={"replicas": 1},
+                    fleet_templates=True,
+                    files_win=True,
                 ),
                 kustomize=recipes.Kustomize("build"),
                 overlays=("overlays/common",),
@@ -110,7 +118,7 @@ def test_every_supported_field_is_read() -> None:
                 recipes.Choice(
                     production,
                     recipes.Customization(
-                        helm=recipes.Helm(values={"replicas": 3}, fleet_templates=True),
+                        helm=recipes.Helm(values={"replicas": 3}, fleet_templates=True, files_win=True),
                         kustomize=recipes.Kustomize("overlays/prod"),
                         overlays=("overlays/prod",),
                         namespace="prod",
@@ -177,8 +185,9 @@ def test_null_and_what_is_off_anyway_say_nothing() -> None:
     assert read(
         "helm: {values: ~, force: false, valuesFrom: [], disableDNS: true}\nkustomize: ~\n"
     ) == settings.Settings(
-        substitute=False,
-        recipe=recipes.Recipe(recipes.Customization(helm=recipes.Helm(fleet_templates=True)), mode=FIRST),
+        recipe=recipes.Recipe(
+            recipes.Customization(helm=recipes.Helm(fleet_templates=True, files_win=True)), mode=FIRST
+        ),
     )
 
 
@@ -191,7 +200,10 @@ FIRST = recipes.Mode.FIRST_MATCH
         ("namespace: a\nserviceAccount: b\n", [("serviceAccount", 2)]),
         ("helm:\n  atomic: true\n  force: true\n", [("helm.atomic", 2), ("helm.force", 3)]),
         ("helm:\n  valuesFrom:\n  - secretKeyRef: {name: a}\n", [("helm.valuesFrom", 2)]),
-        ("helm: {values: {a: b}, valuesFiles: [c]}\n", [("helm.valuesFiles", 1)]),
+        (
+            "helm:\n  disablePreProcess: true\n  values: {a: [global.fleet.clusterLabels.env]}\n",
+            [("helm.values", 3)],
+        ),
         ("ignore:\n  conditions: [{type: Ready}]\n", [("ignore", 1)]),
         ("typo: 1\n", [("typo", 1)]),
         ("createNamespace: false\n", [("createNamespace", 1)]),
@@ -320,3 +332,11 @@ def test_any_bytes_are_settings_or_one_documented_error(data: bytes) -> None:
     except errors.UnreadableError as error:
         caught = error
         assert caught.reason  # success is as good
+
+
+@hypothesis.settings(max_examples=400)
+@given(shapes.near(msgspec.json.schema(fleet_fields.File)))
+def test_any_shape_is_settings_or_one_documented_error(value: Any) -> None:
+    test_any_bytes_are_settings_or_one_documented_error.hypothesis.inner_test(  # type: ignore[attr-defined]
+        msgspec.json.encode(value)
+    )

@@ -33,7 +33,7 @@ patches:
 - patch: [{op: remove, path: /spec/replicas}]
   target: {kind: Deployment, labelSelector: app=web}
 images: [{name: nginx, newTag: "1.29"}]
-vars: {region: eu, size: 3, blue: true, ratio: 1.5}
+vars: {region: eu, size: 0644, blue: yes, release: 1.10}
 varsFiles: [/vars.yaml]
 targetMode: firstMatch
 targets:
@@ -89,7 +89,7 @@ def test_every_field_is_read() -> None:
                     ),
                 ),
                 images=(recipes.Image("nginx", new_tag="1.29"),),
-                vars={"region": "eu", "size": "3", "blue": "true", "ratio": "1.5"},
+                vars={"region": "eu", "size": "0644", "blue": "yes", "release": "1.10"},
                 vars_files=("/vars.yaml",),
                 namespace="shop",
             ),
@@ -156,6 +156,8 @@ def test_a_bare_off_is_no_boolean_to_drift(text: str, drift: str) -> None:
         ("patches:\n- target:\n    kind: Pod\n", "patches[0].patch: required", 2),
         ("images:\n- newTag: x\n", "images[0].name: required", 2),
         ("vars: {a: [b]}\n", "vars", 1),
+        ("vars:\n  a: ~\n", "vars", 1),
+        ("targets:\n- vars:\n    a b: c\n", "targets[0].vars.a b: not a variable's name", 3),
     ],
 )
 def test_a_mistake_is_told_with_its_field_and_line(text: str, reason: str, line: int) -> None:
@@ -166,10 +168,11 @@ def test_a_mistake_is_told_with_its_field_and_line(text: str, reason: str, line:
     assert caught.value.line == line
 
 
-def test_customizations_are_bounded() -> None:
-    text = "targets: [" + "{}, " * limits.CHOICES_MAX + "{}]"
+@pytest.mark.parametrize(("field", "entry"), [("targets", "{}"), ("ignore", "{kind: A}"), ("dependsOn", "{name: a}")])
+def test_lists_are_bounded(field: str, entry: str) -> None:
+    text = f"{field}: [{', '.join([entry] * (limits.SETTINGS_ENTRIES_MAX + 1))}]"
 
-    with pytest.raises(errors.UnreadableError, match="targets: more than"):
+    with pytest.raises(errors.UnreadableError, match=f"{field}: more than"):
         flotilla_yaml.parse(text.encode())
 
 

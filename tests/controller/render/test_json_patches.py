@@ -91,8 +91,15 @@ def test_what_cannot_be_done_is_refused_with_operation_path_and_reason(operation
     ],
 )
 def test_copies_cannot_fill_memory_or_stack(operations: list[dict[str, Any]]) -> None:
-    with pytest.raises(errors.UnreadableError, match=r"values into it|nested deeper"):
+    with pytest.raises(errors.UnreadableError, match=r"values after the patch|nested deeper"):
         json_patches.apply({"a": [1, 2], "b": []}, operations)
+
+
+def test_copies_of_a_long_text_cannot_fill_memory() -> None:
+    operations = [{"op": "copy", "path": f"/{number}", "from": "/a"} for number in range(100)]
+
+    with pytest.raises(errors.UnreadableError, match="characters after the patch"):
+        json_patches.apply({"a": "x" * 1_000_000}, operations)
 
 
 def test_many_operations_on_a_large_list_end() -> None:

@@ -1,8 +1,17 @@
 """Kustomizations of real commits: what a build reads, and what the real kustomize makes of it."""
 
-import pytest
+import functools
+import http.server
+import json
+import pathlib
+import threading
+from collections.abc import Iterator
 
-from controller.render import commits, errors, kustomize, manifests, programs
+import hypothesis
+import pytest
+from hypothesis import strategies
+
+from controller.render import children, commits, errors, kustomize, manifests, programs
 from tests.controller import repositories
 from tests.controller.render.conftest import Workbench
 
@@ -109,6 +118,27 @@ def test_two_kustomizations_in_one_directory_are_one_too_many(bench: Workbench) 
     assert "more than one kustomization" in _refusal(bench, files)
 
 
+@hypothesis.settings(max_examples=200, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.given(
+    field=strategies.sampled_from(["resources", "generators", "components", "helmCharts", "kind", "patches"]),
+    value=strategies.recursive(
+        strategies.none() | strategies.booleans() | strategies.integers() | strategies.text(max_size=12),
+        lambda inner: (
+            strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(), inner, max_size=2)
+        ),
+        max_leaves=6,
+    ),
+)
+def test_any_kustomization_has_a_closure_or_one_error(bench: Workbench, field: str, value: object) -> None:
+    files = {"app/kustomization.yaml": json.dumps({field: value}), "app/a": "[]"}
+
+    try:
+        found = kustomize.closure(_commit(bench, files), "app")
+    except errors.UnreadableError:
+        return
+    assert found.directories == ("app",)
+
+
 def test_the_fingerprint_follows_what_is_read_and_nothing_else(bench: Workbench) -> None:
     files = {**BASE, "app/kustomization.yaml": "resources: [../base]\n", "other/x.yaml": "1"}
     before = kustomize.fingerprint(_commit(bench, files), "app")
@@ -188,3 +218,43 @@ def test_a_cycle_is_an_error_of_its_bundle(bench: Workbench, kustomize_engine: p
 
     with pytest.raises(errors.ChildError, match="cycle"):
         kustomize.build(kustomize_engine, _commit(bench, files), "a")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: pathlib.Path) -> Iterator[str]:
+    """The address of a manifest that a real HTTP server gives out."""
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "web.yaml").write_text(repositories.config_map("elsewhere"))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "web"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}/web.yaml"
+        server.shutdown()
+        serving.join()
+
+
+@pytest.mark.kustomize
+def test_a_remote_base_that_is_allowed_is_fetched(
+    bench: Workbench, kustomize_program: programs.Program, elsewhere: str
+) -> None:
+    commit = _commit(bench, {"app/kustomization.yaml": f"resources: ['{elsewhere}']\n"})
+
+    with children.Sandbox(network=True) as sandbox:
+        built = kustomize.build(programs.Engine(kustomize_program, sandbox), commit, "app", remote=True)
+
+    assert b"name: elsewhere" in built.documents
+
+
+@pytest.mark.kustomize
+def test_a_remote_base_is_out_of_reach_where_the_network_is_cut(
+    bench: Workbench, kustomize_engine: programs.Engine, elsewhere: str
+) -> None:
+    if not kustomize_engine.sandbox.is_cut():
+        pytest.skip("the kernel does not let us take a network away")
+    commit = _commit(bench, {"app/kustomization.yaml": f"resources: ['{elsewhere}']\n"})
+
+    with pytest.raises(errors.ChildError) as raised:
+        kustomize.build(kustomize_engine, commit, "app", remote=True)
+
+    assert raised.value.cause is errors.Cause.NETWORK

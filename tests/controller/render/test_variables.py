@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.render import errors, limits, manifests, variables, yamls
+from controller.render import errors, limits, manifests, typed_yaml, variables, yamls
 
 VALUES = {
     "cluster.name": "lab-1",
@@ -181,6 +181,37 @@ def test_all_names_are_told_with_or_without_default() -> None:
 
     assert variables.references(document) == {"vars.a", "vars.b", "cluster.name"}
     assert variables.references("a/${vars.d}") == {"vars.d"}
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("a: ${vars.x}", True),
+        ("a: [b, {$${vars.x}: c}]", True),
+        ("a: '${cluster.nam}'", True),
+        ("a: '${vars.x'", True),
+        ("a: '${HOME} $$ ${var.x}'", False),
+    ],
+)
+def test_what_substitution_would_not_leave_alone_is_known(text: str, held: bool) -> None:
+    assert variables.holds({"x": text}) is held
+
+
+def test_marks_go_where_nothing_is_replaced() -> None:
+    document = loaded("a:\n- ${vars.x}\n- b\nc: {d: 1}")
+    found = variables.as_it_stands(document)
+
+    assert msgspec.json.encode(found) == b'{"a":["${vars.x}","b"],"c":{"d":1}}'
+    assert found["c"] is document["c"]
+
+
+def test_settings_keep_marks_in_fields_of_free_form_alone() -> None:
+    text = b"name: ${vars.x}\npatch:\n  a: ${vars.x}\n"
+    document = typed_yaml.single(text, with_plain=True)
+    assert document is not None
+    found = typed_yaml.convert(document, document.value, dict[str, Any])
+
+    assert (type(found["name"]), type(found["patch"]["a"])) == (str, yamls.Plain)
 
 
 def test_near_misses_are_told_and_stay() -> None:

@@ -155,6 +155,78 @@ def test_files_of_variables_are_no_manifests_and_may_be_named_by_variables(bench
     assert [manifest(bench, entry, one)["data"]["size"] for one in (EU, US)] == ["1", "2"]
 
 
+DEPLOYMENT = """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: ${vars.replicas}
+  paused: "${vars.replicas}"
+  text: $${cluster.name}
+"""
+
+
+def test_a_plain_reference_becomes_a_number_and_an_escape_a_reference(bench: Workbench) -> None:
+    files = {"flotilla.yaml": "vars: {replicas: '3'}", "a.yaml": DEPLOYMENT}
+    found = manifest(bench, entry_of(run(bench, files, EU)), EU)
+
+    assert found["spec"] == {"replicas": 3, "paused": "3", "text": "${cluster.name}"}
+
+
+def test_a_malformed_reference_alone_is_found(bench: Workbench) -> None:
+    text = VARIABLE.replace("${cluster.labels.region:-none}", "${cluster.nam}")
+    first = run(bench, {"a.yaml": config_map("a")}, EU)
+    entry = entry_of(run(bench, {"a.yaml": text}, EU, before=first))
+
+    assert [str(one)[:44] for one in catalogs.problems(entry)] == ["a.yaml:4: ${cluster.nam}: no such variable ("]
+
+
+def test_what_patches_bring_is_replaced_once_and_plain_where_it_is_plain(bench: Workbench) -> None:
+    settings_ = """
+vars: {replicas: '3', field: paused}
+targets:
+- matchLabels: {region: eu}
+  patches:
+  - target: {kind: Deployment, name: "${vars.name:-web}"}
+    patch:
+    - op: replace
+      path: /spec/replicas
+      value: ${vars.more:-5}
+    - op: replace
+      path: /spec/${vars.field}
+      value: "${vars.odd}"
+  - patch:
+      apiVersion: apps/v1
+      kind: Deployment
+      metadata: {name: web}
+      spec:
+        text: ${vars.replicas}
+"""
+    one = inputs.Facts(name="a", labels={"region": "eu"}, values={"odd": "${cluster.name}"})
+    entry = entry_of(run(bench, {"flotilla.yaml": settings_, "a.yaml": DEPLOYMENT}, one))
+
+    assert manifest(bench, entry, one)["spec"] == {"replicas": 5, "paused": "${cluster.name}", "text": 3}
+
+
+def test_quotes_around_a_reference_of_a_patch_make_another_variant(bench: Workbench) -> None:
+    def settings_of(value: str) -> str:
+        patch = f"patches:\n- target: {{kind: Deployment}}\n  patch:\n    spec:\n      replicas: {value}\n"
+        return "vars: {replicas: '3'}\n" + patch
+
+    first = run(bench, {"flotilla.yaml": settings_of("${vars.replicas}"), "a.yaml": DEPLOYMENT}, EU)
+    second = run(bench, {"flotilla.yaml": settings_of("'${vars.replicas}'"), "a.yaml": DEPLOYMENT}, EU, before=first)
+
+    assert [manifest(bench, entry_of(one), EU)["spec"]["replicas"] for one in (first, second)] == [3, "3"]
+
+
+def test_substitution_may_be_off_for_an_object_and_for_a_bundle(bench: Workbench) -> None:
+    off = DEPLOYMENT.replace("{name: web}", "{name: web, annotations: {flotilla.gitops/substitute: disabled}}")
+    expected = {"replicas": "${vars.replicas}", "paused": "${vars.replicas}", "text": "$${cluster.name}"}
+    settings_ = "substitute: false\npatches:\n- target: {kind: D.*}\n  patch:\n    spec:\n      x: ${vars.y}\n"
+    for files in ({"a.yaml": off}, {"a.yaml": DEPLOYMENT, "flotilla.yaml": settings_}):
+        found = manifest(bench, entry_of(run(bench, files, EU)), EU)["spec"]
+        assert {key: value for key, value in found.items() if key != "x"} == expected
+
+
 def test_a_change_renders_only_the_variants_that_it_is_about(bench: Workbench) -> None:
     files = {
         "a.yaml": config_map("a"),

@@ -1,0 +1,168 @@
+"""The stage of Helm charts: which chart, which values, and what the result follows from."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from controller.domain import inputs
+from controller.render import (
+    chart_store,
+    charts,
+    children,
+    commits,
+    discovery,
+    errors,
+    fleet_templates,
+    helm,
+    limits,
+    programs,
+    recipes,
+    staging,
+    yamls,
+)
+from protocol.events import sources
+
+RELEASE_CHARACTERS_MAX = 53
+"""Helm's own bound of a release's name."""
+
+_OCI = "oci://"
+_DIGITS = 8
+
+Ask = Callable[[str], str | None]
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A chart, and what of it a render follows from."""
+
+    chart: Callable[[], charts.Chart]
+    reads: tuple[tuple[str, str], ...]
+    uses_capabilities: bool
+    path: str
+    """For messages."""
+
+
+class ChartStage:
+    """Plans the templating of charts."""
+
+    def __init__(self, program: programs.Program, sandbox: children.Sandbox, store: chart_store.Store | None) -> None:
+        self._engine = programs.Engine(program, sandbox)
+        self._store = store
+        self._capabilities: dict[tuple[tuple[str, str], ...], bool] = {}
+
+    def plan(self, order: staging.Order, commit: commits.Commit, ask: Ask) -> staging.Plan:
+        """What a render of the order's chart takes; raise UnreadableError where it cannot be had."""
+        wanted = order.wanted.helm or recipes.Helm()
+        source = self._remote(wanted) if wanted.repo or wanted.chart.startswith(_OCI) else self._local(order, commit)
+        files = tuple((path, _entry(commit, path)) for path in _values_paths(order, wanted))
+        version = (ask(inputs.KUBERNETES) or "") if source.uses_capabilities else ""
+        values = fleet_templates.fill(wanted.values, ask) if wanted.fleet_templates else wanted.values
+        contents = _values_files(commit, wanted, [path for path, _ in files], ask)
+        release = helm.Release(
+            name=wanted.release_name or release_name(order.id),
+            namespace=order.namespace or "default",
+            values_files=(*_inline_first(wanted, values), *contents),
+            values={} if wanted.files_win else values,
+            kube_version=version,
+            skip_crds=bool(wanted.skip_crds),
+            skip_hooks=bool(wanted.skip_hooks),
+        )
+
+        def make() -> staging.Staged:
+            output = helm.template(self._engine, source.chart(), release)
+            warnings = tuple(sources.Problem(source.path, warning) for warning in output.warnings)
+            text = staging.Text(source.path, output.documents, has_lines=False)
+            hooks = (staging.Text(source.path, output.hooks, has_lines=False),) if output.hooks.strip() else ()
+            return staging.Staged((text,), hooks=hooks, warnings=warnings)
+
+        made_from = hashlib.sha256(msgspec.json.encode(release, order="deterministic")).hexdigest()
+        reads = (*source.reads, *files, ("release", made_from))
+        return staging.Plan(reads, self._engine.program.identity, make)
+
+    def _local(self, order: staging.Order, commit: commits.Commit) -> Source:
+        """A chart of the commit. Files that settings name as values are no part of it: else a change of one cluster's
+        values would be a change of everybody's chart."""
+        asked = order.wanted.helm.chart if order.wanted.helm is not None else ""
+        directory = commits.resolved(order.bundle.path, asked)
+        chart = f"{commits.prefix(directory)}{discovery.CHART}"
+        if commit.entry(chart) is None and not directory.endswith(".tgz"):
+            raise errors.UnreadableError(f"{chart}: there is no such file in the commit, so {directory} is no chart")
+        below = commits.prefix(directory)
+        left_out = {path.removeprefix(below) for path in order.named if path.startswith(below)} - {"values.yaml"}
+        reads = tuple(
+            read for path, oid in charts.closure(commit, directory) for read in _own(commit, path, oid, left_out)
+        )
+        key = (("chart", directory), *reads)
+        if key not in self._capabilities:
+            if len(self._capabilities) >= limits.CHARTS_KEPT_MAX:
+                self._capabilities.clear()
+            self._capabilities[key] = charts.uses_capabilities(commit, directory)
+
+        def whole() -> charts.Chart:
+            found = charts.from_commit(commit, directory, self._store)
+            kept = {path: content for path, content in found.files.items() if path not in left_out}
+            return msgspec.structs.replace(found, files=kept)
+
+        return Source(whole, key, self._capabilities[key], directory)
+
+    def _remote(self, wanted: recipes.Helm) -> Source:
+        if self._store is None:
+            raise errors.MissingError("charts of repositories are not fetched here")
+        remote = chart_store.Remote(wanted.chart, repo=wanted.repo, version=wanted.version)
+        chart = charts.from_repository(self._store, remote)
+        reads = tuple((f"{one.chart} {one.version}", one.digest) for one in chart.resolved)
+        # Whether templates of strangers look at the cluster is not worth a guess: the version is asked for always.
+        return Source(lambda: chart, reads, uses_capabilities=True, path=str(remote))
+
+
+def release_name(bundle: str) -> str:
+    """A release's name from a bundle's id: readable, within Helm's bound, and no other bundle's."""
+    text = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in bundle.lower()).strip("-")
+    if text == bundle.replace("/", "-") and len(text) <= RELEASE_CHARACTERS_MAX:
+        return text
+    digest = hashlib.sha256(bundle.encode()).hexdigest()[:_DIGITS]
+    return f"{text[: RELEASE_CHARACTERS_MAX - _DIGITS - 1].strip('-')}-{digest}".strip("-")
+
+
+def _own(commit: commits.Commit, path: str, oid: str, left_out: set[str]) -> list[tuple[str, str]]:
+    """A chart's files less those that are left out; its directory as a whole where none is."""
+    if not left_out:
+        return [(path, oid)]
+    below = commits.prefix(path)
+    return [(file, entry.oid) for file, entry in commit.walk(path) if file.removeprefix(below) not in left_out]
+
+
+def _values_paths(order: staging.Order, wanted: recipes.Helm) -> list[str]:
+    return [commits.resolved(order.bundle.path, name) for name in wanted.values_files]
+
+
+def _entry(commit: commits.Commit, path: str) -> str:
+    found = commit.entry(path)
+    if found is None:
+        raise errors.UnreadableError(f"{path}: there is no such values file in the commit")
+    return found.oid
+
+
+def _values_files(commit: commits.Commit, wanted: recipes.Helm, paths: list[str], ask: Ask) -> tuple[helm.File, ...]:
+    files = [helm.File(path, commit.file(path)) for path in paths]
+    if not wanted.fleet_templates:
+        return tuple(files)
+    return tuple(helm.File(file.path, _filled(file, ask)) for file in files)
+
+
+def _filled(file: helm.File, ask: Ask) -> bytes:
+    """A values file with Fleet's templates filled in."""
+    try:
+        documents = yamls.load(file.content)
+        value: Any = documents[0].value if documents else {}
+        if not isinstance(value, dict):
+            return file.content  # helm says what is wrong with it
+        return msgspec.json.encode(fleet_templates.fill(value, ask))
+    except errors.UnreadableError as error:
+        raise errors.ProblemsError((sources.Problem(file.path, error.reason, error.line),)) from error
+
+
+def _inline_first(wanted: recipes.Helm, values: dict[str, Any]) -> tuple[helm.File, ...]:
+    """In fleet.yaml, files of values win over the values beside them."""
+    return (helm.File("values", msgspec.json.encode(values)),) if wanted.files_win and values else ()

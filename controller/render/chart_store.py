@@ -1,0 +1,180 @@
+"""Charts from repositories: fetched by helm once per version, kept by the digest of their bytes.
+
+What an exact version stands for is kept for ever, also if the repository later says otherwise; a range is asked anew
+each time, and where nobody answers the last answer holds, with a warning. Processes may share the directory.
+"""
+
+import hashlib
+import os
+import pathlib
+import re
+import tempfile
+from collections.abc import Mapping
+
+import msgspec
+
+from controller.render import archives, children, errors, limits, programs, templates
+from protocol import canonical
+
+_EXACT = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_CREDENTIALS = re.compile(r"//[^/\s@]*@")
+_OCI = "oci://"
+_HTTP = ("https://", "http://")
+
+_PASSED_ON = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+_BOUNDS = children.Bounds(file_bytes=256 * limits.MIB)
+"""The index of a large repository has tens of megabytes, and helm writes it to a file first."""
+
+
+class Remote(msgspec.Struct, frozen=True):
+    """A chart in a repository."""
+
+    chart: str
+    """Its name there, or an `oci://` address."""
+    repo: str = ""
+    """An HTTP(S) repository; empty for an `oci://` address."""
+    version: str = ""
+    """A version, or a range of versions; empty: the latest that is no pre-release."""
+
+    def __str__(self) -> str:
+        where = f" of {self.repo}" if self.repo else ""
+        return _without_credentials(f"chart {self.chart} {self.version or '(latest)'}{where}")
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """What a remote chart stood for: part of what a digest follows from (I2)."""
+
+    chart: str
+    version: str
+    digest: str
+    """SHA-256 of the archive."""
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """A chart in hand."""
+
+    resolved: Resolved
+    archive: bytes
+    warning: str = ""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """Kept in the store: what a version, or a range, last stood for."""
+
+    version: str
+    digest: str
+
+
+class Store:
+    """Fetches charts and keeps them. Holds a sandbox with a network: close it, or use it as a context."""
+
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        helm: programs.Program,
+        *,
+        environ: Mapping[str, str],
+        plain_http: bool = False,
+    ) -> None:
+        """`environ` is read for proxies and certificates only. `plain_http`: OCI registries without TLS."""
+        self._directory = directory
+        self._helm = helm
+        self._environment = {
+            name: value for name, value in environ.items() if name.upper() in _PASSED_ON
+        } | programs.ENVIRONMENT
+        self._plain_http = plain_http
+        self._sandbox = children.Sandbox(network=True)
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the sandbox."""
+        self._sandbox.close()
+
+    def fetch(self, remote: Remote) -> Fetched:
+        """A chart, from the store or its repository; raise UnreadableError for an address that is none, MissingError
+        where nobody gives it now."""
+        _check(remote)
+        kept = self._kept(remote)
+        if kept is not None and _EXACT.fullmatch(remote.version):
+            return kept
+        try:
+            archive = self._pull(remote)
+        except errors.MissingError as error:
+            if kept is None:
+                raise
+            warning = f"{remote}: version {kept.resolved.version} of before is used ({error.reason})"
+            return msgspec.structs.replace(kept, warning=warning)
+        return self._keep(remote, archive)
+
+    def _pull(self, remote: Remote) -> bytes:
+        options = [f"--repo={remote.repo}"] if remote.repo else ["--plain-http"] if self._plain_http else []
+        if remote.version:
+            options.append(f"--version={remote.version}")
+        command = children.Command(
+            name="helm pull",
+            program=self._helm.path,
+            arguments=("pull", *options, "--destination=.", "--", remote.chart),
+            environment=self._environment,
+            bounds=_BOUNDS,
+            keep=".tgz",
+        )
+        try:
+            found = list(self._sandbox.run(command).kept.values())
+        except errors.UnreadableError as error:
+            raise errors.MissingError(f"{remote}: {_without_credentials(error.reason)}") from None
+        if len(found) != 1 or len(found[0]) > limits.CHART_ARCHIVE_BYTES_MAX:
+            raise errors.UnreadableError(f"{remote}: no archive of at most {limits.CHART_ARCHIVE_BYTES_MAX} bytes")
+        return found[0]
+
+    def _keep(self, remote: Remote, archive: bytes) -> Fetched:
+        about = templates.metadata(
+            f"{remote}: Chart.yaml", archives.unpack(str(remote), archive).get("Chart.yaml", b"")
+        )
+        answer = _Answer(version=str(about.get("version", "")), digest=hashlib.sha256(archive).hexdigest())
+        _write(self._blob(answer.digest), archive)
+        _write(self._entry(remote), msgspec.json.encode(answer))
+        return Fetched(Resolved(_without_credentials(remote.chart), answer.version, answer.digest), archive)
+
+    def _kept(self, remote: Remote) -> Fetched | None:
+        try:
+            answer = msgspec.json.decode(self._entry(remote).read_bytes(), type=_Answer)
+            archive = self._blob(answer.digest).read_bytes()
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+        if hashlib.sha256(archive).hexdigest() != answer.digest:
+            return None  # a disk's doing: fetched anew
+        return Fetched(Resolved(_without_credentials(remote.chart), answer.version, answer.digest), archive)
+
+    def _entry(self, remote: Remote) -> pathlib.Path:
+        key = hashlib.sha256(canonical.encode([remote.repo, remote.chart, remote.version])).hexdigest()
+        return self._directory / "versions" / f"{key}.json"
+
+    def _blob(self, digest: str) -> pathlib.Path:
+        return self._directory / "archives" / f"{digest}.tgz"
+
+
+def _check(remote: Remote) -> None:
+    if remote.repo:
+        if not remote.repo.startswith(_HTTP) or not _NAME.fullmatch(remote.chart):
+            raise errors.UnreadableError(f"{remote}: not the name of a chart in an http:// or https:// repository")
+    elif not remote.chart.startswith(_OCI):
+        raise errors.UnreadableError(f"{remote}: no repository is given, and it is no oci:// address")
+
+
+def _without_credentials(text: str) -> str:
+    return _CREDENTIALS.sub("//", text)
+
+
+def _write(path: pathlib.Path, content: bytes) -> None:
+    """Whole or not at all, also when two processes write at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    os.replace(file.name, path)

@@ -1,0 +1,140 @@
+"""How a cluster in flight is judged: by what the revision changes for it, and by nothing else."""
+
+import pytest
+
+from controller.domain import inputs, judging, observed, rollouts
+from protocol import ids, reports, status
+from protocol.canonical import Digest
+from tests.controller.domain import examples
+from tests.controller.domain.test_observed import API, WEB, applied, bundle, folded
+
+EDGE = inputs.Facts(name="edge")
+ROOT = examples.digest("root")
+STANDING = judging.Standing(published_root=ROOT)
+CONTENT = examples.digest("content")
+WAITS = reports.ObjectFailure(
+    ids.ObjectId("flotilla.gitops", "Bundle", "", "shop/db"),
+    "DependencyNotReady",
+    "waits for bundle shop/db to be ready",
+)
+MISSING = reports.ObjectFailure(
+    ids.ObjectId("flotilla.gitops", "Bundle", "", "shop/db"), "DependencyMissing", "is not placed on this cluster"
+)
+DEGRADED, PROGRESSING = status.Health.DEGRADED, status.Health.PROGRESSING
+
+
+def expect(*, removed: frozenset[ids.BundleId] = frozenset(), **changed: str) -> judging.Change:
+    known = {"web": WEB, "api": API}
+    return judging.Change(
+        changed={known[name]: examples.digest(text) for name, text in changed.items()}, removed=removed
+    )
+
+
+def test_only_what_two_catalogs_give_differently_is_a_change() -> None:
+    shelf = examples.Shelf()
+    web, api, old = (shelf.entry(f"shop/{name}", examples.config_map(name)) for name in ("web", "api", "old"))
+    newer = shelf.entry("shop/web", examples.config_map("web"), examples.config_map("more"))
+    base = examples.catalog(examples.SHOP, web, api, old)
+    new = examples.catalog(examples.SHOP, newer, api)
+
+    found = judging.change(base, new, examples.EVERYWHERE, EDGE)
+
+    assert found == judging.Change(
+        changed={WEB: newer.variants[0].index}, removed=frozenset({ids.BundleId("shop/old")})
+    )
+    assert judging.is_affected(found)
+    assert not judging.is_affected(judging.change(new, new, examples.EVERYWHERE, EDGE))
+    first = judging.change(None, new, examples.EVERYWHERE, EDGE)
+    assert first == judging.Change(
+        changed={WEB: newer.variants[0].index, API: api.variants[0].index}, removed=frozenset()
+    )
+
+
+def test_a_cluster_that_comes_from_two_catalogs_is_judged_by_what_either_changes() -> None:
+    one, other = expect(web="a", removed=frozenset({API})), expect(api="b")
+
+    assert judging.either(one, other) == judging.Change(
+        changed={WEB: examples.digest("a"), API: examples.digest("b")}, removed=frozenset({API})
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        ([bundle(WEB)], rollouts.Verdict()),
+        ([bundle(WEB, health=status.Health.SUSPENDED)], rollouts.Verdict()),
+        ([bundle(WEB), bundle(API, health=DEGRADED)], rollouts.Verdict()),
+        ([bundle(WEB, health=PROGRESSING)], None),
+        ([bundle(WEB, sync=status.Sync.OUT_OF_SYNC)], None),
+        ([bundle(WEB, "of an older content", health=DEGRADED)], None),
+        ([], None),
+        ([bundle(WEB, health=DEGRADED)], rollouts.Verdict(failure="shop/web: degraded")),
+    ],
+)
+def test_a_bundle_that_changed_decides_and_no_other(
+    found: list[reports.BundleStatus], verdict: rollouts.Verdict | None
+) -> None:
+    assert judging.verdict(expect(web="a"), folded(applied(1, *found)), STANDING) == verdict
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("", "shop/web: Deployment web: ImagePullBackOff"),
+        ("no such image", "shop/web: Deployment web: ImagePullBackOff (no such image)"),
+    ],
+)
+def test_a_failure_names_the_object_and_its_reason(message: str, expected: str) -> None:
+    failed = reports.ObjectFailure(
+        object=examples.object_id("Deployment", "web", group=""), reason="ImagePullBackOff", message=message
+    )
+    seen = folded(applied(1, bundle(WEB, health=DEGRADED, failures=(failed,))))
+
+    assert judging.verdict(expect(web="a"), seen, STANDING) == rollouts.Verdict(failure=expected)
+
+
+def test_a_bundle_in_conflict_fails_the_cluster_though_it_looks_well() -> None:
+    standing = judging.Standing(published_root=ROOT, conflicts={WEB: "ConfigMap a is also in shop/api"})
+
+    found = judging.verdict(expect(web="a"), folded(applied(1, bundle(WEB))), standing)
+
+    assert found == rollouts.Verdict(failure="shop/web: ConfigMap a is also in shop/api")
+
+
+@pytest.mark.parametrize(("root", "verdict"), [(ROOT, rollouts.Verdict()), (examples.digest("older"), None)])
+def test_that_a_bundle_is_gone_is_seen_in_the_root_that_was_worked_through(
+    root: Digest, verdict: rollouts.Verdict | None
+) -> None:
+    seen = observed.evolve(
+        observed.initial(examples.cluster_id(0)),
+        reports.Applied(origin=applied(1).origin, root=root, bundles=(), inventory=0),
+    )
+
+    assert judging.verdict(expect(removed=frozenset({API})), seen, STANDING) == verdict
+
+
+def judged(said: reports.BundleStatus) -> object:
+    seen = observed.Observed(cluster=ids.ClusterId("A"), bundles={WEB: said})
+    change = judging.Change(changed={WEB: CONTENT}, removed=frozenset())
+    return judging.verdict(change, seen, judging.Standing(published_root=ROOT))
+
+
+def test_a_bundle_that_waits_for_another_is_still_under_way() -> None:
+    """Neither healthy nor failed: what it waits for may come any moment."""
+    said = reports.BundleStatus(
+        WEB, CONTENT, status.Sync.UNKNOWN, status.Health.PROGRESSING, objects=1, failures=(WAITS,)
+    )
+
+    assert judged(said) is None
+
+
+def test_a_bundle_that_waits_in_vain_has_failed_by_name() -> None:
+    said = reports.BundleStatus(
+        WEB, CONTENT, status.Sync.OUT_OF_SYNC, status.Health.DEGRADED, objects=1, failed=1, failures=(MISSING,)
+    )
+
+    found = judged(said)
+    assert isinstance(found, judging.rollouts.Verdict)
+    assert found.failure == (
+        "shop/web: Bundle.flotilla.gitops shop/db: DependencyMissing (is not placed on this cluster)"
+    )

@@ -1,0 +1,195 @@
+"""A cluster in one line: nothing is Synced or Healthy that was not said lately, and every other word has its reason."""
+
+import datetime
+
+import msgspec
+import pytest
+
+from controller.domain import clusters
+from controller.domain.views import clusters as views
+from protocol import bundles, ids, reports, status
+from tests.controller.domain import examples
+from tests.controller.domain.views.conftest import Fleet
+
+WEB = ids.BundleId("shop/web")
+IMAGE = reports.ObjectFailure(
+    object=examples.object_id("Deployment", "web", "shop"), reason="ImagePullBackOff", message="no such image"
+)
+
+
+def row(fleet: Fleet, cluster: ids.ClusterId) -> views.Row:
+    return views.row(fleet.looking, fleet.hub.world.clusters[cluster])
+
+
+def words(found: views.Row) -> tuple[str, str, str]:
+    return found.sync.value, found.health.value, found.reason
+
+
+def republish(fleet: Fleet, **changes: object) -> None:
+    fleet.hub.published[fleet.a] = msgspec.structs.replace(fleet.hub.published[fleet.a], **changes)
+
+
+def said(fleet: Fleet) -> reports.Origin:
+    """The next report of cluster a, about the generation that it has."""
+    return msgspec.structs.replace(fleet.hub.origin(fleet.a), generation=4)
+
+
+async def test_a_cluster_that_has_all_and_is_well_needs_no_reason(fleet: Fleet) -> None:
+    found = row(fleet, fleet.a)
+
+    assert words(found) == ("Synced", "Healthy", "")
+    assert (found.name, found.connection, found.labels) == ("a", views.Connection.ONLINE, {"env": "prod"})
+    assert (found.generation, found.desired_generation, found.heard_ago_s) == (4, 4, 0.0)
+    assert found.revisions == [f"shop {fleet.catalog.revision}"]
+    assert found.event > 0
+
+
+async def test_a_cluster_that_nobody_hears_is_unknown_whatever_it_was(fleet: Fleet) -> None:
+    fleet.hub.now += datetime.timedelta(seconds=41)
+    silent = row(fleet, fleet.a)
+    never = await fleet.hub.add_cluster("c")
+
+    assert words(silent) == ("Unknown", "Unknown", "not heard for too long")
+    assert (silent.connection, silent.heard_ago_s) == (views.Connection.OFFLINE, 41.0)
+    assert words(row(fleet, never)) == ("Unknown", "Unknown", "not heard since this hub started")
+    assert (row(fleet, never).heard_ago_s, row(fleet, never).connection) == (None, views.Connection.NEVER)
+    unheard = views.detail(fleet.looking, fleet.hub.world.clusters[fleet.a]).bundles
+    assert {(one.sync, one.health) for one in unheard} == {(status.Sync.UNKNOWN, status.Health.UNKNOWN)}
+
+
+async def test_a_cluster_for_which_nothing_was_published_is_unknown(fleet: Fleet) -> None:
+    del fleet.hub.published[fleet.a]
+
+    assert words(row(fleet, fleet.a)) == ("Unknown", "Unknown", "nothing was published for it")
+    assert views.detail(fleet.looking, fleet.hub.world.clusters[fleet.a]).kept == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"generation": 6}, "at generation 4 of 6"),
+        ({"generation": 1, "epoch": 2}, "at generation 4 of 1, epoch 1 of 2"),
+        ({"root": examples.digest("newer")}, "generation 4 is not worked through yet"),
+        ({"conflicts": {WEB: "ConfigMap x is also in shop/api"}}, "shop/web: ConfigMap x is also in shop/api"),
+    ],
+)
+async def test_a_cluster_that_is_behind_says_by_how_much(fleet: Fleet, changes: dict[str, object], reason: str) -> None:
+    republish(fleet, **changes)
+
+    assert (row(fleet, fleet.a).sync, row(fleet, fleet.a).reason) == (status.Sync.OUT_OF_SYNC, reason)
+
+
+async def test_a_root_that_is_not_at_hand_leaves_the_health_open(fleet: Fleet) -> None:
+    fleet.hub.roots.clear()
+
+    assert words(row(fleet, fleet.a)) == ("Synced", "Unknown", "what it should have is not at hand")
+
+
+@pytest.mark.parametrize(
+    ("failures", "reason"),
+    [
+        ((), "shop/api: out of sync"),
+        ((IMAGE,), "shop/api: Deployment.apps shop/web: ImagePullBackOff (no such image)"),
+        (
+            (msgspec.structs.replace(IMAGE, message=""), IMAGE),
+            "shop/api: Deployment.apps shop/web: ImagePullBackOff, and 1 more",
+        ),
+    ],
+)
+async def test_a_bundle_that_could_not_be_applied_is_named(
+    fleet: Fleet, failures: tuple[reports.ObjectFailure, ...], reason: str
+) -> None:
+    fleet.hub.say(fleet.a, sync=status.Sync.OUT_OF_SYNC, failures=failures)
+
+    assert row(fleet, fleet.a).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("health", "failures", "reason"),
+    [
+        (status.Health.DEGRADED, (IMAGE,), "shop/api: Deployment.apps shop/web: ImagePullBackOff (no such image)"),
+        (status.Health.PROGRESSING, (), "shop/api: Progressing"),
+        (status.Health.SUSPENDED, (), ""),
+    ],
+)
+async def test_a_cluster_that_is_not_well_says_why(
+    fleet: Fleet, health: status.Health, failures: tuple[reports.ObjectFailure, ...], reason: str
+) -> None:
+    fleet.hub.say(fleet.a, health=health, failures=failures)
+
+    assert words(row(fleet, fleet.a)) == ("Synced", health.value, reason)
+
+
+async def test_deletions_to_carry_out_are_a_difference_and_held_ones_are_not(fleet: Fleet) -> None:
+    await fleet.owe(whole=True)
+    held = row(fleet, fleet.a)
+    debt = await fleet.owe()
+    pending = row(fleet, fleet.a)
+    refused = reports.Undeleted(debt=debt.id, object=debt.object, reason="Cascade", message="takes a pod along")
+    fleet.hub.take(reports.Deleted(origin=fleet.hub.origin(fleet.a), confirmations=(), undeleted=(refused,)))
+    republish(fleet, generation=1)
+
+    assert (words(held), held.held_deletions) == (("Synced", "Healthy", ""), 1)
+    assert (pending.reason, pending.pending_deletions) == ("1 deletions to carry out", 1)
+    assert row(fleet, fleet.a).reason == "1 deletions to carry out, 1 refused"
+    shown = views.detail(fleet.looking, fleet.hub.world.clusters[fleet.a])
+    assert shown.undeleted == ["ConfigMap shop/old: Cascade (takes a pod along)"]
+
+
+async def test_the_detail_lists_bundles_orphans_and_what_is_kept(fleet: Fleet) -> None:
+    kept = bundles.Kept(object=examples.config_map("old", "shop"), bundle=WEB, reason="shop has bundles in error")
+    published = fleet.hub.published[fleet.a]
+    fleet.hub.roots[published.root] = msgspec.structs.replace(fleet.hub.roots[published.root], kept=(kept,))
+    orphan = reports.Orphan(object=examples.config_map("left"), bundle=WEB)
+    fleet.hub.take(reports.Orphaned(origin=fleet.hub.origin(fleet.a), orphans=(orphan,), total=1))
+    republish(fleet, conflicts={ids.BundleId("shop/new"): "it is also in shop/web"}, generation=1)
+
+    found = views.detail(fleet.looking, fleet.hub.world.clusters[fleet.a])
+
+    assert found.kept == ["ConfigMap shop/old: shop has bundles in error"]
+    assert found.orphans == ["ConfigMap left of shop/web"]
+    assert [(one.bundle, one.sync.value, one.health.value, one.reason) for one in found.bundles] == [
+        ("shop/api", "Synced", "Healthy", ""),
+        ("shop/web", "Synced", "Healthy", ""),
+        ("shop/new", "OutOfSync", "Missing", "it is also in shop/web"),
+    ]
+
+
+async def test_a_bundle_that_keeps_its_last_content_for_a_conflict_stands_once(fleet: Fleet) -> None:
+    republish(fleet, conflicts={WEB: "it is also in shop/api"})
+
+    found = views.detail(fleet.looking, fleet.hub.world.clusters[fleet.a])
+
+    assert [(one.bundle, one.reason) for one in found.bundles] == [
+        ("shop/api", ""),
+        ("shop/web", "it is also in shop/api"),
+    ]
+
+
+async def test_the_first_bundle_that_is_not_well_is_named(fleet: Fleet) -> None:
+    fleet.hub.say(fleet.a)
+    published = fleet.hub.published[fleet.a]
+    entry = fleet.hub.roots[published.root].bundles[1]
+    ill = reports.BundleStatus(
+        bundle=entry.bundle, index=entry.index, sync=status.Sync.SYNCED, health=status.Health.MISSING, objects=3
+    )
+    fleet.hub.take(reports.Ready(origin=said(fleet), root=published.root, bundles=(ill,)))
+
+    assert words(row(fleet, fleet.a)) == ("Synced", "Missing", "shop/web: Missing")
+
+
+async def test_a_bundle_that_was_not_reported_yet_is_unknown(fleet: Fleet) -> None:
+    newcomer = await fleet.hub.add_cluster("c")
+    fleet.hub.publish(newcomer, 1, fleet.catalog)
+
+    found = views.detail(fleet.looking, fleet.hub.world.clusters[newcomer])
+
+    assert {(one.sync.value, one.reason, one.objects) for one in found.bundles} == {("Unknown", "not reported yet", 0)}
+
+
+async def test_rows_follow_the_order_that_is_asked_for(fleet: Fleet) -> None:
+    found: list[clusters.Cluster] = list(reversed(fleet.looking.clusters))
+
+    assert [one.name for one in views.rows(fleet.looking, found)] == ["b", "a"]
+    assert fleet.looking.name(ids.ClusterId("nobody")) == "nobody"
+    assert fleet.looking.head("cluster", "nobody") == 0

@@ -1,0 +1,70 @@
+"""The fleet on one screen: what needs a person stands there, the worst first."""
+
+from controller.domain.views import overview as views
+from protocol import reports, specs, status
+from protocol.events import clusters as cluster_events
+from protocol.events import fleet as fleet_events
+from protocol.events import rollouts as rollout_events
+from protocol.events import sources as source_events
+from tests.controller.domain import examples
+from tests.controller.domain.views.conftest import Fleet
+from tests.controller.domain.views.test_rollouts import ROLLOUT, stage
+
+
+async def test_where_all_is_well_nothing_needs_a_person(fleet: Fleet) -> None:
+    found = views.overview(fleet.looking)
+
+    assert (found.attention, found.attention_count, found.recovery) == ([], 0, None)
+    assert (found.clusters.total, found.clusters.online, found.clusters.synced, found.clusters.healthy) == (2, 2, 2, 2)
+    assert (found.sources.total, found.sources.resolved, found.sources.bundles) == (1, 1, 2)
+    assert (found.rollouts, found.deletions) == ({}, views.Deletions(held_sets=0, held=0, pending=0))
+    assert (found.epoch, found.event) == (1, fleet.looking.event)
+
+
+async def test_what_needs_a_person_is_said_the_worst_first(fleet: Fleet) -> None:
+    await fleet.hub.roll_out("shop", stage("rest", fleet.a))
+    await fleet.owe(whole=True)
+    await fleet.owe()
+    refusal = reports.Refusal.FORK
+    spec = specs.SourceSpec(url="https://git.example/other.git", all_clusters=True)
+    await fleet.hub.write(
+        rollout_events.RolloutHalted(source=examples.SHOP, rollout=ROLLOUT, reason="1 cluster failed"),
+        fleet_events.RecoveryEntered(reason="a is ahead", cluster=fleet.a, epoch=3, generation=1),
+        source_events.SourceDeclared(name=examples.OTHER, spec=spec, managed_by=specs.ManagedBy.COMMAND),
+        source_events.ResolveFailed(examples.OTHER, source_events.FailureKind.UNREACHABLE, "no route"),
+        cluster_refused(fleet, refusal),
+    )
+    fleet.hub.say(fleet.a, health=status.Health.DEGRADED)
+
+    found = views.overview(fleet.looking, ["helm is not installed"])
+
+    assert found.attention == [
+        "helm is not installed",
+        "recovery: nothing is published (a is ahead); `flotilla recover` ends it",
+        "rollout of shop halted: 1 cluster failed",
+        "deletions shop-whole wait for approval: whole bundles leave clusters: shop/web",
+        "source other: unreachable: no route",
+        "cluster a: 1 deletions to carry out",
+        "cluster b: its agent refused 1 desired states",
+    ]
+    assert found.recovery == views.Recovery(reason="a is ahead", epoch_seen=3)
+    assert (found.deletions, found.rollouts) == (views.Deletions(held_sets=1, held=1, pending=1), {"halted": 1})
+    assert (found.sources.failing, found.clusters.degraded) == (1, 1)
+
+
+def cluster_refused(fleet: Fleet, refusal: reports.Refusal) -> cluster_events.DesiredRefused:
+    return cluster_events.DesiredRefused(
+        cluster=fleet.b, refusal=refusal, message="two roots", epoch=1, generation=4, reports_sequence=3
+    )
+
+
+async def test_a_rollout_that_runs_needs_nobody(fleet: Fleet) -> None:
+    await fleet.hub.roll_out("shop", stage("rest", fleet.a))
+
+    assert (views.overview(fleet.looking).attention, views.overview(fleet.looking).rollouts) == ([], {"running": 1})
+
+
+async def test_a_screen_has_room_for_so_many_lines(fleet: Fleet) -> None:
+    found = views.overview(fleet.looking, ["a problem"] * (views.ATTENTION_MAX + 1))
+
+    assert (len(found.attention), found.attention_count) == (views.ATTENTION_MAX, views.ATTENTION_MAX + 1)

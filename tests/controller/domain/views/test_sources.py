@@ -1,0 +1,71 @@
+"""A source in one word, with the reason."""
+
+import pytest
+
+from controller.domain import sources
+from controller.domain.views import sources as views
+from protocol.events import sources as events
+from tests.controller.domain import examples
+from tests.controller.domain.test_sources_at_random import declared, folded, resolved
+from tests.controller.domain.views.conftest import Fleet
+
+PROBLEM = events.Problem(path="web/x.yaml", reason="not YAML", line=3)
+GOOD = folded(declared(), resolved("a" * 40))
+UNRELATED = folded(GOOD, events.RollbackSeen(name=examples.SHOP, commit="b" * 40, unrelated=True))
+WAITS = (
+    "moved to bbbbbbbbbbbb, which shares no history with the present commit; if that is meant: "
+    f"flotilla source accept shop --commit {'b' * 40}"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "state", "reason"),
+    [
+        (GOOD, views.State.RESOLVED, ""),
+        (declared(), views.State.PENDING, "not resolved yet"),
+        (
+            folded(GOOD, events.ResolveFailed(examples.SHOP, events.FailureKind.UNREACHABLE, "no route")),
+            views.State.FAILING,
+            "unreachable: no route",
+        ),
+        (
+            folded(declared(), resolved("a" * 40, problems=(PROBLEM,), problem_count=7)),
+            views.State.DEGRADED,
+            "7 problems: web/x.yaml:3: not YAML",
+        ),
+        (folded(declared(), resolved("a" * 40, problem_count=7)), views.State.DEGRADED, "7 problems: "),
+        (
+            folded(GOOD, events.RollbackSeen(name=examples.SHOP, commit="b" * 40, unrelated=False)),
+            views.State.RESOLVED,
+            "moved to bbbbbbbbbbbb, not forward; counts if the next poll agrees",
+        ),
+        (UNRELATED, views.State.WAITING, WAITS),
+        (
+            folded(UNRELATED, events.HistoryAccepted(name=examples.SHOP, commit="b" * 40, replaces="a" * 40)),
+            views.State.WAITING,
+            "unrelated history bbbbbbbbbbbb accepted; counts at the next poll",
+        ),
+        (declared(suspended="by command"), views.State.SUSPENDED, "by command"),
+    ],
+)
+async def test_the_worst_that_is_known_is_the_word(
+    fleet: Fleet, source: sources.Source, state: views.State, reason: str
+) -> None:
+    found = views.row(fleet.looking, source)
+
+    assert (found.state, found.reason) == (state, reason)
+
+
+async def test_a_row_names_the_ref_that_is_asked_for_or_the_one_that_was_found(fleet: Fleet) -> None:
+    assert views.row(fleet.looking, declared()).ref == ""
+    assert views.row(fleet.looking, GOOD).ref == "main"
+    assert views.row(fleet.looking, GOOD).rollout == ""
+
+
+async def test_the_detail_has_everything_that_is_wrong(fleet: Fleet) -> None:
+    source = folded(GOOD, resolved("b" * 40, problems=(PROBLEM,), problem_count=1, warnings=(PROBLEM,)))
+
+    found = views.detail(fleet.looking, source)
+
+    assert (found.problems, found.warnings) == (["web/x.yaml:3: not YAML"], ["web/x.yaml:3: not YAML"])
+    assert (found.failure, found.rollback_seen, found.source.revision) == (None, "", f"main@sha1:{'b' * 40}")

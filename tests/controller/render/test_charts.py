@@ -1,0 +1,339 @@
+"""Charts with what they depend on: vendored, beside them, or from a real repository on the loopback."""
+
+import functools
+import hashlib
+import http.server
+import io
+import json
+import pathlib
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from controller.render import chart_store, charts, commits, errors, helm, programs
+from tests.controller import repositories
+from tests.controller.render.conftest import Workbench
+
+LIBRARY = {
+    "Chart.yaml": "apiVersion: v2\nname: lib\nversion: 1.2.0\n",
+    "templates/lib.yaml": repositories.config_map("lib-{{ .Chart.Version }}"),
+}
+
+
+def _commit(bench: Workbench, files: repositories.Files) -> commits.Commit:
+    return commits.Commit(bench.reader, bench.revision(files).tree)
+
+
+def _depending(repository: str, version: str = "1.2.0") -> dict[str, repositories.Content]:
+    entry = f"dependencies:\n- {{name: lib, version: {version}, repository: '{repository}'}}\n"
+    return {
+        "web/Chart.yaml": f"apiVersion: v2\nname: web\nversion: 1.0.0\n{entry}",
+        "web/templates/a.yaml": repositories.config_map("a"),
+    }
+
+
+def _below(directory: str, files: dict[str, str]) -> dict[str, repositories.Content]:
+    return {f"{directory}/{path}": content for path, content in files.items()}
+
+
+def _lock(repository: str, version: str = "1.2.0") -> dict[str, repositories.Content]:
+    return {"web/Chart.lock": f"dependencies:\n- {{name: lib, version: {version}, repository: '{repository}'}}\n"}
+
+
+def test_a_vendored_dependency_is_part_of_the_chart(bench: Workbench) -> None:
+    files = {**_depending("https://example.com"), **_below("web/charts/lib", LIBRARY)}
+
+    chart = charts.from_commit(_commit(bench, files), "web")
+
+    assert "charts/lib/Chart.yaml" in chart.files
+    assert chart.resolved == ()
+
+
+def test_a_dependency_in_the_repository_comes_from_the_commit(bench: Workbench) -> None:
+    files = {**_depending("file://../lib"), **_below("lib", LIBRARY)}
+
+    chart = charts.from_commit(_commit(bench, files), "web")
+
+    assert sorted(path for path in chart.files if path.startswith("charts/")) == [
+        "charts/lib/Chart.yaml",
+        "charts/lib/templates/lib.yaml",
+    ]
+
+
+def test_a_packed_chart_of_the_commit_is_unpacked(bench: Workbench) -> None:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz") as archive:
+        member = tarfile.TarInfo("lib/Chart.yaml")
+        member.size = 10
+        archive.addfile(member, io.BytesIO(b"name: lib\n"))
+
+    chart = charts.from_commit(_commit(bench, {"vendor/lib.tgz": target.getvalue()}), "vendor/lib.tgz")
+
+    assert chart.files == {"Chart.yaml": b"name: lib\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"web/x": ""}, r"^web: holds no Chart\.yaml$"),
+        ({"web/Chart.yaml": "a: ["}, r"^web/Chart\.yaml: "),
+        ({"web/Chart.yaml": "dependencies: [1]"}, r"^web/Chart\.yaml: dependencies: Expected `object`"),
+        (_depending("https://example.com"), "is neither in charts/ nor locked"),
+        ({**_depending("@lib"), **_lock("@lib")}, "'@lib' is a name on somebody's machine"),
+        (_depending("file://../../lib"), "leads out of the repository"),
+        (_depending("file://../web"), "its dependencies lead back to web"),
+    ],
+)
+def test_a_chart_that_is_not_whole_is_an_error(bench: Workbench, files: repositories.Files, reason: str) -> None:
+    with pytest.raises(errors.UnreadableError, match=reason):
+        charts.from_commit(_commit(bench, files), "web")
+
+
+def test_without_a_store_nothing_is_fetched(bench: Workbench) -> None:
+    files = {**_depending("https://example.com"), **_lock("https://example.com")}
+
+    with pytest.raises(errors.MissingError, match="nothing is fetched here"):
+        charts.from_commit(_commit(bench, files), "web")
+
+
+def test_the_closure_of_a_chart_is_what_of_the_commit_it_follows_from(bench: Workbench) -> None:
+    files = {**_depending("file://../lib"), **_below("lib", LIBRARY), "other/x": ""}
+    before = charts.closure(_commit(bench, files), "web")
+
+    assert [path for path, _ in before] == ["lib", "web"]
+    assert charts.closure(_commit(bench, {**files, "other/x": "2"}), "web") == before
+    assert charts.closure(_commit(bench, {**files, "lib/y": "2"}), "web") != before
+
+
+def test_a_chart_of_the_commit_that_is_gone_is_part_of_the_closure(bench: Workbench) -> None:
+    found = charts.closure(_commit(bench, _depending("file://../lib")), "web")
+
+    assert ("lib", commits.ABSENT) in found
+
+
+def test_whether_a_chart_asks_about_the_cluster_is_seen(bench: Workbench) -> None:
+    plain = {"web/Chart.yaml": "name: web\n", "web/templates/a.yaml": "a: {{ .Values.a }}\n"}
+    asking = {**plain, "web/charts/lib/templates/b.yaml": "a: {{ $.Capabilities.KubeVersion.Minor }}\n"}
+    bound = {**plain, "web/Chart.yaml": "name: web\nkubeVersion: '>=1.20'\n"}
+    beside = {**_depending("file://../lib"), "lib/Chart.yaml": "name: lib\n", "lib/templates/b": "{{ .Capabilities }}"}
+
+    found = [charts.uses_capabilities(_commit(bench, files), "web") for files in (plain, asking, bound, beside)]
+
+    assert found == [False, True, True, True]
+
+
+class Repository:
+    """A chart repository that a real HTTP server gives out."""
+
+    def __init__(self, root: pathlib.Path, helm: programs.Program) -> None:
+        self._root = root
+        self._helm = helm
+        self.paths: list[str] = []
+        handler = functools.partial(_Handler, self.paths, directory=str(root))
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def add(self, files: dict[str, str], version: str) -> None:
+        source = self._root.parent / f"source-{version}"
+        for path, content in files.items():
+            (source / path).parent.mkdir(parents=True, exist_ok=True)
+            (source / path).write_text(content)
+        package = [self._helm.path, "package", source, "--version", version, "--destination", self._root]
+        subprocess.run(package, check=True, capture_output=True, timeout=60)
+        index = [self._helm.path, "repo", "index", self._root, "--url", self.url]
+        subprocess.run(index, check=True, capture_output=True, timeout=60)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    def __init__(self, paths: list[str], *args: Any, **options: Any) -> None:
+        self._paths = paths  # first: the constructor of the class above serves the request
+        super().__init__(*args, **options)
+
+    def do_GET(self) -> None:
+        self._paths.append(self.path)
+        super().do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the signature of http.server
+        """Nothing: the paths are kept."""
+
+
+@pytest.fixture
+def repository(tmp_path: pathlib.Path, helm_program: programs.Program) -> Iterator[Repository]:
+    (tmp_path / "repository").mkdir()
+    made = Repository(tmp_path / "repository", helm_program)
+    made.add(LIBRARY, "1.2.0")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(tmp_path: pathlib.Path, helm_program: programs.Program) -> Iterator[chart_store.Store]:
+    with chart_store.Store(tmp_path / "store", helm_program, environ={}) as made:
+        yield made
+
+
+@pytest.mark.helm
+def test_a_locked_dependency_is_fetched_in_its_version(
+    bench: Workbench, repository: Repository, store: chart_store.Store, helm_engine: programs.Engine
+) -> None:
+    repository.add(LIBRARY, "1.3.0")
+    files = {**_depending(repository.url, "^1.0.0"), **_lock(repository.url)}
+
+    chart = charts.from_commit(_commit(bench, files), "web", store)
+    output = helm.template(helm_engine, chart, helm.Release(name="shop"))
+
+    assert b"name: lib-1.2.0" in output.documents
+    assert [(one.chart, one.version, len(one.digest)) for one in output.resolved] == [("lib", "1.2.0", 64)]
+
+
+@pytest.mark.helm
+def test_an_exact_version_is_fetched_once_and_for_all(repository: Repository, store: chart_store.Store) -> None:
+    remote = chart_store.Remote("lib", repository.url, "1.2.0")
+    first = store.fetch(remote)
+    asked = len(repository.paths)
+    repository.add({**LIBRARY, "templates/more.yaml": ""}, "1.2.0")
+
+    second = store.fetch(remote)
+
+    assert second == first
+    assert len(repository.paths) == asked
+    repository.close()
+    assert store.fetch(remote) == first
+
+
+@pytest.mark.helm
+def test_a_range_is_asked_anew_and_holds_while_nobody_answers(repository: Repository, store: chart_store.Store) -> None:
+    remote = chart_store.Remote("lib", repository.url, ">=1.2.0 <2")
+    before = store.fetch(remote)
+    repository.add(LIBRARY, "1.4.0")
+
+    after = store.fetch(remote)
+    repository.close()
+    offline = store.fetch(remote)
+
+    assert (before.resolved.version, after.resolved.version) == ("1.2.0", "1.4.0")
+    assert offline.archive == after.archive
+    assert "version 1.4.0 of before is used" in offline.warning
+
+
+@pytest.mark.helm
+def test_a_chart_of_a_repository_is_templated(
+    repository: Repository, store: chart_store.Store, helm_engine: programs.Engine
+) -> None:
+    chart = charts.from_repository(store, chart_store.Remote("lib", repository.url))
+
+    assert b"name: lib-1.2.0" in helm.template(helm_engine, chart, helm.Release(name="shop")).documents
+
+
+@pytest.mark.helm
+def test_what_nobody_gives_is_missing_and_names_no_password(repository: Repository, store: chart_store.Store) -> None:
+    url = repository.url.replace("//", "//ada:secret@")
+
+    with pytest.raises(errors.MissingError) as raised:
+        store.fetch(chart_store.Remote("lib", url, "9.9.9"))
+
+    assert raised.value.reason.startswith(f"chart lib 9.9.9 of {repository.url}: helm pull: exit code 1: Error: ")
+    assert "secret" not in raised.value.reason
+
+
+@pytest.mark.helm
+def test_a_kept_archive_that_the_disk_spoiled_is_fetched_anew(
+    repository: Repository, store: chart_store.Store, tmp_path: pathlib.Path
+) -> None:
+    remote = chart_store.Remote("lib", repository.url, "1.2.0")
+    first = store.fetch(remote)
+    (tmp_path / "store" / "archives" / f"{first.resolved.digest}.tgz").write_bytes(b"spoiled")
+
+    assert store.fetch(remote) == first
+
+
+@pytest.mark.helm
+@pytest.mark.parametrize(
+    ("chart", "repo"),
+    [("lib", ""), ("lib", "file:///charts"), ("../lib", "https://example.com"), ("--help", "https://example.com")],
+)
+def test_an_address_that_is_none_is_refused(store: chart_store.Store, chart: str, repo: str) -> None:
+    with pytest.raises(errors.UnreadableError, match=r"not the name of a chart|no repository is given"):
+        store.fetch(chart_store.Remote(chart, repo, "1.0.0"))
+
+
+class _Registry(http.server.BaseHTTPRequestHandler):
+    """As much of an OCI registry as a pull of one chart asks for."""
+
+    def __init__(self, objects: dict[str, tuple[str, bytes]], *args: Any) -> None:
+        self._objects = objects
+        super().__init__(*args)
+
+    def do_GET(self) -> None:
+        kind, content = self._objects.get(self.path.partition("?")[0], ("", b""))
+        self.send_response(200 if kind else 404)
+        self.send_header("Content-Type", kind or "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Docker-Content-Digest", _digest(content))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the signature of http.server
+        """Nothing."""
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _registry(archive: bytes) -> dict[str, tuple[str, bytes]]:
+    """Path → media type and content, for `charts/lib` 1.2.0."""
+    kinds = ("application/vnd.cncf.helm.config.v1+json", "application/vnd.cncf.helm.chart.content.v1.tar+gzip")
+    blobs = (json.dumps({"name": "lib", "version": "1.2.0", "apiVersion": "v2"}).encode(), archive)
+    config, layer = (
+        {"mediaType": kind, "digest": _digest(blob), "size": len(blob)} for kind, blob in zip(kinds, blobs, strict=True)
+    )
+    manifest_kind = "application/vnd.oci.image.manifest.v1+json"
+    manifest = json.dumps(
+        {"schemaVersion": 2, "mediaType": manifest_kind, "config": config, "layers": [layer]}
+    ).encode()
+    base = "/v2/charts/lib"
+    tags = json.dumps({"name": "charts/lib", "tags": ["1.2.0"]}).encode()
+    return {
+        "/v2/": ("application/json", b"{}"),
+        f"{base}/tags/list": ("application/json", tags),
+        f"{base}/manifests/1.2.0": (manifest_kind, manifest),
+        f"{base}/manifests/{_digest(manifest)}": (manifest_kind, manifest),
+        **{f"{base}/blobs/{_digest(blob)}": ("application/octet-stream", blob) for blob in blobs},
+    }
+
+
+@pytest.mark.helm
+@pytest.mark.parametrize("version", ["1.2.0", "^1.0.0"])
+def test_a_chart_of_an_oci_registry_is_fetched(
+    repository: Repository, tmp_path: pathlib.Path, helm_program: programs.Program, version: str
+) -> None:
+    archive = (tmp_path / "repository" / "lib-1.2.0.tgz").read_bytes()
+    handler = functools.partial(_Registry, _registry(archive))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        address = f"oci://127.0.0.1:{server.server_port}/charts/lib"
+        with chart_store.Store(tmp_path / "oci", helm_program, environ={}, plain_http=True) as store:
+            fetched = store.fetch(chart_store.Remote(address, "", version))
+        server.shutdown()
+        serving.join()
+
+    assert (fetched.resolved.version, fetched.archive) == ("1.2.0", archive)

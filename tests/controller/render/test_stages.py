@@ -1,0 +1,184 @@
+"""The real helm and kustomize in the way of a bundle: what stands in its directory decides what renders it."""
+
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from controller.domain import catalogs, inputs, placements
+from controller.render import programs, resolve, stages
+from protocol import bundles, messages
+from tests.controller.render.conftest import SHOP, Workbench
+from tests.controller.repositories import config_map
+
+INPUTS = os.environ.get("FLOTILLA_TEST_INPUTS") or pathlib.Path(__file__).parents[4] / "shared" / "inputs"
+EXAMPLES = pathlib.Path(INPUTS) / "fleet-examples" / "multi-cluster"
+
+CHART = {
+    "Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n",
+    "values.yaml": "replicas: 1\n",
+    "templates/web.yaml": (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}'}\n"
+        "data: {replicas: '{{ .Values.replicas }}', who: '${cluster.name}'}\n"
+    ),
+    "templates/hook.yaml": (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: hook\n  annotations:\n"
+        "    helm.sh/hook: pre-install,pre-upgrade\n    helm.sh/hook-weight: '-5'\n"
+        "    helm.sh/hook-delete-policy: hook-succeeded\n"
+    ),
+}
+KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+BASE = {
+    "base/kustomization.yaml": f"{KUSTOMIZATION}resources: [a.yaml]\n",
+    "base/a.yaml": config_map("a", "base"),
+    "prod/kustomization.yaml": f"{KUSTOMIZATION}resources: [../base]\nnamePrefix: prod-\n",
+}
+DEV, PROD = (inputs.Facts(name=name, labels={"env": name}) for name in ("dev", "prod"))
+
+
+@pytest.fixture
+def stager(helm_program: programs.Program, kustomize_program: programs.Program) -> Iterator[stages.Stages]:
+    made = stages.Stages(stages.Tools(helm=helm_program, kustomize=kustomize_program))
+    yield made
+    made.close()
+
+
+def below(directory: str, files: dict[str, str]) -> dict[str, str]:
+    return {f"{directory}/{path}": text for path, text in files.items()}
+
+
+class Rendered:
+    """What clusters get of the one bundle of a commit."""
+
+    def __init__(self, bench: Workbench, entry: catalogs.Entry) -> None:
+        self.entry = entry
+        self._bench = bench
+
+    def index(self, of: inputs.Facts) -> bundles.BundleIndex:
+        placed = placements.place(self.entry, of)
+        assert placed is not None, self.entry
+        assert placed.index, catalogs.problems(self.entry)
+        return messages.INDEX.decode(self._bench.blobs[placed.index].plain)
+
+    def objects(self, of: inputs.Facts) -> dict[str, Any]:
+        return {
+            f"{item.object.kind}/{item.object.name}": msgspec.json.decode(self._bench.blobs[item.manifest].plain)
+            for item in self.index(of).objects
+        }
+
+
+def run(bench: Workbench, stager: stages.Stages, files: dict[str, str], path: str, *fleet: inputs.Facts) -> Rendered:
+    request = resolve.Request(SHOP, bench.revision(files), paths=(path,), fleet=fleet or (DEV, PROD))
+    (entry,) = bench.run(request, stager=stager).catalog.entries
+    return Rendered(bench, entry)
+
+
+def test_a_chart_is_templated_with_the_values_of_each_cluster(bench: Workbench, stager: stages.Stages) -> None:
+    said = "helm: {valuesFiles: ['env/${cluster.labels.env}.yaml']}\n"
+    files = CHART | {"flotilla.yaml": said, "env/dev.yaml": "replicas: 2\n", "env/prod.yaml": "replicas: 9\n"}
+    found = run(bench, stager, below("web", files), "web")
+
+    assert [found.objects(one)["ConfigMap/shop-web"]["data"] for one in (DEV, PROD)] == [
+        {"replicas": "2", "who": "dev"},
+        {"replicas": "9", "who": "prod"},
+    ]
+
+
+def test_hooks_travel_beside_the_objects(bench: Workbench, stager: stages.Stages) -> None:
+    index = run(bench, stager, below("web", CHART), "web").index(DEV)
+
+    assert [item.object.name for item in index.objects] == ["shop-web"]
+    assert [(hook.object.name, hook.phases, hook.weight, hook.delete_policies) for hook in index.hooks] == [
+        ("hook", ("pre-install", "pre-upgrade"), -5, ("hook-succeeded",))
+    ]
+
+
+def test_a_kustomization_may_have_its_base_beside_it(bench: Workbench, stager: stages.Stages) -> None:
+    found = run(bench, stager, below("apps", BASE), "apps/prod")
+
+    assert list(found.objects(PROD)) == ["ConfigMap/prod-a"]
+    assert list(found.entry.variants[0].looked_at) == ["apps/base"]
+
+
+def test_each_cluster_gets_its_own_directory_of_a_kustomization(bench: Workbench, stager: stages.Stages) -> None:
+    said = "kustomize: {dir: base}\ntargets: [{}, {matchLabels: {env: prod}, kustomize: {dir: prod}}]\n"
+    found = run(bench, stager, below("apps", {**BASE, "flotilla.yaml": said}), "apps")
+
+    assert [list(found.objects(one)) for one in (DEV, PROD)] == [["ConfigMap/a"], ["ConfigMap/prod-a"]]
+
+
+def test_a_kustomization_changes_what_a_chart_gave(bench: Workbench, stager: stages.Stages) -> None:
+    files = CHART | {"kustomization.yaml": f"{KUSTOMIZATION}namePrefix: of-\n"}
+    found = run(bench, stager, below("web", files), "web")
+
+    assert found.objects(PROD)["ConfigMap/of-shop-web"]["data"]["who"] == "prod"
+
+
+def test_patches_and_images_change_what_was_rendered(bench: Workbench, stager: stages.Stages) -> None:
+    said = (
+        "targets:\n- {}\n- matchLabels: {env: prod}\n  patches:\n"
+        "  - target: {kind: ConfigMap}\n    patch: [{op: replace, path: /data/replicas, value: '7'}]\n"
+    )
+    found = run(bench, stager, below("web", CHART | {"flotilla.yaml": said}), "web")
+
+    assert [found.objects(one)["ConfigMap/shop-web"]["data"]["replicas"] for one in (DEV, PROD)] == ["1", "7"]
+
+
+def test_a_values_file_of_one_cluster_changes_nobody_elses_content(bench: Workbench, stager: stages.Stages) -> None:
+    said = "targets: [{}, {matchLabels: {env: prod}, valuesFiles: [prod.yaml]}]\n"
+    files = below("web", CHART | {"flotilla.yaml": said, "prod.yaml": "replicas: 2\n"})
+    first = bench.run(resolve.Request(SHOP, bench.revision(files), paths=("web",), fleet=(DEV, PROD)), stager=stager)
+    files["web/prod.yaml"] = "replicas: 3\n"
+    request = resolve.Request(SHOP, bench.revision(files), paths=("web",), fleet=(DEV, PROD), previous=first.catalog)
+    second = bench.run(request, stager=stager)
+
+    before, after = first.catalog.entries[0].variants, second.catalog.entries[0].variants
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False]
+
+
+def test_a_chart_asks_for_the_clusters_version_only_if_it_looks_at_it(bench: Workbench, stager: stages.Stages) -> None:
+    old, new = (msgspec.structs.replace(DEV, name=name, kubernetes_version=f"v1.{name}.0") for name in ("30", "35"))
+    plain = {**CHART, "templates/web.yaml": config_map("a")}
+    looking = {**CHART, "templates/web.yaml": config_map("a", "{{ .Capabilities.KubeVersion.Minor }}")}
+
+    same = run(bench, stager, below("web", plain), "web", old, new)
+    other = run(bench, stager, below("web", looking), "web", old, new)
+
+    assert (len(same.entry.variants), len(other.entry.variants)) == (1, 2)
+    assert [next(iter(other.objects(one)["ConfigMap/a"]["data"].values())) for one in (old, new)] == [30, 35]
+
+
+def test_a_chart_of_chance_is_an_error_of_its_bundle(bench: Workbench, stager: stages.Stages) -> None:
+    files = CHART | {"templates/web.yaml": config_map("a", "{{ randAlphaNum 9 }}")}
+    entry = run(bench, stager, below("web", files), "web").entry
+
+    assert "ConfigMap" in catalogs.problems(entry)[0].reason
+
+
+def followers(objects: dict[str, Any]) -> int:
+    return objects["Deployment/redis-slave"]["spec"]["replicas"] if "Deployment/redis-slave" in objects else 0
+
+
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="no rancher/fleet-examples in FLOTILLA_TEST_INPUTS, nor beside this")
+@pytest.mark.parametrize("kind", ["helm", "kustomize", "manifests"])
+def test_the_examples_of_fleet_give_what_their_readmes_say(bench: Workbench, stager: stages.Stages, kind: str) -> None:
+    """Their READMEs: dev has no followers of redis, test three frontends, prod those and a load balancer."""
+    files = {
+        f"{kind}/{path.relative_to(EXAMPLES / kind)}": path.read_text()
+        for path in (EXAMPLES / kind).rglob("*")
+        if path.is_file()
+    }
+    fleet = [inputs.Facts(name=name, labels={"env": name}) for name in ("dev", "test", "prod")]
+    found = run(bench, stager, files, kind, *fleet)
+
+    dev, test, prod = (found.objects(one) for one in fleet)
+    told = [warning for warning in catalogs.warnings(found.entry) if "is deprecated" not in warning.reason]
+
+    assert (catalogs.problems(found.entry), told, len(found.entry.variants)) == ((), [], 3)
+    assert found.index(fleet[0]).options.namespace == f"fleet-mc-{kind.removesuffix('s')}-example"
+    assert [followers(one) for one in (dev, test, prod)] == [0, 2, 2]
+    assert [one["Deployment/frontend"]["spec"]["replicas"] for one in (test, prod)] == [3, 3]
+    assert [one["Service/frontend"]["spec"].get("type") for one in (test, prod)] == ["NodePort", "LoadBalancer"]
