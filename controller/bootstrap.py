@@ -100,16 +100,11 @@ async def assembled(
 @contextlib.asynccontextmanager
 async def _workers(directory: pathlib.Path) -> AsyncIterator[pool.Pool]:
     """The processes that render, and a directory for their temporary files: a process that was killed leaves some."""
-    places = directory / PLACES
-    places.mkdir(exist_ok=True, mode=0o700)
-    await asyncio.to_thread(workplaces.sweep, places)
-    tools = await asyncio.to_thread(stages.find_tools, charts=str(directory / CHARTS), places=str(places))
-    workers = pool.Pool(functools.partial(worker.Worker, tools), version=tools.version, places=places)
-    try:
-        yield workers
-    finally:
-        workers.close()
-        workplaces.sweep(places)
+    with workplaces.room(directory / PLACES) as places:
+        tools = await asyncio.to_thread(stages.find_tools, charts=str(directory / CHARTS), places=str(places))
+        workers = pool.Pool(functools.partial(worker.Worker, tools), version=tools.version, places=places)
+        with contextlib.closing(workers):
+            yield workers
 
 
 async def run(hub: Hub) -> None:
