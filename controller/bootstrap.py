@@ -7,13 +7,14 @@ import functools
 import pathlib
 import random
 import shutil
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 
 import msgspec
 import structlog
 
-from controller import errors, keys, library, nats_server, repositories, runtime, settings, transact
+from controller import errors, keys, lag, library, metrics, nats_server, repositories, runtime, settings, transact
 from controller.broker import connection, doors
 from controller.domain import fleet
 from controller.git import mirrors
@@ -44,6 +45,8 @@ class Hub(msgspec.Struct, frozen=True):
     publishing: publishing.Publishing
     listening: listening.Listening
     asking: asking.Asking
+    lag: lag.Lag
+    metrics: metrics.Metrics
     nats_url: str
 
 
@@ -82,7 +85,9 @@ async def assembled(
         opened = await stack.enter_async_context(doors.opened([url], ring, at=clock()))
         store = mirrors.Mirrors(directory / MIRRORS, environ=environ, git=shutil.which("git"))
         stack.push_async_callback(store.close)
-        workers = await stack.enter_async_context(_workers(directory))
+        late = lag.Lag(time.monotonic)
+        measured = metrics.Metrics(lag_s=lambda: late.worst_s)
+        workers = await stack.enter_async_context(_workers(directory, measured))
         around = _Around(
             settings=chosen,
             directory=directory,
@@ -90,6 +95,8 @@ async def assembled(
             doors=opened,
             mirrors=store,
             workers=workers,
+            lag=late,
+            metrics=measured,
             nats_url=chosen.advertise or url,
         )
         hub = _hub(around, clock=clock, boundary=crashpoints.from_environment(environ))
@@ -98,18 +105,15 @@ async def assembled(
 
 
 @contextlib.asynccontextmanager
-async def _workers(directory: pathlib.Path) -> AsyncIterator[pool.Pool]:
+async def _workers(directory: pathlib.Path, measured: metrics.Metrics) -> AsyncIterator[pool.Pool]:
     """The processes that render, and a directory for their temporary files: a process that was killed leaves some."""
-    places = directory / PLACES
-    places.mkdir(exist_ok=True, mode=0o700)
-    await asyncio.to_thread(workplaces.sweep, places)
-    tools = await asyncio.to_thread(stages.find_tools, charts=str(directory / CHARTS), places=str(places))
-    workers = pool.Pool(functools.partial(worker.Worker, tools), version=tools.version, places=places)
-    try:
-        yield workers
-    finally:
-        workers.close()
-        workplaces.sweep(places)
+    with workplaces.room(directory / PLACES) as places:
+        tools = await asyncio.to_thread(stages.find_tools, charts=str(directory / CHARTS), places=str(places))
+        workers = pool.Pool(
+            functools.partial(worker.Worker, tools), version=tools.version, places=places, watch=measured.rendered
+        )
+        with contextlib.closing(workers):
+            yield workers
 
 
 async def run(hub: Hub) -> None:
@@ -122,6 +126,7 @@ async def run(hub: Hub) -> None:
         group.create_task(hub.publishing.run())
         group.create_task(_follow(hub.shared))
         group.create_task(_lost(hub.doors.hub))
+        group.create_task(hub.lag.run())
 
 
 class _Around(msgspec.Struct, frozen=True):
@@ -133,6 +138,8 @@ class _Around(msgspec.Struct, frozen=True):
     doors: doors.Doors
     mirrors: mirrors.Mirrors
     workers: pool.Pool
+    lag: lag.Lag
+    metrics: metrics.Metrics
     nats_url: str
 
 
@@ -167,6 +174,8 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
             signer=around.ring.signer,
             new_id=new_id,
         ),
+        lag=around.lag,
+        metrics=around.metrics,
         nats_url=around.nats_url,
     )
 

@@ -72,6 +72,15 @@ class Face:
             found += [self.configuration.problem] if self.configuration.problem else []
         return found
 
+    @property
+    def lag_s(self) -> float:
+        """How late the event loop came at most in the last minute."""
+        return self._hub.lag.worst_s
+
+    def metrics(self) -> bytes:
+        """All metrics, in the text format of Prometheus."""
+        return self._hub.metrics.exposition()
+
     def wake(self, source: ids.SourceName) -> None:
         """Poll this source now."""
         self._hub.polling.wake(source)

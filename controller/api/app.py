@@ -34,6 +34,7 @@ def make_app(hub: face.HubFace, *, token: str) -> web.Application:
     app.cleanup_ctx.append(events.background)
     app.on_shutdown.append(events.close)
     app.add_routes([web.get("/healthz", fleet.healthz), web.get("/readyz", fleet.readyz)])
+    app.add_routes([web.get("/metrics", fleet.metrics_text)])
     app.add_routes([*_fleet_routes(), *_source_routes(), *_cluster_routes(), *_rollout_routes(), *_deletion_routes()])
     return app
 

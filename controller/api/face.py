@@ -66,6 +66,13 @@ class HubFace(Protocol):
     def problems(self) -> Sequence[str]:
         """Why the hub is not ready, one line each; none: it is. No secrets, no paths: anybody may ask."""
 
+    @property
+    def lag_s(self) -> float:
+        """How late the hub's event loop came at most in the last minute, in seconds."""
+
+    def metrics(self) -> bytes:
+        """All metrics, in the text format of Prometheus (`metrics.CONTENT_TYPE`)."""
+
     def wake(self, source: ids.SourceName) -> None:
         """Poll this source now."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from aiohttp import web
 
+from controller import metrics
 from controller.api import face, problems, requests
 from controller.configuration import applying, reading
 from controller.domain import clusters, declarations, documents, fleet
@@ -60,7 +61,13 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def status(request: web.Request) -> web.Response:
-    return requests.answer(overview.overview(requests.looking(request), request.app[requests.HUB].problems()))
+    return _overview(request)
+
+
+async def metrics_text(request: web.Request) -> web.Response:
+    """What Prometheus scrapes; it shows the token like everybody else."""
+    body = request.app[requests.HUB].metrics()
+    return web.Response(body=body, headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
 async def bundle_index(request: web.Request) -> web.Response:
@@ -107,7 +114,12 @@ async def recover(request: web.Request) -> web.Response:
     await hub.transactor.run(
         lambda world: fleet.recover(world.fleet, asked.reason), by=request[requests.BY], cause="recover"
     )
-    return requests.answer(overview.overview(requests.looking(request), hub.problems()))
+    return _overview(request)
+
+
+def _overview(request: web.Request) -> web.Response:
+    hub = request.app[requests.HUB]
+    return requests.answer(overview.overview(requests.looking(request), hub.problems(), loop_lag_s=hub.lag_s))
 
 
 def _declared(files: Sequence[File]) -> list[documents.Document]:

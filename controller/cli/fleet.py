@@ -194,6 +194,8 @@ def _status(hub: session.Hub, form: output.Format) -> None:
     for line in found["attention"]:
         screen.print(f"  ! {line}", markup=False)
     screen.print(f"as of {found['asOf']}, event {found['event']}")
+    if form is output.Format.WIDE:
+        screen.print(f"the hub's event loop came at most {found['loopLagS'] * 1000:.0f} ms late in the last minute")
     output.rows(hub.items("clusters"), form, columns=clusters.COLUMNS, wide=clusters.WIDE)
 
 

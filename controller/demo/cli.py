@@ -12,13 +12,15 @@ from rich import console
 
 from controller import errors
 from controller.demo import fleet, processes, screen, story
+from controller.render import stages
 
 FAILURE = 1
 INTERRUPTED = 130
 
 DESCRIPTION = """\
 Starts nats-server, a hub, three agents and twelve sandbox clusters as separate processes on the loopback, makes a Git
-repository, and shows what five merges do. Everything ends with it, and nothing is left behind.
+repository of a Helm chart, a kustomization and plain manifests, and shows what five merges do. Everything ends with it,
+and nothing is left behind.
 """
 
 
@@ -32,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = console.Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     code = FAILURE
     try:
+        _need_renderers()
         code = asyncio.run(_run(output, keep=options.keep))
     except* errors.HubError as failures:
         output.print(f"[red]the demo failed:[/] {_first(failures)}")
@@ -43,6 +46,22 @@ def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
     return found
+
+
+class ProgramsMissing(errors.Terminal):
+    """helm or kustomize is not there."""
+
+
+def _need_renderers() -> None:
+    """One bundle of the demo is a chart, one a kustomization; raise ProgramsMissing where they cannot be rendered."""
+    found = stages.find_tools()
+    reasons = [found.helm_missing] if found.helm is None else []
+    reasons += [found.kustomize_missing] if found.kustomize is None else []
+    if reasons:
+        raise ProgramsMissing(
+            f"{'; '.join(reasons)}. In a checkout of Flotilla, `make demo` brings both: helm"
+            " comes into .venv, kustomize is compiled once"
+        )
 
 
 async def _run(output: console.Console, *, keep: bool) -> int:
@@ -88,6 +107,7 @@ It goes on running; Ctrl-C ends it. In another terminal:
   export FLOTILLA_URL={running.hub_url} FLOTILLA_TOKEN=$(cat {running.token_file})
   flotilla status
   flotilla rollout status {fleet.SOURCE}
+  flotilla bundle show {fleet.SOURCE}/apps/storefront
   flotilla deletions list
   flotilla events
   kubectl --kubeconfig {running.kubeconfig} --context prod-1 get all -n {story.NAMESPACE}

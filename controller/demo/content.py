@@ -1,36 +1,39 @@
-"""What the demo's repository holds, commit by commit: paths and texts."""
+"""What the demo's repository holds, commit by commit: paths and texts. A chart, a kustomization and plain manifests."""
 
 from collections.abc import Iterable, Mapping
 
+from controller.demo import manifests
+
 Files = Mapping[str, str]
 
-STOREFRONT_OLD = "registry.example.com/storefront:1.4.0"
-STOREFRONT_NEW = "registry.example.com/storefront:1.5.0"
-PROMOTION = "apps/storefront/promotion.yaml"
+OLD, NEW = "1.4.0", "1.5.0"
+IMAGE = "registry.example.com/storefront"
+PROMOTION = "apps/storefront/templates/promotion.yaml"
 POLICIES = "platform/policies"
+
+REPLICAS = {"dev": 1, "staging": 2, "prod": 3}
+"""Of the storefront, by environment: each has a file of values of its own."""
+
+CHECKOUT_REPLICAS = {"staging": 1, "prod": 3}
+"""Of checkout, by environment: each has an overlay; the others do not get it."""
+
+_KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
 
 
 def first() -> dict[str, str]:
     """The first commit: two applications and two platform bundles."""
     return {
         "README.md": "What runs on our fleet. A merge to main is a deployment.\n",
-        "apps/storefront/flotilla.yaml": "name: storefront\ndefaultNamespace: shop\nlabels: {team: web}\n",
-        "apps/storefront/deployment.yaml": _deployment("storefront", STOREFRONT_OLD, replicas=2),
-        "apps/storefront/service.yaml": _service("storefront"),
-        "apps/storefront/settings.yaml": _config("storefront-settings", {"currency": "EUR", "theme": "classic"}),
-        "apps/checkout/flotilla.yaml": (
-            "name: checkout\ndefaultNamespace: shop\n"
-            "targets:\n  - matchExpressions:\n      - {key: env, operator: In, values: [staging, prod]}\n"
-        ),
-        "apps/checkout/deployment.yaml": _deployment("checkout", "registry.example.com/checkout:2.1.3", replicas=2),
-        "apps/checkout/service.yaml": _service("checkout"),
-        "apps/checkout/disruption.yaml": _disruption("checkout"),
+        **_below("apps/storefront", _chart(OLD)),
+        **_below("apps/checkout", _kustomizations()),
         "platform/policies/flotilla.yaml": "name: policies\nnamespace: shop\n",
-        "platform/policies/network.yaml": _network_policy("default-deny"),
-        "platform/policies/quota.yaml": _quota("shop"),
+        "platform/policies/network.yaml": manifests.network_policy("default-deny"),
+        "platform/policies/quota.yaml": manifests.quota("shop"),
         "platform/agents/flotilla.yaml": "name: node-agents\ndefaultNamespace: platform\n",
-        "platform/agents/account.yaml": _account("log-shipper"),
-        "platform/agents/settings.yaml": _config("log-shipper", {"level": "info"}),
+        "platform/agents/account.yaml": manifests.account("log-shipper"),
+        "platform/agents/settings.yaml": manifests.config(
+            "log-shipper", {"level": "info", "cluster": "${cluster.name}", "env": "${cluster.labels.env}"}
+        ),
     }
 
 
@@ -38,8 +41,8 @@ def second() -> dict[str, str]:
     """A new image, and a promotion."""
     return {
         **first(),
-        "apps/storefront/deployment.yaml": _deployment("storefront", STOREFRONT_NEW, replicas=3),
-        PROMOTION: _config("promotion", {"banner": "Winter sale: 20 % off"}),
+        **_below("apps/storefront", _chart(NEW)),
+        PROMOTION: manifests.config("promotion", {"banner": "Winter sale: 20 % off"}),
     }
 
 
@@ -53,85 +56,45 @@ def fourth() -> dict[str, str]:
     return _without(third(), [path for path in third() if path.startswith(POLICIES)])
 
 
+def _chart(version: str) -> dict[str, str]:
+    """A Helm chart, with a file of values for each environment."""
+    settings = "name: storefront\nnamespace: shop\nlabels: {team: web}\n"
+    image, replicas = "{{ .Values.image }}:{{ .Chart.AppVersion }}", "{{ .Values.replicas }}"
+    return {
+        "flotilla.yaml": f"{settings}helm:\n  valuesFiles: ['env/${{cluster.labels.env}}.yaml']\n",
+        "Chart.yaml": f"apiVersion: v2\nname: storefront\nversion: 1.0.0\nappVersion: {version}\n",
+        "values.yaml": f"image: {IMAGE}\nreplicas: 1\n",
+        **{f"env/{env}.yaml": f"replicas: {count}\n" for env, count in REPLICAS.items()},
+        "templates/deployment.yaml": manifests.deployment("storefront", image, replicas=replicas),
+        "templates/service.yaml": manifests.service("storefront"),
+        "templates/settings.yaml": manifests.config("storefront-settings", {"currency": "EUR", "theme": "classic"}),
+    }
+
+
+def _kustomizations() -> dict[str, str]:
+    """A Kustomize base, and an overlay for each environment that has it."""
+    overlays = "".join(
+        f"  - matchLabels: {{env: {env}}}\n    kustomize: {{dir: overlays/{env}}}\n" for env in CHECKOUT_REPLICAS
+    )
+    base = f"{_KUSTOMIZATION}resources: [deployment.yaml, service.yaml]\n"
+    return {
+        "flotilla.yaml": f"name: checkout\nnamespace: shop\ntargets:\n{overlays}",
+        "base/kustomization.yaml": base,
+        "base/deployment.yaml": manifests.deployment("checkout", "registry.example.com/checkout:2.1.3", replicas=1),
+        "base/service.yaml": manifests.service("checkout"),
+        "overlays/staging/kustomization.yaml": f"{_KUSTOMIZATION}resources: [../../base]\n",
+        "overlays/prod/kustomization.yaml": (
+            f"{_KUSTOMIZATION}resources: [../../base, disruption.yaml]\n"
+            f"replicas: [{{name: checkout, count: {CHECKOUT_REPLICAS['prod']}}}]\n"
+        ),
+        "overlays/prod/disruption.yaml": manifests.disruption("checkout"),
+    }
+
+
+def _below(directory: str, files: Files) -> dict[str, str]:
+    return {f"{directory}/{path}": text for path, text in files.items()}
+
+
 def _without(files: Files, gone: Iterable[str]) -> dict[str, str]:
     left = set(files) - set(gone)
     return {path: text for path, text in files.items() if path in left}
-
-
-def _deployment(name: str, image: str, *, replicas: int) -> str:
-    return f"""\
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: {name}
-  labels: {{app: {name}}}
-spec:
-  replicas: {replicas}
-  selector:
-    matchLabels: {{app: {name}}}
-  template:
-    metadata:
-      labels: {{app: {name}}}
-    spec:
-      containers:
-        - name: {name}
-          image: {image}
-          ports:
-            - {{name: http, containerPort: 8080}}
-          resources:
-            requests: {{cpu: 50m, memory: 64Mi}}
-"""
-
-
-def _service(name: str) -> str:
-    return f"""\
-apiVersion: v1
-kind: Service
-metadata: {{name: {name}}}
-spec:
-  selector: {{app: {name}}}
-  ports:
-    - {{name: http, port: 80, targetPort: http}}
-"""
-
-
-def _config(name: str, data: Mapping[str, str]) -> str:
-    lines = "".join(f'  {key}: "{value}"\n' for key, value in data.items())
-    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata:\n{lines}"
-
-
-def _disruption(name: str) -> str:
-    return f"""\
-apiVersion: policy/v1
-kind: PodDisruptionBudget
-metadata: {{name: {name}}}
-spec:
-  minAvailable: 1
-  selector:
-    matchLabels: {{app: {name}}}
-"""
-
-
-def _network_policy(name: str) -> str:
-    return f"""\
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {{name: {name}}}
-spec:
-  podSelector: {{}}
-  policyTypes: [Ingress]
-"""
-
-
-def _quota(name: str) -> str:
-    return f"""\
-apiVersion: v1
-kind: ResourceQuota
-metadata: {{name: {name}}}
-spec:
-  hard: {{pods: "50", requests.cpu: "20"}}
-"""
-
-
-def _account(name: str) -> str:
-    return f"apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {name}}}\n"

@@ -22,7 +22,8 @@ class Chapter(msgspec.Struct, frozen=True):
 
     title: str
     found: str
-    seconds: float
+    seconds: float | None
+    """None: it came with the step before."""
 
 
 _COLOURS = {"Healthy": "green", "Synced": "green", "Progressing": "yellow", "OutOfSync": "yellow", "Degraded": "red"}
@@ -71,7 +72,7 @@ class Screen:
         shown.add_column("checked in the clusters")
         shown.add_column("seconds", justify="right")
         for chapter in chapters:
-            shown.add_row(chapter.title, chapter.found, f"{chapter.seconds:.1f}")
+            shown.add_row(chapter.title, chapter.found, "" if chapter.seconds is None else f"{chapter.seconds:.1f}")
         self._output.print()
         self._output.print(shown)
 

@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from controller import errors
@@ -19,6 +19,8 @@ NAMESPACE = "shop"
 PROMOTION = f"api/v1/namespaces/{NAMESPACE}/configmaps/promotion"
 QUOTA = f"api/v1/namespaces/{NAMESPACE}/resourcequotas/shop"
 STOREFRONT = f"apis/apps/v1/namespaces/{NAMESPACE}/deployments/storefront"
+CHECKOUT = f"apis/apps/v1/namespaces/{NAMESPACE}/deployments/checkout"
+SHIPPER = "api/v1/namespaces/platform/configmaps/log-shipper"
 
 Check = Callable[[clients.ClusterClient], Awaitable[bool]]
 
@@ -46,19 +48,31 @@ class Story:
 
     async def _first(self) -> str:
         self._show.title("1. The first commit reaches twelve clusters: dev, then staging, then prod")
+        self._show.say("   storefront is a Helm chart, checkout a kustomization, the rest plain manifests")
         begun = time.monotonic()
         commit = self._merge(content.first(), "Run the storefront, checkout and platform bundles")
         await fleet.add_source(self._fleet)
         await self._rolled_out(commit)
-        count = await self._count(_runs(content.STOREFRONT_OLD))
+        count = await self._count(_runs(content.OLD))
         self._done("first commit", f"storefront 1.4.0 runs on {count} of {self._size} clusters", begun, count=count)
+        await self._variants()
         return commit
+
+    async def _variants(self) -> None:
+        """The same commit is not the same everywhere: each of the three renderers knows the cluster."""
+        count = await self._count_each(lambda name: _scaled(STOREFRONT, content.REPLICAS[fleet.environment(name)]))
+        self._done("  Helm, by values", f"storefront: {_replicas(content.REPLICAS)}", None, count=count)
+        wanted = content.CHECKOUT_REPLICAS
+        count = await self._count_each(lambda name: _scaled(CHECKOUT, wanted.get(fleet.environment(name), 0)))
+        self._done("  Kustomize, by overlay", f"checkout: {_replicas(wanted)}, none on dev", None, count=count)
+        count = await self._count_each(lambda name: _says(SHIPPER, "cluster", name))
+        self._done("  plain, by variable", f"{count} log shippers know their cluster's name", None, count=count)
 
     async def _second(self) -> None:
         self._show.title("2. A second commit: a new image, and a ConfigMap")
         begun = time.monotonic()
         await self._rolled_out(self._merge(content.second(), "Storefront 1.5.0, and the winter sale"))
-        count = await self._count(_runs(content.STOREFRONT_NEW))
+        count = await self._count(_runs(content.NEW))
         await self._expect("the promotion is everywhere", _exists(PROMOTION))
         self._done("second commit", f"storefront 1.5.0 and the promotion on {count} clusters", begun, count=count)
 
@@ -93,7 +107,7 @@ class Story:
         begun = time.monotonic()
         self._fleet.repository.reset(first)
         await self._rolled_out(first, rollback=True)
-        count = await self._count(_runs(content.STOREFRONT_OLD))
+        count = await self._count(_runs(content.OLD))
         await self._expect("the quota is back", _exists(QUOTA))
         self._done("rollback", f"storefront 1.4.0 and the quota are back on {count} clusters", begun, count=count)
 
@@ -152,6 +166,11 @@ class Story:
     async def _count(self, check: Check) -> int:
         return sum(await asyncio.gather(*(check(cluster) for cluster in self._fleet.clusters.values())))
 
+    async def _count_each(self, check_of: Callable[[str], Check]) -> int:
+        """How many clusters are as they should be, by their names."""
+        clusters = self._fleet.clusters.items()
+        return sum(await asyncio.gather(*(check_of(name)(cluster) for name, cluster in clusters)))
+
     async def _everywhere(self, check: Check) -> bool:
         return await self._count(check) == self._size
 
@@ -159,10 +178,12 @@ class Story:
         if not await self._everywhere(check):
             raise StoryError(f"{what}: not on every cluster")
 
-    def _done(self, title: str, found: str, begun: float, *, count: int) -> None:
+    def _done(self, title: str, found: str, begun: float | None, *, count: int) -> None:
+        """A step came true; `begun`: None where it belongs to the step before."""
         if count != self._size:
             raise StoryError(f"{title}: {found}, expected {self._size}")
-        self.chapters.append(screen.Chapter(title=title, found=found, seconds=time.monotonic() - begun))
+        seconds = time.monotonic() - begun if begun is not None else None
+        self.chapters.append(screen.Chapter(title=title, found=found, seconds=seconds))
         self._show.say(f"   [green]✓[/] {found}")
 
     async def _until(self, what: str, condition: Callable[[], Awaitable[bool]]) -> None:
@@ -186,12 +207,37 @@ def _standing(row: dict[str, Any]) -> screen.Standing:
     )
 
 
-def _runs(image: str) -> Check:
+def _runs(version: str) -> Check:
     async def check(cluster: clients.ClusterClient) -> bool:
         found = await cluster.find(STOREFRONT)
+        image = f"{content.IMAGE}:{version}"
         return found is not None and bool(found["spec"]["template"]["spec"]["containers"][0]["image"] == image)
 
     return check
+
+
+def _scaled(path: str, replicas: int) -> Check:
+    """A Deployment of so many replicas; of none: there is no such Deployment."""
+
+    async def check(cluster: clients.ClusterClient) -> bool:
+        found = await cluster.find(path)
+        return (found["spec"]["replicas"] if found is not None else 0) == replicas
+
+    return check
+
+
+def _says(path: str, key: str, value: str) -> Check:
+    async def check(cluster: clients.ClusterClient) -> bool:
+        found = await cluster.find(path)
+        return found is not None and bool(found["data"].get(key) == value)
+
+    return check
+
+
+def _replicas(of: Mapping[str, int]) -> str:
+    """The most first: `prod runs 3 replicas, staging 2, dev 1`."""
+    (env, most), *others = sorted(of.items(), key=lambda one: -one[1])
+    return ", ".join([f"{env} runs {most} replicas", *(f"{other} {count}" for other, count in others)])
 
 
 def _exists(path: str) -> Check:

@@ -4,6 +4,7 @@ A cluster that joins, or changes what renderings may ask of it, may need a varia
 have: then the source is resolved again. Looking is done once per cluster and change, for it goes through all bundles.
 """
 
+import asyncio
 from collections.abc import Mapping
 
 import msgspec
@@ -28,7 +29,7 @@ class Coverage:
     def __init__(self) -> None:
         self._known: dict[ids.SourceName, _Known] = {}
 
-    def covers(
+    async def covers(
         self, source: sources.Source, catalog: catalogs.Catalog, fleet: Mapping[ids.ClusterId, inputs.Facts]
     ) -> bool:
         """Does the source's catalog have all that each of these clusters should have?"""
@@ -36,7 +37,8 @@ class Coverage:
         if known is None or known.catalog != source.catalog:
             known = self._known[source.name] = _Known(source.catalog, {})
         changed = {cluster: facts for cluster, facts in fleet.items() if known.fleet.get(cluster) != facts}
-        if assignments.unrendered(catalog, source.spec, changed) is not None:
+        # All bundles for each of these clusters: seconds, where a hub of thousands starts.
+        if changed and await asyncio.to_thread(assignments.unrendered, catalog, source.spec, changed) is not None:
             return False
         known.fleet.update(changed)
         return True

@@ -15,7 +15,7 @@ import structlog
 from controller import errors, library, runtime, tracing, transact
 from controller.domain import catalogs, clusters, inputs, placements, sources
 from controller.reactors import coverage
-from protocol import bundles, canonical, ids, sealing, specs
+from protocol import bundles, ids, sealing, specs
 from protocol.canonical import Digest
 from protocol.events import sources as events
 
@@ -182,9 +182,10 @@ class Polling:
     ) -> None:
         fleet = self._fleet(source.spec)
         resolved = await repository.resolve(await self._request(source, revision, fleet))
-        plain = catalogs.CATALOG.encode(resolved.catalog)
-        await self._shared.library.store_sealed((*resolved.blobs, sealing.seal(bundles.CATALOG_TAG, plain)))
-        digest = canonical.digest(bundles.CATALOG_TAG, plain)
+        # A catalog of thousands of bundles has megabytes.
+        sealed = await asyncio.to_thread(_sealed, resolved.catalog)
+        digest = sealed.id
+        await self._shared.library.store_sealed((*resolved.blobs, sealed))
         self._coverage.rendered(source.name, digest, fleet)
         event = _event(resolved.catalog, digest, source.catalog)
         event = msgspec.structs.replace(event, rollback=rollback)
@@ -202,7 +203,7 @@ class Polling:
             paths=source.spec.paths,
             previous=previous,
             fleet=tuple(sorted(fleet.values(), key=lambda facts: facts.name)),
-            covered=previous is not None and self._coverage.covers(source, previous, fleet),
+            covered=previous is not None and await self._coverage.covers(source, previous, fleet),
         )
 
     def _fleet(self, spec: specs.SourceSpec) -> coverage.Fleet:
@@ -234,7 +235,7 @@ class Polling:
             catalog = await self._catalog(source.catalog)
         except (errors.Transient, sealing.BlobError):
             return True  # the poll will say so
-        return catalog is None or self._coverage.covers(source, catalog, self._fleet(source.spec))
+        return catalog is None or await self._coverage.covers(source, catalog, self._fleet(source.spec))
 
     async def _moved_away(self, name: ids.SourceName, commit: str, move: catalogs.Move) -> None:
         if await self._run(name, lambda state: sources.moved_away(state, commit, move)):
@@ -272,6 +273,10 @@ def pause_s(interval_s: float, failures: int, *, chance: random.Random) -> float
 async def _follows(repository: Repository, old: str, new: str) -> bool:
     """Is it the same commit, or one that came later?"""
     return await repository.moved(old, new) in (catalogs.Move.SAME, catalogs.Move.FORWARD)
+
+
+def _sealed(catalog: catalogs.Catalog) -> sealing.Sealed:
+    return sealing.seal(bundles.CATALOG_TAG, catalogs.CATALOG.encode(catalog))
 
 
 def _event(catalog: catalogs.Catalog, digest: Digest, previous: Digest) -> events.RevisionResolved:

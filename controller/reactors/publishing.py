@@ -5,6 +5,7 @@ and only then publish. A crash anywhere in between is repaired by the next pass,
 stored.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -122,17 +123,23 @@ class Publishing:
             for cluster in members
         }
         given = {cluster.id: _given(world, cluster.id) for cluster in members}
-        await shelves.need_indexes({digest for view in views.values() for digest in derivation.index_digests(view)})
-        return {
-            cluster: losses.Outcome(
+        generations = {cluster.id: self._shared.publication(cluster.id).generation for cluster in members}
+        named: set[Digest] = set()
+        for view in views.values():
+            named |= derivation.index_digests(view)
+            await asyncio.sleep(0)  # a cluster takes milliseconds for each hundred bundles: others go on in between
+        await shelves.need_indexes(named)
+        outcomes = {}
+        for cluster, view in views.items():
+            outcomes[cluster] = losses.Outcome(
                 cluster=cluster,
                 derived=derivation.derive(view, shelves.indexes),
                 objects=derivation.objects_of(view.previous, shelves.indexes),
-                generation=self._shared.publication(cluster).generation,
+                generation=generations[cluster],
                 given=given[cluster],
             )
-            for cluster, view in views.items()
-        }
+            await asyncio.sleep(0)
+        return outcomes
 
     def _dirty(self) -> dict[ids.ClusterId, tuple[object, ...]]:
         world = self._shared.world

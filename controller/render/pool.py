@@ -14,6 +14,7 @@ import pathlib
 import queue
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -22,7 +23,7 @@ import msgspec
 import structlog
 
 from controller import errors as hub_errors
-from controller.domain import inputs
+from controller.domain import catalogs, inputs
 from controller.git import errors as git_errors
 from controller.render import assembly, commits, discovery, errors, limits, resolve, staging
 from protocol.events import sources
@@ -61,6 +62,14 @@ class Opened(Protocol):
 Open = Callable[[], Opened]
 
 
+class Watch(Protocol):
+    """Is told of every bundle that was rendered; called in any thread."""
+
+    def __call__(self, seconds: float, *, whole: bool) -> None:
+        """It took so long; `whole`: nothing of it is in error."""
+        ...
+
+
 class _Task(msgspec.Struct, frozen=True):
     """A bundle, and where the commit and the fleet are found."""
 
@@ -85,7 +94,13 @@ class Pool:
     """Worker processes, started when they are first needed."""
 
     def __init__(
-        self, open_worker: Open, *, version: str, workers: int | None = None, places: pathlib.Path | None = None
+        self,
+        open_worker: Open,
+        *,
+        version: str,
+        workers: int | None = None,
+        places: pathlib.Path | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """`open_worker` is called in each worker: a module's function, or a partial of one. `places`: where temporary
         files go (default: the system's directory for such)."""
@@ -93,6 +108,7 @@ class Pool:
         self.places = places
         self._open = open_worker
         self._workers = workers or os.cpu_count() or 1
+        self._watch = watch
         self._threads = concurrent.futures.ThreadPoolExecutor(self._workers, "render")
         """One waits for each worker; they do nothing else."""
         self._lock = threading.Lock()
@@ -132,6 +148,15 @@ class Pool:
         return self._workers * (1 + AHEAD_PER_WORKER)
 
     def _run(self, task: _Task) -> Outcome:
+        """Render, and say how that went."""
+        begun = time.monotonic()
+        outcome = self._outcome(task)
+        if self._watch is not None:
+            whole = isinstance(outcome, assembly.Assembled) and not catalogs.problems(outcome.entry)
+            self._watch(time.monotonic() - begun, whole=whole)
+        return outcome
+
+    def _outcome(self, task: _Task) -> Outcome:
         """Render in some process, and once more in another if that one dies."""
         for _ in range(ATTEMPTS_MAX):
             process = self._take()

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import pathlib
 import shutil
@@ -14,7 +15,7 @@ import msgspec
 from controller.render import errors, limits
 
 PREFIX = "flotilla-render-"
-"""Of everything that `sweep` removes."""
+"""Of everything that `room` removes, if nobody holds it any more."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -67,10 +68,36 @@ def laid_out(name: str, files: Mapping[str, bytes], directory: str, *, above: pa
         _remove(place.root)
 
 
-def sweep(above: pathlib.Path) -> None:
-    """Remove the places that killed processes left in a directory; nothing may render there now."""
-    for left in above.glob(f"{PREFIX}*"):
-        _remove(left)
+@contextlib.contextmanager
+def room(above: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A directory in `above` for all the places of one process, which a lock marks as in use for as long as it lives.
+    What processes that were killed left there is removed."""
+    above.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as alone:
+            _lock(above, alone, wait=True)
+            for left in above.glob(f"{PREFIX}*"):
+                left.chmod(0o700)  # a program may have taken our rights away
+                with contextlib.ExitStack() as held:
+                    if _lock(left, held, wait=False):
+                        _remove(left)
+            own = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=above))
+            _lock(own, stack, wait=True)
+        try:
+            yield own
+        finally:
+            _remove(own)
+
+
+def _lock(directory: pathlib.Path, holding: contextlib.ExitStack, *, wait: bool) -> bool:
+    """Lock a directory for as long as the stack stands; False if somebody else has it and we do not wait."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    holding.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _write(work: pathlib.Path, path: str, content: bytes) -> None:

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from controller import bootstrap, settings
-from controller.demo import clients, content
+from controller.demo import clients
 from protocol import credentials, messages, reports, subjects
-from tests.fixtures import nats, processes
+from tests.fixtures import content, nats, processes
 from tests.integration import test_kill as story
 
 pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]

@@ -8,8 +8,7 @@ import sys
 import pytest
 
 from controller import bootstrap
-from controller.demo import content
-from tests.fixtures import processes
+from tests.fixtures import content, processes
 from tests.integration import test_kill as story
 
 pytestmark = [pytest.mark.nats, pytest.mark.timeout(300)]

@@ -1,112 +1,159 @@
-"""Manifests that nobody here wrote, on a real API server; and a canary that stops a bad commit."""
+"""The multi-cluster examples of rancher/fleet, which nobody here wrote, unchanged on real API servers: each renderer
+gives each environment what the READMEs say, a cluster that changes its label moves, and one that joins late gets what
+nobody had before. Nothing is deleted on the way."""
 
+import asyncio
 import os
 import pathlib
+from typing import Any
 
 import pytest
 
-from controller.domain import rollout_state
+from controller.domain import clusters
+from controller.render import programs
+from protocol import specs
+from tests import requirements
 from tests.fixtures import fleet as fleets
+from tests.fixtures import kubelet, processes
 from tests.fixtures.fleet import Fleet, Site
 from tests.fixtures.kube import ControlPlanes
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
-
 INPUTS = pathlib.Path(os.environ.get("FLOTILLA_TEST_INPUTS") or pathlib.Path(__file__).parents[3] / "shared" / "inputs")
-MANIFESTS = INPUTS / "fleet-examples" / "multi-cluster" / "manifests"
-FAIL = "sandbox.flotilla.gitops/fail"
+EXAMPLES = INPUTS / "fleet-examples"
+
+pytestmark = [
+    pytest.mark.nats,
+    pytest.mark.kube,
+    pytest.mark.helm,
+    pytest.mark.kustomize,
+    pytest.mark.timeout(420),
+    pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the fleet-examples are not beside the repository"),
+]
+
+NAMESPACES = tuple(f"fleet-mc-{kind}-example" for kind in ("helm", "kustomize", "manifest"))
+PARTS = ("frontend", "redis-master", "redis-slave")
+OBJECTS = [
+    path
+    for namespace in NAMESPACES
+    for part in PARTS
+    for path in (
+        f"/apis/apps/v1/namespaces/{namespace}/deployments/{part}",
+        f"/api/v1/namespaces/{namespace}/services/{part}",
+    )
+]
+README = {
+    "dev": {"followers": 0, "service": "NodePort"},
+    "test": {"followers": 2, "frontends": 3, "service": "NodePort"},
+    "prod": {"followers": 2, "frontends": 3, "service": "LoadBalancer"},
+}
+"""What the three READMEs say of each environment, in the same words; of dev's frontends they say nothing."""
 
 
 @pytest.fixture
-def real_site(control_planes: ControlPlanes) -> Site:
-    """A real cluster; started before the hub, for its start blocks the event loop."""
-    return fleets.site_of(control_planes(1)[0])
-
-
-@pytest.mark.kube
-@pytest.mark.skipif(not MANIFESTS.is_dir(), reason="the fleet-examples are not beside the repository")
-async def test_the_raw_manifests_of_fleet_examples_are_applied(real_site: Site, fleet: Fleet) -> None:
-    files = {
-        f"apps/guestbook/{path.relative_to(MANIFESTS)}": path.read_text()
-        for path in MANIFESTS.rglob("*")
-        if path.is_file()
-    }
-    await fleet.add_cluster("dev", real_site, {"env": "dev"})
-    fleet.merge(files, "guestbook")
-    await fleet.declare()
-
-    base = "namespaces/fleet-mc-manifest-example"
-    names = [f"/apis/apps/v1/{base}/deployments/{name}" for name in ("frontend", "redis-master", "redis-slave")]
-    names += [f"/api/v1/{base}/services/{name}" for name in ("frontend", "redis-master", "redis-slave")]
-
-    def applied() -> bool:
-        return any(seen.inventory == len(names) for seen in fleet.hub.shared.observed.values())
-
-    await fleet.until("the manifests are applied", applied)
-    assert all((await fleet.uids(names)).values())
-
-    # Nobody runs Pods here: the Deployments make no progress, so the cluster keeps its slot and nothing is complete.
-    current = fleet.rollout()
-    assert current is not None
-    assert (current.phase, len(current.in_flight)) == (rollout_state.Phase.RUNNING, 1)
-    assert any("targetCustomizations" in str(warning) for warning in fleet.source().warnings)
-
-
-async def test_a_failing_canary_stops_the_commit_and_the_fix_goes_there_first(
-    fleet: Fleet, fleet_sandbox: list[Site]
-) -> None:
-    for name in ("a", "b", "c"):
-        await fleet.add_cluster(name, fleet_sandbox.pop(), {"env": "prod"})
-    good = fleet.merge(_web(fleet, "1.0", annotations=""), "good")
-    await fleet.declare()
-    await fleet.completed(good)
-
-    fleet.merge(_web(fleet, "1.1", annotations=f"{FAIL}: 'ImagePullBackOff no such image'"), "bad")
-    await fleet.until("the rollout halts", lambda: _phase(fleet) is rollout_state.Phase.HALTED)
-    halted = fleet.rollout()
-    assert halted is not None
-    assert [fleet.hub.shared.world.clusters[one].name for one in halted.failed] == ["a"]
-    assert await _images(fleet) == {"a": "web:1.1", "b": "web:1.0", "c": "web:1.0"}
-
-    fixed = fleet.merge(_web(fleet, "1.2", annotations=""), "fix")
-    await fleet.completed(fixed)
-    current = fleet.rollout()
-    assert current is not None
-    first = current.stages[0]
-    names = [fleet.hub.shared.world.clusters[one].name for one in first.clusters]
-    assert (first.name, names) == ("inherited", ["a"])
-    assert set((await _images(fleet)).values()) == {"web:1.2"}
-
-
-def _phase(fleet: Fleet) -> rollout_state.Phase | None:
-    current = fleet.rollout()
-    return current.phase if current is not None else None
-
-
-async def _images(fleet: Fleet) -> dict[str, str]:
-    path = f"/apis/apps/v1/namespaces/{fleet.namespace}/deployments/web"
-    found = {}
-    for name, site in fleet.sites.items():
-        live = await site.find(path)
-        assert live is not None
-        found[name] = live["spec"]["template"]["spec"]["containers"][0]["image"]
+async def sites(
+    control_planes: ControlPlanes,
+    helm_program: programs.Program,
+    kustomize_program: programs.Program,
+    monkeypatch: pytest.MonkeyPatch,
+) -> list[Site]:
+    """Three real clusters without anything of the examples, and a hub to come that finds the renderers."""
+    path = os.pathsep.join((str(kustomize_program.path.parent), str(helm_program.path.parent), os.environ["PATH"]))
+    monkeypatch.setenv("PATH", path)
+    planes = control_planes(3)
+    if not all(plane.controllers for plane in planes):
+        requirements.require("kube", "there is no kube-controller-manager: no Deployment gets ready")
+    found = [fleets.site_of(plane) for plane in planes]
+    await asyncio.gather(*(_emptied(site) for site in found))
     return found
 
 
-def _web(fleet: Fleet, version: str, *, annotations: str) -> dict[str, str]:
-    deployment = f"""\
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: web
-  annotations: {{{annotations}}}
-spec:
-  selector: {{matchLabels: {{app: web}}}}
-  template:
-    metadata: {{labels: {{app: web}}}}
-    spec: {{containers: [{{name: web, image: "web:{version}"}}]}}
-"""
+async def _emptied(site: Site) -> None:
+    for namespace in NAMESPACES:
+        status, answer = await asyncio.to_thread(site.client.call, "DELETE", f"/api/v1/namespaces/{namespace}")
+        assert status in (200, 404), answer
+
+    async def empty() -> bool:
+        return not any([await site.find(f"/api/v1/namespaces/{namespace}") for namespace in NAMESPACES])
+
+    await processes.until("the namespaces are gone", empty)
+
+
+async def test_the_examples_of_fleet_deploy_unchanged(sites: list[Site], fleet: Fleet) -> None:
+    async with kubelet.kubelets(*sites):
+        await _story(sites, fleet)
+
+
+async def _story(sites: list[Site], fleet: Fleet) -> None:
+    await fleet.add_cluster("dev", sites[0], {"env": "dev"})
+    await fleet.add_cluster("test", sites[1], {"env": "test"})
+    commit = fleet.merge(_files(), "the examples of rancher/fleet")
+    await fleet.declare(paths=("multi-cluster/*",))
+    await fleet.completed(commit)
+
+    environments = {"dev": "dev", "test": "test"}
+    assert await _told(fleet, environments) == _wanted(environments)
+    assert [warning for warning in map(str, fleet.source().warnings) if "is deprecated" not in warning] == []
+    assert fleet.source().problems == ()
+    before = await fleet.uids(OBJECTS)
+
+    # Nobody had the variant for prod so far.
+    await fleet.add_cluster("prod", sites[2], {"env": "prod"})
+    await _until(fleet, {"dev": "dev", "test": "test", "prod": "prod"})
+    assert {key: uid for key, uid in (await fleet.uids(OBJECTS)).items() if key in before} == before
+
+    await _label(fleet, "dev", {"env": "test"})
+    await _until(fleet, {"dev": "test", "test": "test", "prod": "prod"})
+    after = await fleet.uids(OBJECTS)
+    assert {key: after[key] for key, uid in before.items() if uid} == {key: uid for key, uid in before.items() if uid}
+    assert all(after.values())
+    assert fleet.hub.shared.world.ledger.debts == {}
+
+
+def _files() -> dict[str, str]:
     return {
-        "apps/web/flotilla.yaml": f"defaultNamespace: {fleet.namespace}\n",
-        "apps/web/deployment.yaml": deployment,
+        str(path.relative_to(EXAMPLES)): path.read_text()
+        for path in (EXAMPLES / "multi-cluster").rglob("*")
+        if path.is_file()
     }
+
+
+async def _label(fleet: Fleet, name: str, labels: dict[str, str]) -> None:
+    await fleet.run(
+        lambda world: clusters.label(clusters.by_name(world.clusters, name), labels, by=specs.ManagedBy.COMMAND)
+    )
+
+
+async def _until(fleet: Fleet, environments: dict[str, str]) -> None:
+    """Wait until each cluster has what the READMEs say of its environment."""
+
+    async def told() -> bool:
+        return await _told(fleet, environments) == _wanted(environments)
+
+    await processes.until(f"the clusters are {environments}", told)
+
+
+def _wanted(environments: dict[str, str]) -> dict[str, Any]:
+    return {name: dict.fromkeys(NAMESPACES, README[env]) for name, env in environments.items()}
+
+
+async def _told(fleet: Fleet, environments: dict[str, str]) -> dict[str, Any]:
+    """What runs in each cluster and namespace, as far as the READMEs say anything of it."""
+    found: dict[str, Any] = {}
+    for name, env in environments.items():
+        runs = {namespace: await _guestbook(fleet.sites[name], namespace) for namespace in NAMESPACES}
+        found[name] = {namespace: {key: one[key] for key in README[env]} for namespace, one in runs.items()}
+    return found
+
+
+async def _guestbook(site: Site, namespace: str) -> dict[str, Any]:
+    service = await site.find(f"/api/v1/namespaces/{namespace}/services/frontend")
+    return {
+        "followers": await _replicas(site, namespace, "redis-slave"),
+        "frontends": await _replicas(site, namespace, "frontend"),
+        "service": service["spec"]["type"] if service is not None else "",
+    }
+
+
+async def _replicas(site: Site, namespace: str, name: str) -> int:
+    found = await site.find(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
+    return int(found["spec"]["replicas"]) if found is not None else 0

@@ -10,9 +10,8 @@ import random
 
 import pytest
 
-from controller.demo import content
 from protocol import canonical
-from tests.fixtures import processes
+from tests.fixtures import content, processes
 
 pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller.demo import content
-from tests.fixtures import processes
+from tests.fixtures import content, processes
 from tests.integration import test_kill as story
 
 pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]

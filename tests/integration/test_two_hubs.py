@@ -9,9 +9,8 @@ import pytest
 
 from controller import bootstrap, keys
 from controller.broker import connection, doors
-from controller.demo import content
 from protocol import canonical, desired, messages, subjects
-from tests.fixtures import processes
+from tests.fixtures import content, processes
 from tests.integration import test_kill as story
 
 pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]

@@ -72,10 +72,12 @@ class Overview(msgspec.Struct, frozen=True, rename="camel"):
     as_of: datetime.datetime
     event: int
     """The newest event of the log that is in it."""
+    loop_lag_s: float
+    """How late the hub's event loop came at most in the last minute."""
 
 
-def overview(looking: sight.Sight, problems: Sequence[str] = ()) -> Overview:
-    """The fleet on one screen. `problems`: of the hub itself."""
+def overview(looking: sight.Sight, problems: Sequence[str] = (), *, loop_lag_s: float = 0.0) -> Overview:
+    """The fleet on one screen. `problems` and `loop_lag_s`: of the hub itself."""
     rows = clusters.rows(looking, looking.clusters)
     tally = deletions.Tally(looking)
     world = looking.world
@@ -96,6 +98,7 @@ def overview(looking: sight.Sight, problems: Sequence[str] = ()) -> Overview:
         attention_count=len(attention),
         as_of=looking.at,
         event=looking.event,
+        loop_lag_s=round(loop_lag_s, 3),
     )
 
 

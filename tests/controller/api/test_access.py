@@ -8,7 +8,7 @@ import pytest
 from tests.fixtures import hub as hubs
 
 
-@pytest.mark.parametrize("path", ["/api/v1/status", "/api/v1/sources", "/api/v1/no-such-thing", "/"])
+@pytest.mark.parametrize("path", ["/metrics", "/api/v1/status", "/api/v1/sources", "/api/v1/no-such-thing", "/"])
 async def test_without_a_token_nothing_is_said(stranger: aiohttp.ClientSession, path: str) -> None:
     async with stranger.get(path) as answer:
         problem = await answer.json(content_type="application/problem+json")
@@ -38,6 +38,21 @@ async def test_readiness_says_what_is_missing(stranger: aiohttp.ClientSession, h
             answer.status,
             await answer.json(),
         ) == (503, {"status": "unready", "problems": ["nats: not connected"]})
+
+
+async def test_metrics_are_told_in_the_format_of_prometheus(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
+    hub.lag_s = 0.25
+    async with client.get("/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+
+    assert (answer.status, answer.headers["Content-Type"].partition(";")[0]) == (200, "text/plain")
+    assert "flotilla_hub_loop_lag_seconds 0.25" in lines
+
+
+async def test_the_overview_tells_how_late_the_hub_is(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
+    hub.lag_s = 0.1234
+    async with client.get("/api/v1/status") as answer:
+        assert (await answer.json())["loopLagS"] == 0.123
 
 
 async def test_an_unknown_path_is_a_problem(client: aiohttp.ClientSession) -> None:

@@ -385,8 +385,25 @@ def test_a_caller_that_is_killed_leaves_nothing_running(tmp_path: pathlib.Path) 
 
     assert select.select([ended], [], [], 20.0)[0] == [ended]
     os.close(ended)
-    workplaces.sweep(tmp_path)
+    with workplaces.room(tmp_path) as own:
+        assert list(tmp_path.iterdir()) == [own]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_another_process_works_in_is_left_alone(tmp_path: pathlib.Path) -> None:
+    with workplaces.room(tmp_path) as one, workplaces.room(tmp_path) as other:
+        assert set(tmp_path.iterdir()) == {one, other}
+        assert one != other
+
+
+def test_what_was_left_without_rights_is_removed_all_the_same(tmp_path: pathlib.Path) -> None:
+    left = tmp_path / f"{workplaces.PREFIX}left" / "work"
+    left.mkdir(parents=True)
+    left.chmod(0)
+    left.parent.chmod(0)
+
+    with workplaces.room(tmp_path) as own:
+        assert list(tmp_path.iterdir()) == [own]
 
 
 def test_a_closed_sandbox_takes_its_launcher_along() -> None:

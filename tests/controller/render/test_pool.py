@@ -170,6 +170,18 @@ def test_a_worker_that_has_done_its_share_is_replaced(rendering: Bench, monkeypa
     assert set(map(tuple, told(catalog).values())) == {()}
 
 
+def test_every_bundle_is_told_to_whoever_watches(bench: Workbench, tmp_path: pathlib.Path) -> None:
+    told: list[tuple[bool, bool]] = []
+
+    def watch(seconds: float, *, whole: bool) -> None:
+        told.append((seconds > 0, whole))
+
+    with contextlib.closing(pool.Pool(unruly.Opened, version=unruly.VERSION, workers=1, watch=watch)) as workers:
+        Bench(bench, workers, tmp_path).resolve({"a": "", "b": "die", "c": "missing"})
+
+    assert sorted(told) == [(True, False), (True, False), (True, True)]
+
+
 def test_two_sources_at_once_know_whose_bundle_it_was(
     bench: Workbench, workers: pool.Pool, tmp_path: pathlib.Path
 ) -> None:
