@@ -170,13 +170,13 @@ def _held(reading: _Reading, place: yamls.Place, read: Callable[[], T]) -> T:
         raise reading.mistake(place, str(error)) from error
 
 
-def _drift(reading: _Reading) -> settings.Drift:
+def _drift(reading: _Reading) -> bundles.Drift:
     """Fleet shows drift whether it corrects it or not."""
     found = reading.file.correct_drift
     if found is not None and found.enabled is None:
         reading.warnings.add(("correctDrift",), "drift is corrected unless `enabled` is false (in Fleet, it is not)")
     corrected = found is None or found.enabled is not False
-    return settings.Drift.REVERT if corrected else settings.Drift.ALERT
+    return bundles.Drift.REVERT if corrected else bundles.Drift.ALERT
 
 
 def _rules(reading: _Reading) -> Iterator[settings.IgnoreRule]:

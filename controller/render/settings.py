@@ -59,26 +59,15 @@ class DependsOn(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True,
     """What they must have reached."""
 
 
-class Drift(enum.StrEnum):
-    """What happens when a cluster's objects differ from Git."""
-
-    REVERT = "revert"
-    """They are applied again."""
-    ALERT = "alert"
-    """They are reported, and stay as they are."""
-    OFF = "off"
-    """Nobody looks."""
-
-
 class IgnoreRule(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
-    """Where a difference from Git is no drift."""
+    """Where a difference from Git is no drift: it is set when it is created, and stays as the cluster has it."""
 
     group: str | None = None
     """API group; an empty string is the core group. Left out: any."""
     kind: str = ""
     """Left out: any."""
     namespace: str = ""
-    """Left out: any."""
+    """The namespace that the object has in the cluster. Left out: any."""
     name: str = ""
     """Left out: any."""
     pointers: tuple[Annotated[str, in_schema(pattern=f"^{POINTER}$")], ...] = ()
@@ -122,7 +111,7 @@ class Settings(msgspec.Struct, frozen=True):
     prune: bundles.Prune = bundles.Prune.OWNED
     recipe: recipes.Recipe = recipes.NONE
     depends_on: tuple[DependsOn, ...] = ()
-    drift: Drift = Drift.REVERT
+    drift: bundles.Drift = bundles.Drift.REVERT
     ignore: tuple[IgnoreRule, ...] = ()
     paused: bool = False
     """Clusters keep what they have of it."""
@@ -139,6 +128,8 @@ class Settings(msgspec.Struct, frozen=True):
             default_namespace=self.default_namespace,
             adopt=self.adopt,
             prune=self.prune,
+            drift=self.drift,
+            ignore=tuple(bundles.IgnoreRule(**msgspec.structs.asdict(rule)) for rule in self.ignore),
         )
 
 

@@ -168,7 +168,7 @@ def test_override_targets_narrow_the_placement() -> None:
 
 @pytest.mark.parametrize(("enabled", "drift"), [("true", "revert"), ("false", "alert")])
 def test_drift_that_fleet_does_not_correct_is_shown(enabled: str, drift: str) -> None:
-    assert read(f"correctDrift: {{enabled: {enabled}}}\n").drift is settings.Drift(drift)
+    assert read(f"correctDrift: {{enabled: {enabled}}}\n").drift is bundles.Drift(drift)
 
 
 def test_templates_are_off_where_fleet_has_them_off() -> None:

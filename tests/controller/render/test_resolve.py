@@ -57,6 +57,28 @@ def test_settings_travel_in_the_index_and_in_the_entry(bench: Workbench) -> None
     assert (entry.name, entry.labels, entry.targets is None) == ("Web", {"a": "b"}, False)
 
 
+def test_what_a_bundle_says_of_drift_reaches_the_agent(bench: Workbench) -> None:
+    said = "drift: alert\nignore:\n- {group: apps, kind: Deployment, pointers: [/spec/replicas]}\n- {kind: Secret}\n"
+    first = bench.resolve({"a.yaml": A})
+    second = bench.resolve({"flotilla.yaml": said, "a.yaml": A}, previous=first.catalog)
+
+    assert index_of(bench, first.catalog.entries[0]).options == bundles.BundleOptions()
+    assert index_of(bench, second.catalog.entries[0]).options == bundles.BundleOptions(
+        drift=bundles.Drift.ALERT,
+        ignore=(
+            bundles.IgnoreRule(group="apps", kind="Deployment", pointers=("/spec/replicas",)),
+            bundles.IgnoreRule(kind="Secret"),
+        ),
+    )
+
+
+def test_other_words_on_drift_are_other_content(bench: Workbench) -> None:
+    first = bench.resolve({"flotilla.yaml": "drift: alert\n", "a.yaml": A})
+    second = bench.resolve({"flotilla.yaml": "drift: off\n", "a.yaml": A}, previous=first.catalog)
+
+    assert index_of(bench, second.catalog.entries[0]).options.drift is bundles.Drift.OFF
+
+
 def test_flotilla_yaml_wins_whole_over_fleet_yaml(bench: Workbench) -> None:
     files = {"flotilla.yaml": "defaultNamespace: one\n", "fleet.yaml": "namespace: two\nlabels: {a: b}\n", "a.yaml": A}
     (entry,) = bench.resolve(files).catalog.entries
