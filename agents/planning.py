@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from agents import acceptor, applying, blobs, clock, errors, hub, inventory_store, reporter, signals
-from agents.domain import adoption, forecast, inventory, plan, resources
+from agents.domain import adoption, drift, forecast, ignoring, inventory, plan, resources
 from agents.kube import client, discovery, rehearsing
 from agents.kube import errors as kube_errors
 from protocol import bundles, canonical, codec, ids, messages, plans, reports, signing
@@ -250,6 +250,9 @@ class _Look:
         return found
 
     async def _forecast(self, item: plan.Wanted, manifest: dict[str, Any]) -> PlannedObject:
+        left_alone = drift.is_left_alone(item)
+        if left_alone and not drift.is_created_again(item):
+            return _planned(item, Forecast.UNCHANGED)
         if item.object.namespace in self._new_namespaces:
             return _planned(item, Forecast.CREATED, message=_NEW_NAMESPACE)
         path = applying.path_of(item, manifest)
@@ -257,10 +260,13 @@ class _Look:
         if live is None:
             await self._api.apply(path, manifest, force=False)
             return _planned(item, Forecast.CREATED)
+        if left_alone and item.entry is not None and item.entry.uid == live["metadata"]["uid"]:
+            return _planned(item, Forecast.UNCHANGED)
         ours = adoption.known_as(item.entry, self._uids, live)
         if ours is None and item.options.adopt is bundles.Adopt.NEVER:
             return _refused(item, adoption.refusal(item.options.adopt, live, None))
-        manifest["metadata"]["uid"] = live["metadata"]["uid"]
+        manifest = ignoring.kept(manifest, live, ignoring.pointers(item.options, item.object))
+        manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
         force = ours is not None and inventory.forced(ours, item.digest)
         after = await self._api.apply(path, manifest, force=force)
         changes = forecast.changes(live, after, secret=_is_secret(item), with_status="status" in manifest)
