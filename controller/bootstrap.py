@@ -18,7 +18,7 @@ from controller.broker import connection, doors
 from controller.domain import fleet
 from controller.git import mirrors
 from controller.reactors import asking, listening, polling, publishing, rolling
-from controller.render import pool, stages, worker
+from controller.render import pool, stages, worker, workplaces
 from protocol import crashpoints
 from protocol.events import fleet as fleet_events
 
@@ -27,6 +27,7 @@ logger = structlog.get_logger(__name__)
 BY = "hub"
 MIRRORS = "mirrors"
 CHARTS = "charts"
+PLACES = "rendering"
 
 
 class Hub(msgspec.Struct, frozen=True):
@@ -81,9 +82,7 @@ async def assembled(
         opened = await stack.enter_async_context(doors.opened([url], ring, at=clock()))
         store = mirrors.Mirrors(directory / MIRRORS, environ=environ, git=shutil.which("git"))
         stack.push_async_callback(store.close)
-        tools = await asyncio.to_thread(stages.find_tools, charts=str(directory / CHARTS))
-        workers = pool.Pool(functools.partial(worker.Worker, tools), version=tools.version)
-        stack.callback(workers.close)
+        workers = await stack.enter_async_context(_workers(directory))
         around = _Around(
             settings=chosen,
             directory=directory,
@@ -96,6 +95,21 @@ async def assembled(
         hub = _hub(around, clock=clock, boundary=crashpoints.from_environment(environ))
         await _prepare(hub)
         yield hub
+
+
+@contextlib.asynccontextmanager
+async def _workers(directory: pathlib.Path) -> AsyncIterator[pool.Pool]:
+    """The processes that render, and a directory for their temporary files: a process that was killed leaves some."""
+    places = directory / PLACES
+    places.mkdir(exist_ok=True, mode=0o700)
+    await asyncio.to_thread(workplaces.sweep, places)
+    tools = await asyncio.to_thread(stages.find_tools, charts=str(directory / CHARTS), places=str(places))
+    workers = pool.Pool(functools.partial(worker.Worker, tools), version=tools.version, places=places)
+    try:
+        yield workers
+    finally:
+        workers.close()
+        workplaces.sweep(places)
 
 
 async def run(hub: Hub) -> None:

@@ -13,7 +13,7 @@ from controller.git import errors as git_errors
 from controller.git import mirrors, trees
 from controller.reactors import polling
 from controller.render import errors as render_errors
-from controller.render import pool, resolve
+from controller.render import pool, resolve, workplaces
 from protocol import ids, sealing, specs
 from protocol.events import sources
 
@@ -69,8 +69,8 @@ class Repository:
             blobs[blob.id] = blob
 
         def work(reader: trees.Reader) -> resolve.Resolution:
-            with tempfile.TemporaryDirectory(prefix="flotilla-resolve-") as scratch:
-                renderer = self._workers.at(reader.mirror, pathlib.Path(scratch))
+            with tempfile.TemporaryDirectory(prefix=workplaces.PREFIX, dir=self._workers.places) as scratch:
+                renderer = self._workers.at(reader.mirror, pathlib.Path(scratch), abandoned=reader.abandoned)
                 return resolve.resolve(request, reader, take, renderer=renderer)
 
         with _told():

@@ -21,6 +21,11 @@ class Reader:
         self._abandoned = abandoned
 
     @property
+    def abandoned(self) -> threading.Event:
+        """Set when nobody waits any more for what is read."""
+        return self._abandoned
+
+    @property
     def mirror(self) -> pathlib.Path:
         """Where the objects are, for another process that reads them."""
         return pathlib.Path(self._repository.path)

@@ -54,8 +54,9 @@ def assemble(
 
 
 def spoiled(bundle: discovery.Bundle, draft: catalogs.Entry, problem: sources.Problem) -> Assembled:
-    """A bundle that could not be rendered at all, for a reason that is not in its files."""
-    return Assembled(_spoiled(bundle, draft, (problem,), bundle.warnings))
+    """A bundle that could not be rendered at all, for a reason that need not be in its files: it is tried again."""
+    entry = _spoiled(bundle, draft, (problem,), bundle.warnings)
+    return Assembled(msgspec.structs.replace(entry, spoiled=catalogs.SPOILED_FOR_NOW))
 
 
 def _here(bundle: discovery.Bundle, draft: catalogs.Entry) -> catalogs.Entry:

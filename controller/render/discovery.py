@@ -168,7 +168,7 @@ class _Walk:
 
     def _visit(self, directory: _Directory) -> None:
         is_root = any(patterns.matches(pattern, directory.path) for pattern in self._paths.values())
-        inputs = self._inputs(directory)
+        inputs = self._inputs(directory, is_root=is_root)
         if is_root or directory.owner is not None:
             # Whether it is a bundle of its own, the same tree said before.
             same = self._unchanged(_text(directory.path), directory.tree, inputs)
@@ -199,9 +199,11 @@ class _Walk:
         )
         draft.is_whole = draft.read.renders() or any(is_marker(entry, RENDERED) for entry in entries)
 
-    def _inputs(self, directory: _Directory) -> str:
+    def _inputs(self, directory: _Directory, *, is_root: bool) -> str:
         above = [[file.path, file.oid] for file in directory.above]
-        return hashlib.sha256(canonical.encode([*self._configuration, above])).hexdigest()[:32]
+        # Within a chart or a kustomization it takes more to be a bundle of its own.
+        is_within = not is_root and directory.owner is not None and directory.owner.is_whole
+        return hashlib.sha256(canonical.encode([*self._configuration, above, is_within])).hexdigest()[:32]
 
     def _with_rules(self, directory: _Directory, entries: Sequence[objects.TreeEntry]) -> _Directory:
         for entry in entries:

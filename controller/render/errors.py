@@ -16,13 +16,25 @@ What is wrong with one bundle is no exception but a part of the catalog.
 """
 
 import enum
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from controller import errors
 from protocol.events import sources
 
 
 class RenderError(errors.Terminal):
-    """Base of all errors of this package."""
+    """Base of all errors of this package. They stay what they are on the way between processes."""
+
+    def __reduce__(self) -> tuple[Callable[..., "RenderError"], tuple[Any, ...]]:
+        # An exception would be made again from its message alone.
+        return _again, (type(self), self.args, vars(self))
+
+
+def _again(kind: type[RenderError], arguments: tuple[Any, ...], fields: Mapping[str, Any]) -> RenderError:
+    made = kind.__new__(kind, *arguments)
+    vars(made).update(fields)
+    return made
 
 
 class UnreadableError(RenderError):

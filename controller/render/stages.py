@@ -34,6 +34,8 @@ class Tools(msgspec.Struct, frozen=True):
     """Why there is none."""
     charts: str = ""
     """Where charts of repositories are kept; empty: none are fetched."""
+    places: str = ""
+    """Where the programs' temporary files go; empty: where the system has such."""
     allow_remote_bases: bool = False
     """Whether a bundle that asks for it may fetch bases from elsewhere."""
 
@@ -44,9 +46,11 @@ class Tools(msgspec.Struct, frozen=True):
         return " ".join(found)
 
 
-def find_tools(path: str | None = None, *, charts: str = "", allow_remote_bases: bool = False) -> Tools:
+def find_tools(
+    path: str | None = None, *, charts: str = "", places: str = "", allow_remote_bases: bool = False
+) -> Tools:
     """Look for the programs on `path` (default: PATH)."""
-    found = Tools(charts=charts, allow_remote_bases=allow_remote_bases)
+    found = Tools(charts=charts, places=places, allow_remote_bases=allow_remote_bases)
     try:
         found = msgspec.structs.replace(found, helm=programs.find_helm(path))
     except errors.MissingError as error:
@@ -62,8 +66,9 @@ class Stages:
 
     def __init__(self, tools: Tools | None = None) -> None:
         self._tools = tools or Tools()
-        self._alone = children.Sandbox()
-        self._networked = children.Sandbox(network=True)
+        places = pathlib.Path(self._tools.places) if self._tools.places else None
+        self._alone = children.Sandbox(directory=places)
+        self._networked = children.Sandbox(network=True, directory=places)
         self._store = _store(self._tools)
         self._charts = None
         if self._tools.helm is not None:

@@ -13,7 +13,8 @@ import msgspec
 
 from controller.render import errors, limits
 
-_PREFIX = "flotilla-render-"
+PREFIX = "flotilla-render-"
+"""Of everything that `sweep` removes."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ def laid_out(name: str, files: Mapping[str, bytes], directory: str, *, above: pa
     if sum(map(len, files.values())) > limits.CHILD_INPUT_BYTES_MAX:
         raise errors.UnreadableError(f"{name}: more than {limits.CHILD_INPUT_BYTES_MAX} bytes to read")
     # Resolved, because programs print what they resolved, and messages must not name it.
-    place = Place(pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above)).resolve())
+    place = Place(pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=above)).resolve())
     try:
         place.home.mkdir(mode=0o700)
         (place.work / directory).mkdir(mode=0o700, parents=True)
@@ -68,7 +69,7 @@ def laid_out(name: str, files: Mapping[str, bytes], directory: str, *, above: pa
 
 def sweep(above: pathlib.Path) -> None:
     """Remove the places that killed processes left in a directory; nothing may render there now."""
-    for left in above.glob(f"{_PREFIX}*"):
+    for left in above.glob(f"{PREFIX}*"):
         _remove(left)
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller import questions
+from controller.domain import observed
 from protocol import desired, ids, reports
 from tests.fixtures import hub as hubs
 
@@ -83,3 +84,11 @@ def test_a_repeated_part_changes_nothing() -> None:
     question.take(part(A, "of-a", 2, 3))
 
     assert question.answers() == {A: (first,)}
+
+
+def test_an_answer_says_nothing_of_how_the_cluster_is() -> None:
+    """It is a report like others, but of what would be."""
+    before = observed.heard(observed.initial(A), hubs.START)
+    after = observed.evolve(before, part(A, "of-a"))
+
+    assert (after.bundles, after.root, after.orphans) == (before.bundles, before.root, before.orphans)

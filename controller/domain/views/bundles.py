@@ -76,9 +76,9 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     """Narrow the source's; empty: they do not."""
     errors: list[str]
     warnings: list[str]
-    hooks: list[Hook]
     clusters: list[OnCluster]
     """At most sight.NAMES_MAX, those that are not ready first."""
+    hooks: list[Hook] = []
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -117,7 +117,7 @@ def indexes(found: Found) -> frozenset[Digest]:
     return frozenset(variant.index for variant in found.entry.variants if variant.index)
 
 
-def detail(looking: sight.Sight, found: Found, contents: Iterable[bundles.BundleIndex]) -> Detail:
+def detail(looking: sight.Sight, found: Found, contents: Iterable[bundles.BundleIndex] = ()) -> Detail:
     """One bundle with its clusters. `contents`: its indexes; hooks that several variants have are told once."""
     entry, where = found.entry, list(on_clusters(looking, found.entry))
     return Detail(
@@ -126,8 +126,8 @@ def detail(looking: sight.Sight, found: Found, contents: Iterable[bundles.Bundle
         targets=list(entry.targets or ()),
         errors=[str(error) for error in catalogs.problems(entry)],
         warnings=[str(warning) for warning in catalogs.warnings(entry)],
-        hooks=_hooks(contents),
         clusters=sorted(where, key=lambda one: one.state is State.READY)[: sight.NAMES_MAX],
+        hooks=_hooks(contents),
     )
 
 

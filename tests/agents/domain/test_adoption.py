@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from agents.domain import adoption
+from agents.domain import adoption, inventory
 from protocol import naming
 from protocol.bundles import Adopt
+from tests.agents.domain import examples
 
 OURS = {"manager": "flotilla", "operation": "Apply"}
 
@@ -33,6 +34,16 @@ def test_our_manager_is_known_by_name_and_operation(managers: list[dict[str, str
 def test_an_object_without_managed_fields_is_not_ours() -> None:
     """Some API servers have none."""
     assert not adoption.has_our_manager({"metadata": {"name": "x"}})
+
+
+def test_a_live_object_is_known_by_its_uid_or_by_an_intent_that_was_carried_out() -> None:
+    """The intent counts only with our manager on the object; the UID counts whatever the object is called."""
+    intent, twin = examples.entry(uid=""), examples.entry(examples.config_map("other"), uid="u")
+
+    assert adoption.known_as(None, {}, live(OURS)) is None
+    assert adoption.known_as(intent, {}, live()) is None
+    assert adoption.known_as(intent, {}, live(OURS)) == intent
+    assert adoption.known_as(None, inventory.by_uid(examples.owned(twin, intent)), live()) == twin
 
 
 def test_never_is_never() -> None:

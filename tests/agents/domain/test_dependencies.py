@@ -197,6 +197,21 @@ def test_a_waiting_bundle_is_under_way_and_says_for_what() -> None:
     assert [item.message for item in found.failures] == ["waits for bundle test/db to be ready"]
 
 
+def test_what_a_waiting_bundle_has_already_still_counts() -> None:
+    """An object that is as it should be may be ill; one that nobody can have is a failure all the same."""
+    part = index("web", config_map("here"), config_map("new"), ids.ObjectId("", "Namespace", "", "x"), namespace="web")
+    planned = plan.make((part,), {}, examples.KNOWN)
+    (here, _) = planned.wanted
+    degraded = seen(here, health.Assessment(Health.DEGRADED))
+    waiting = dependencies.judge(
+        root({"db": (), "web": (("db", DependencyState.READY),)}), {bundle_id("db"): NEW, bundle_id("web"): NEW}
+    )
+    found = statuses.compose(planned, [(part, TWO)], {here.object: degraded}, {}, waiting)[bundle_id("web")]
+
+    assert (found.sync, found.health, found.failed, found.changed) == (Sync.OUT_OF_SYNC, Health.DEGRADED, 1, 1)
+    assert [item.reason for item in found.failures] == ["ClusterScoped", dependencies.NOT_MET]
+
+
 def test_a_bundle_that_waits_in_vain_is_degraded() -> None:
     """So that a rollout ends rather than runs into its deadline."""
     part = index("web", config_map())

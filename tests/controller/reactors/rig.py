@@ -107,7 +107,7 @@ class Hub:
         digest = await self.shared.library.store(bundles.CATALOG_TAG, catalogs.CATALOG.encode(catalog))
         event = source_events.RevisionResolved(
             name=name, revision=revision, catalog=digest, previous=self.world.sources[name].catalog, renderer="test",
-            bundles=len(entries), objects=sum(entry.objects for entry in entries),
+            bundles=len(entries), objects=sum(catalogs.objects(entry) for entry in entries),
         )  # fmt: skip
         await self.run(lambda world: sources.resolved(world.sources[name], event))
         return commit
@@ -122,7 +122,11 @@ class Hub:
         digest = await self.shared.library.store(bundles.INDEX_TAG, canonical.encode(index))
         problem = (source_events.Problem(path="x.yaml", reason="not YAML"),) if broken else ()
         return catalogs.Entry(
-            bundle=bundle, path=path, tree="1a" * 20, index=digest, objects=len(objects), errors=problem
+            bundle=bundle,
+            path=path,
+            tree="1a" * 20,
+            variants=(catalogs.Variant(index=digest, objects=len(objects)),),
+            errors=problem,
         )
 
     async def hear(self, report: reports.Report, *, live: bool = True) -> None:

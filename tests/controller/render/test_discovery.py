@@ -64,6 +64,27 @@ def test_a_marker_below_starts_a_bundle_that_leaves_its_parent(bench: Workbench,
     }
 
 
+def test_what_was_a_bundle_of_its_own_is_part_of_a_chart_that_came_above_it(bench: Workbench) -> None:
+    files = {"web/a.yaml": A, "web/sub/Chart.yaml": "x: y"}
+    first = bench.resolve(files).catalog
+    second = bench.resolve(files | {"Chart.yaml": "x: y"}, previous=first).catalog
+
+    assert [entry.path for entry in first.entries] == [".", "web/sub"]
+    assert [entry.path for entry in second.entries] == ["."]
+
+
+def test_below_a_chart_only_a_settings_file_makes_a_bundle(bench: Workbench) -> None:
+    files = {
+        "Chart.yaml": "x: y",
+        "charts/sub/Chart.yaml": "x: y",
+        "base/kustomization.yaml": "x: y",
+        "own/flotilla.yaml": "",
+        "own/a.yaml": A,
+    }
+
+    assert [entry.path for entry in bench.resolve(files).catalog.entries] == [".", "own"]
+
+
 def test_a_marker_outside_the_paths_is_nobodys(bench: Workbench) -> None:
     files = {"apps/one/a.yaml": A, "lab/flotilla.yaml": "", "lab/b.yaml": A, "apps/flotilla.yaml": ""}
 

@@ -18,7 +18,7 @@ PROBLEM = source_events.Problem(path="web/x.yaml", reason="not YAML", line=3)
 
 
 def shown(fleet: Fleet) -> views.Detail:
-    return views.detail(fleet.looking, views.get(fleet.looking, "shop/web"))
+    return views.detail(fleet.looking, views.get(fleet.looking, "shop/web"), ())
 
 
 def on(fleet: Fleet, name: str) -> tuple[views.State, str]:

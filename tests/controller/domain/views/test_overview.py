@@ -68,3 +68,21 @@ async def test_a_screen_has_room_for_so_many_lines(fleet: Fleet) -> None:
     found = views.overview(fleet.looking, ["a problem"] * (views.ATTENTION_MAX + 1))
 
     assert (len(found.attention), found.attention_count) == (views.ATTENTION_MAX, views.ATTENTION_MAX + 1)
+
+
+async def test_what_the_absence_from_a_file_suspended_is_named(fleet: Fleet) -> None:
+    file = specs.ManagedBy.FILE
+    source = fleet.looking.world.sources[examples.SHOP]
+    cluster = fleet.looking.world.clusters[fleet.a]
+    reason = "not in fleet.yaml any more"
+    await fleet.hub.write(
+        source_events.SourceDeclared(name=examples.SHOP, spec=source.spec, managed_by=file),
+        source_events.SourceSuspended(name=examples.SHOP, reason=reason),
+        cluster_events.ClusterAdded(cluster=fleet.a, name=cluster.name, labels=cluster.labels, managed_by=file),
+        cluster_events.ClusterSuspended(cluster=fleet.a, reason=reason),
+    )
+
+    assert views.overview(fleet.looking).attention == [
+        f"source shop is suspended: {reason}",
+        f"cluster {cluster.name} is suspended: {reason}",
+    ]

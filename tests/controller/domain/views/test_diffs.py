@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from controller.domain import derivation, losses
+from controller.domain import debts, derivation, losses, world
 from controller.domain.views import diffs
 from protocol import bundles, canonical, desired, ids, reports
 from protocol.events import deletions as events
@@ -102,3 +102,29 @@ def test_a_long_answer_is_cut_and_its_counts_are_whole(monkeypatch: Any) -> None
         (2, 0, {"created": 2}),
         (1, 2, {"created": 2}),
     ]
+
+
+def test_what_leaves_git_and_what_leaves_clusters_are_foreseen_apart() -> None:
+    """By source, too: what other sources lose has another cause."""
+
+    def drop(name: str, source: str, *, misplaced: bool) -> derivation.Drop:
+        bundle = ids.BundleId(f"{source}/web")
+        return derivation.Drop(obj(name), obj(name), bundle, bundles.Prune.OWNED, misplaced, misplaced)
+
+    drops = (
+        drop("left", "shop", misplaced=False),
+        drop("moved", "shop", misplaced=True),
+        drop("theirs", "other", misplaced=False),
+    )
+    derived = derivation.Derived(bundles.ClusterRoot(()), drops, {}, frozenset())
+    case = losses.Outcome(cluster=A, derived=derived, objects=100, generation=1, given={})
+    cause = debts.Cause(topic="diff", source=SHOP, revision="r")
+
+    def foretold(*, misplaced: bool) -> list[str]:
+        found = losses.foreseen(world.World(), cause, [case], hubs.START, misplaced=misplaced)
+        return [one.name for event in found if isinstance(event, events.DeletionsPlanned)
+                for member in event.members for one in member.objects]  # fmt: skip
+
+    assert (foretold(misplaced=False), foretold(misplaced=True)) == (["left"], ["moved"])
+    assert diffs.concerns(case, SHOP)
+    assert losses.foreseen(world.World(), cause, [outcome(A)], hubs.START) == ()
