@@ -86,14 +86,12 @@ class Partition(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RolloutOverride(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How this bundle makes its way through the fleet, where that differs from the source's policy."""
+    """How this bundle makes its way through the fleet, where no policy is declared for its source."""
 
     max_concurrency: str = ""
-    """Clusters in flight at once: a number, or a share of all. Empty: as the policy says."""
-    max_unavailable_partitions: str = ""
-    """Partitions that may be unfinished while the next one starts: a number, or a share. Empty: none."""
+    """Clusters in flight at once, if the policy does not allow fewer: a number, or a share of all. Empty: no wish."""
     auto_partition_size: str = ""
-    """Clusters that no partition names, in partitions of this size: a number, or a share. Empty: all in one."""
+    """Clusters that no partition names, in partitions of this size: a number, or a share. Empty: no wish."""
     partitions: tuple[Partition, ...] = ()
     """In order; clusters that none matches come last."""
 

@@ -13,7 +13,7 @@ from controller.domain import catalogs
 from controller.git import errors as git_errors
 from controller.git import objects, trees
 from controller.render import discovery, limits, resolve, stages, varying
-from protocol import bundles, messages, sealing
+from protocol import bundles, messages, sealing, selectors
 from protocol.events import sources
 from tests.controller import repositories
 from tests.controller.render.conftest import SHOP, Workbench
@@ -70,6 +70,17 @@ def test_what_a_bundle_says_of_drift_reaches_the_agent(bench: Workbench) -> None
             bundles.IgnoreRule(kind="Secret"),
         ),
     )
+
+
+def test_what_a_bundle_says_of_its_rollout_stands_in_the_catalog(bench: Workbench) -> None:
+    said = "rolloutStrategy:\n  maxUnavailable: 2\n  partitions:\n  - {name: eu, clusterName: a, maxUnavailable: 10%}\n"
+    (entry,) = bench.resolve({"fleet.yaml": said, "a.yaml": A}).catalog.entries
+
+    assert entry.rollout == catalogs.Rollout(
+        max_concurrency="2", partitions=(catalogs.Partition((selectors.Target(names=("a",)),), "eu", "10%"),)
+    )
+    (entry,) = bench.resolve({"a.yaml": A}).catalog.entries
+    assert entry.rollout is None
 
 
 def test_other_words_on_drift_are_other_content(bench: Workbench) -> None:
