@@ -55,6 +55,10 @@ class Cluster:
         """Used by bundles, and seen to be there."""
         self._planned = plan.Plan((), (), ())
         self._log = structlog.get_logger()
+        self._held: acceptor.Held | None = None
+        """What the last pass was about."""
+        self._renewed: frozenset[ids.BundleId] = frozenset()
+        """Bundles whose new content was not worked through yet."""
         self.observed: dict[ids.ObjectId, statuses.Observed] = {}
         self.failures: dict[ids.ObjectId, statuses.Failure] = {}
         self._held_back: frozenset[ids.BundleId] = frozenset()
@@ -66,11 +70,16 @@ class Cluster:
         await self._parts.check()
         await self._parts.store.ensure_read()
         self._planned = await self._plan(held)
+        if held is not self._held:
+            self._held = held
+            self._renewed |= drift.renewed(self._planned)
+            self._renewed &= {entry.bundle for entry in held.root.bundles}
         tried: frozenset[ids.BundleId] = frozenset()
         while layer := self._free(held) - tried:
             if not await self._layer(held, scope, layer, stop=stop):
                 return False
             tried |= layer
+            self._renewed -= layer
         self._forget_unwanted(self._planned)
         self._hold_back(frozenset(entry.bundle for entry in held.root.bundles) - tried)
         return True
@@ -251,13 +260,17 @@ class Cluster:
 
     def _is_looked_at(self, item: plan.Wanted, scope: Scope) -> bool:
         """Is it left alone, and time to see how it is?"""
-        return drift.is_left_alone(item) and self._is_behind(item, scope)
+        return drift.is_left_alone(item, self._renewed) and self._is_behind(item, scope)
 
     def _is_due(self, item: plan.Wanted, scope: Scope) -> bool:
-        if not drift.is_left_alone(item):
-            return self._is_behind(item, scope)
+        if not drift.is_left_alone(item, self._renewed):
+            return drift.is_applied_whole(item, self._renewed) or self._is_behind(item, scope)
         seen = self.observed.get(item.object)
-        return drift.is_created_again(item) and seen is not None and seen.assessment.health is Health.MISSING
+        return (
+            drift.is_created_again(item, self._renewed)
+            and seen is not None
+            and seen.assessment.health is Health.MISSING
+        )
 
     def _is_behind(self, item: plan.Wanted, scope: Scope) -> bool:
         if scope.everything or (item.bundle in scope.retried and item.object in self.failures):

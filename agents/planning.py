@@ -165,6 +165,7 @@ class _Look:
         self._request = request
         self._found = found
         self._uids: dict[str, inventory.Entry] = {}
+        self._renewed: frozenset[ids.BundleId] = frozenset()
         self._new_namespaces: frozenset[str] = frozenset()
         self._silent = 0
 
@@ -175,6 +176,7 @@ class _Look:
         self._uids = inventory.by_uid(self._store.entries)
         known = await self._kinds.resolve(plan.kinds(indexes))
         planned = plan.make(indexes, self._store.entries, known)
+        self._renewed = drift.renewed(planned)
         new_kinds = await self._new_kinds(planned)
         for rejection in planned.rejections:
             if self._is_asked_about(rejection.bundle):
@@ -250,8 +252,8 @@ class _Look:
         return found
 
     async def _forecast(self, item: plan.Wanted, manifest: dict[str, Any]) -> PlannedObject:
-        left_alone = drift.is_left_alone(item)
-        if left_alone and not drift.is_created_again(item):
+        left_alone = drift.is_left_alone(item, self._renewed)
+        if left_alone and not drift.is_created_again(item, self._renewed):
             return _planned(item, Forecast.UNCHANGED)
         if item.object.namespace in self._new_namespaces:
             return _planned(item, Forecast.CREATED, message=_NEW_NAMESPACE)

@@ -44,9 +44,9 @@ class Drift(enum.StrEnum):
     """What happens when a cluster's objects differ from Git."""
 
     OFF = "off"
-    """Nobody looks."""
+    """They stay as with `alert`, and nobody looks."""
     ALERT = "alert"
-    """They are reported, and stay as they are."""
+    """They are reported, and stay as they are until Git brings new content of the bundle."""
     REVERT = "revert"
     """They are applied again."""
 

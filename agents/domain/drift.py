@@ -1,14 +1,15 @@
 """What differs from Git and stays so, because the bundle says it: which objects are left alone, and what is told.
 
-An object is left alone once it has the content of Git: new content is applied, the same is not applied again. With
-`alert` somebody looks whether it still has that content, with `off` only how it is.
+A bundle is left alone once its objects have the content of Git: when some of it is new, the bundle is applied whole,
+what drifted included; the same content is not applied again. With `alert` somebody looks whether an object still has
+that content, with `off` only how it is.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from agents.domain import forecast, ignoring, plan
-from protocol import bundles, reports
+from protocol import bundles, ids, reports
 
 Object = dict[str, Any]
 
@@ -24,19 +25,26 @@ MANAGERS_MAX = 3
 """Who changed it; hardly ever more than one."""
 
 
-def is_left_alone(wanted: plan.Wanted) -> bool:
+def renewed(planned: plan.Plan) -> frozenset[ids.BundleId]:
+    """Bundles with new content: some of their objects were never applied, or with other content."""
+    return frozenset(wanted.bundle for wanted in planned.wanted if not _has_content(wanted))
+
+
+def is_left_alone(wanted: plan.Wanted, renewed: frozenset[ids.BundleId]) -> bool:
     """Is the object ours, and not to be applied again as long as it is there?"""
-    entry = wanted.entry
-    if entry is None or not entry.uid or entry.claim != (wanted.bundle, wanted.written):
+    if not _has_content(wanted):
         return False
-    if ignoring.is_whole(wanted.options, wanted.object):
-        return True
-    return wanted.options.drift is not bundles.Drift.REVERT and entry.digest == wanted.digest
+    return ignoring.is_whole(wanted.options, wanted.object) or (_stays(wanted) and wanted.bundle not in renewed)
 
 
-def is_created_again(wanted: plan.Wanted) -> bool:
+def is_applied_whole(wanted: plan.Wanted, renewed: frozenset[ids.BundleId]) -> bool:
+    """Of what is not left alone: is it applied with its bundle, though it may have its content already?"""
+    return _stays(wanted) and wanted.bundle in renewed
+
+
+def is_created_again(wanted: plan.Wanted, renewed: frozenset[ids.BundleId]) -> bool:
     """Of what is left alone: is it to be created if it is gone?"""
-    return wanted.options.drift is bundles.Drift.REVERT
+    return not _stays(wanted) or wanted.bundle in renewed
 
 
 def is_compared(wanted: plan.Wanted) -> bool:
@@ -63,6 +71,18 @@ def held(fields: Sequence[tuple[str, str]], live: Object) -> str:
     text = ", ".join(names[:FIELDS_MAX]) + (f" and {more} more" if more > 0 else "")
     by = [_manager(name, live) for name in sorted({manager for manager, _ in fields})[:MANAGERS_MAX]]
     return _bounded(f"changed by {', '.join(by)}: {text}")
+
+
+def _stays(wanted: plan.Wanted) -> bool:
+    return wanted.options.drift is not bundles.Drift.REVERT
+
+
+def _has_content(wanted: plan.Wanted) -> bool:
+    """By what the inventory says; of an object that is ignored as a whole any content will do."""
+    entry = wanted.entry
+    if entry is None or not entry.uid or entry.claim != (wanted.bundle, wanted.written):
+        return False
+    return entry.digest == wanted.digest or ignoring.is_whole(wanted.options, wanted.object)
 
 
 def _field(change: reports.FieldChange) -> str:

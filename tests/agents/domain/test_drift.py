@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from agents.domain import drift, forecast, plan
-from protocol import bundles, reports
+from protocol import bundles, ids, reports
 from protocol.bundles import Drift
-from tests.agents.domain.examples import ONE, TWO, config_map, entry, wanted
+from tests.agents.domain.examples import ONE, TWO, bundle_id, config_map, entry, wanted
 
 WHOLE = (bundles.IgnoreRule(kind="ConfigMap"),)
 FIELD = (bundles.IgnoreRule(kind="ConfigMap", pointers=("/data/a",)),)
@@ -17,10 +17,14 @@ def item(kept: Any = None, **said: Any) -> plan.Wanted:
     return wanted(entry=kept, options=bundles.BundleOptions(**said))
 
 
+NONE: frozenset[ids.BundleId] = frozenset()
+NEW = frozenset({bundle_id("web")})
+
+
 @pytest.mark.parametrize("said", [Drift.ALERT, Drift.OFF])
 def test_what_has_the_content_of_git_is_left_alone(said: Drift) -> None:
-    assert drift.is_left_alone(item(entry(), drift=said))
-    assert not drift.is_created_again(item(entry(), drift=said))
+    assert drift.is_left_alone(item(entry(), drift=said), NONE)
+    assert not drift.is_created_again(item(entry(), drift=said), NONE)
 
 
 @pytest.mark.parametrize(
@@ -28,20 +32,41 @@ def test_what_has_the_content_of_git_is_left_alone(said: Drift) -> None:
     [None, entry(uid=""), entry(digest=TWO), entry(bundle="other"), entry(written_namespace="")],
     ids=["not ours", "an intent", "other content", "another bundle's", "written otherwise"],
 )
-def test_what_has_not_is_applied(kept: Any) -> None:
-    assert not drift.is_left_alone(item(kept, drift=Drift.ALERT))
+def test_what_has_not_is_new_content_and_applied(kept: Any) -> None:
+    found = item(kept, drift=Drift.ALERT)
+
+    assert not drift.is_left_alone(found, NONE)
+    assert drift.renewed(plan.Plan((found,), (), ())) == NEW
+
+
+def test_a_bundle_with_some_new_content_is_applied_whole() -> None:
+    """Also what of it was left alone until then."""
+    old = item(entry(), drift=Drift.ALERT)
+    fresh = wanted(config_map("fresh"), options=bundles.BundleOptions(drift=Drift.ALERT))
+    other = wanted(config_map("other"), "other", entry=entry(config_map("other"), "other"))
+
+    assert drift.renewed(plan.Plan((old, other), (), ())) == NONE
+    assert drift.renewed(plan.Plan((old, fresh, other), (), ())) == NEW
+    assert not drift.is_left_alone(old, NEW)
+    assert drift.is_applied_whole(old, NEW)
+    assert drift.is_created_again(old, NEW)
+    assert not drift.is_applied_whole(other, frozenset({other.bundle}))
 
 
 def test_drift_is_reverted_unless_the_bundle_says_otherwise() -> None:
-    assert not drift.is_left_alone(item(entry()))
-    assert not drift.is_left_alone(item(entry(), ignore=FIELD))
+    assert not drift.is_left_alone(item(entry()), NONE)
+    assert not drift.is_left_alone(item(entry(), ignore=FIELD), NONE)
+    assert not drift.is_applied_whole(item(entry()), NONE)
 
 
 def test_an_object_that_is_ignored_as_a_whole_is_left_alone_whatever_git_says() -> None:
-    """It is only created, again if it is gone."""
-    assert drift.is_left_alone(item(entry(digest=TWO), ignore=WHOLE))
-    assert drift.is_created_again(item(entry(digest=TWO), ignore=WHOLE))
-    assert not drift.is_left_alone(item(None, ignore=WHOLE))
+    """It is only created, again if it is gone; other content of it is no new content."""
+    found = item(entry(digest=TWO), ignore=WHOLE)
+
+    assert drift.is_left_alone(found, NEW)
+    assert drift.is_created_again(found, NONE)
+    assert not drift.is_left_alone(item(None, ignore=WHOLE), NONE)
+    assert drift.renewed(plan.Plan((found,), (), ())) == NONE
 
 
 def test_only_alert_compares_and_nothing_of_what_is_ignored() -> None:
@@ -103,4 +128,4 @@ def test_the_object_is_compared_under_the_id_it_has_in_the_cluster() -> None:
     rule = bundles.IgnoreRule(kind="ConfigMap", namespace="web")
     found = wanted(config_map(namespace="web"), entry=entry(digest=ONE), options=bundles.BundleOptions(ignore=(rule,)))
 
-    assert drift.is_left_alone(found)
+    assert drift.is_left_alone(found, NONE)

@@ -107,6 +107,43 @@ async def test_with_alert_an_object_that_is_gone_or_another_is_told(
         assert (await place.find(path) or {})["metadata"]["managedFields"][0]["manager"] == "somebody"
 
 
+async def test_new_content_is_applied_with_all_of_its_bundle(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    """What drifted or is gone is put right then, and only then; a plan foretells it."""
+    here = place.namespace
+
+    def part(value: str) -> Bundle:
+        manifests = (config_map(name, here, a="1") for name in ("drifted", "gone"))
+        return bundle("web", *manifests, config_map("changing", here, a=value), drift="off")
+
+    async with station.running():
+        await hub_of_test.publish(part("1"))
+        await hub_of_test.applied()
+        await place.foreign.merge(path_of(place, "drifted"), {"data": {"a": "2"}})
+        metadata = (await place.find(path_of(place, "gone")) or {})["metadata"]
+        version = metadata["resourceVersion"]
+        await place.api.delete(path_of(place, "gone"), uid=metadata["uid"], resource_version=version)
+
+        foretold = await hub_of_test.forecast(part("2"))
+        await hub_of_test.publish(part("2"))
+        applied = await hub_of_test.applied()
+
+    assert {item.object.name: item.forecast for item in foretold.objects} == {
+        "drifted": Forecast.CONFIGURED,
+        "gone": Forecast.CREATED,
+        "changing": Forecast.CONFIGURED,
+    }
+    assert applied.bundles[0].changed == 3
+    assert {
+        name: (await place.find(path_of(place, name)) or {})["data"] for name in ("drifted", "gone", "changing")
+    } == {
+        "drifted": {"a": "1"},
+        "gone": {"a": "1"},
+        "changing": {"a": "2"},
+    }
+
+
 async def test_with_off_nobody_looks(place: Place, station: Station, hub_of_test: Publisher) -> None:
     """Neither at a changed field nor, after a restart, at anything that has the content of Git."""
     station.options = station.faster(resync=SOON)
