@@ -65,6 +65,8 @@ class Facts(msgspec.Struct, frozen=True):
 
     cluster_uid: str
     kubernetes_version: str
+    api_versions: tuple[str, ...] = ()
+    """What it serves beside Kubernetes' own groups."""
 
 
 class Agent:
@@ -231,6 +233,7 @@ class Agent:
                 kubernetes_version=serving.facts.kubernetes_version,
                 root=serving.reconciler.root,
                 inventory=len(serving.store),
+                api_versions=serving.facts.api_versions,
             )
         )
         if self._reporter.lost:
@@ -271,7 +274,8 @@ async def _check(api: client.Client, facts: Facts) -> None:
 async def _facts(api: client.Client) -> Facts:
     kube_system: dict[str, Any] = await api.get(CLUSTER_PATH)
     version: dict[str, Any] = await api.get(VERSION_PATH)
-    return Facts(kube_system["metadata"]["uid"], version.get("gitVersion", "unknown"))
+    served = await discovery.api_versions(api)
+    return Facts(kube_system["metadata"]["uid"], version.get("gitVersion", "unknown"), served)
 
 
 def _hub_identity(identity: configuration.Identity) -> hub.Identity:

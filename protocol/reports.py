@@ -74,6 +74,8 @@ class Hello(msgspec.Struct, frozen=True, rename="camel", tag="Hello"):
     root: Digest
     inventory: int
     """Objects in the inventory."""
+    api_versions: tuple[str, ...] = ()
+    """What is served beside Kubernetes' own groups, as Helm names it: `group/version`, `group/version/Kind`; sorted."""
 
 
 class Applied(msgspec.Struct, frozen=True, rename="camel", tag="Applied"):

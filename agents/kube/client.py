@@ -61,9 +61,9 @@ class Client:
         self._timeout = aiohttp.ClientTimeout(total=limits.timeout_s)
         self._slots = asyncio.Semaphore(limits.requests_max)
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Object:
+    async def get(self, path: str, params: Mapping[str, str] | None = None, *, accept: str = JSON) -> Object:
         """Read one object, or whatever stands at the path."""
-        _, body = await self._send("GET", path, params=params)
+        _, body = await self._send("GET", path, params=params, accept=accept)
         return self._read(path, body)
 
     async def apply(self, path: str, manifest: Object, *, force: bool, dry_run: bool = False) -> Applied:

@@ -5,7 +5,7 @@ may have brought it; a group whose API server is down is an error of that group,
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +13,12 @@ import msgspec
 from agents.domain import resources
 from agents.domain.resources import GroupKind, Resource, Unresolved
 from agents.kube import client, errors
+from protocol import groups
+
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+API_VERSIONS_MAX = 4000
+"""Names of what a cluster serves, in one report: a cluster with 500 custom kinds has about 1,200."""
 
 Object = dict[str, Any]
 
@@ -106,6 +112,30 @@ class Discovery:
             for resource in _listed(group, version, document):
                 kinds.setdefault(resource.kind, resource)
         return _Group(kinds, tuple(failures))
+
+
+async def api_versions(api: client.Client) -> tuple[str, ...]:
+    """What is served beside Kubernetes' own groups, as Helm names it; raise KubeError if the server does not say.
+
+    One request: a server of Kubernetes 1.27 or later answers with the kinds of every group, an older one with groups
+    and versions only.
+    """
+    document = await api.get("/apis", accept=f"{AGGREGATED}, {client.JSON}")
+    found: list[str] = []
+    for item in document.get("items") or ():
+        found.extend(_named(item["metadata"]["name"], item.get("versions") or ()))
+    for group in document.get("groups") or ():
+        found.extend(_named(group["name"], group.get("versions") or ()))
+    return tuple(sorted(set(found)))[:API_VERSIONS_MAX]
+
+
+def _named(group: str, versions: Iterable[Object]) -> Iterator[str]:
+    if group in groups.BUILT_IN:
+        return
+    for version in versions:
+        yield f"{group}/{version['version']}"
+        for resource in version.get("resources") or ():
+            yield f"{group}/{version['version']}/{resource['responseKind']['kind']}"
 
 
 def _listed(group: str, version: str, document: Object) -> Iterable[Resource]:

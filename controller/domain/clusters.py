@@ -26,6 +26,8 @@ class Cluster(msgspec.Struct, frozen=True, rename="camel"):
     """Variables that renderings may use as `${vars.KEY}`."""
     kubernetes_version: str = ""
     """As its agent said last; empty: it was never heard."""
+    api_versions: tuple[str, ...] = ()
+    """What it serves beside Kubernetes' own groups."""
     uid: str = ""
     """Empty until its agent said hello: nothing is published for it until then."""
     suspended: str = ""
@@ -105,12 +107,16 @@ def hello(cluster: Cluster, said: reports.Hello, sequence: int) -> tuple[events.
     if cluster.removed:
         return ()
     identified = identify(cluster, said.cluster_uid, sequence)
-    if cluster.uid not in ("", said.cluster_uid) or cluster.kubernetes_version == said.kubernetes_version:
+    same = (cluster.kubernetes_version, cluster.api_versions) == (said.kubernetes_version, said.api_versions)
+    if same or cluster.uid not in ("", said.cluster_uid):
         return identified
     if sequence <= cluster.version_sequence:
         return identified
     version = events.ClusterVersionChanged(
-        cluster=cluster.id, kubernetes_version=said.kubernetes_version, reports_sequence=sequence
+        cluster=cluster.id,
+        kubernetes_version=said.kubernetes_version,
+        reports_sequence=sequence,
+        api_versions=said.api_versions,
     )
     return (*identified, version)
 
@@ -184,8 +190,8 @@ def evolve(state: Cluster | None, event: events.Event) -> Cluster:
         # Added again: the UID stays bound, so that the name cannot be moved to another cluster, and so does what was
         # heard, for its reports are read again.
         return msgspec.structs.replace(
-            added, uid=state.uid, kubernetes_version=state.kubernetes_version, version_sequence=state.version_sequence,
-            refused=state.refused, refused_sequence=state.refused_sequence,
+            added, uid=state.uid, kubernetes_version=state.kubernetes_version, api_versions=state.api_versions,
+            version_sequence=state.version_sequence, refused=state.refused, refused_sequence=state.refused_sequence,
             uid_refused_sequence=state.uid_refused_sequence,
         )  # fmt: skip
     assert state is not None, f"{type(event).__name__} before ClusterAdded"
@@ -196,7 +202,12 @@ def evolve(state: Cluster | None, event: events.Event) -> Cluster:
         case events.ClusterDescribed():
             return change(state, annotations=event.annotations, values=event.values)
         case events.ClusterVersionChanged():
-            return change(state, kubernetes_version=event.kubernetes_version, version_sequence=event.reports_sequence)
+            return change(
+                state,
+                kubernetes_version=event.kubernetes_version,
+                api_versions=event.api_versions,
+                version_sequence=event.reports_sequence,
+            )
         case events.ClusterIdentified():
             return change(state, uid=event.uid)
         case events.DesiredRefused():

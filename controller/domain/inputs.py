@@ -9,8 +9,15 @@ from collections.abc import Mapping
 
 import msgspec
 
+from protocol import canonical
+
 NAME = "cluster.name"
 KUBERNETES = "cluster.kubernetesVersion"
+API_VERSIONS = "cluster.apiVersions"
+"""For renderers only: what the cluster serves, as a digest; the list itself is in `Facts`."""
+DIGITS = 16
+"""Of the digest: enough to tell clusters apart, short enough to read."""
+
 LABELS = "cluster.labels."
 ANNOTATIONS = "cluster.annotations."
 VARS = "vars."
@@ -26,6 +33,8 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     """Its registered values over those of its groups."""
     kubernetes_version: str = ""
     """Empty: its agent was never heard."""
+    api_versions: tuple[str, ...] = ()
+    """What it serves beside Kubernetes' own groups: `group/version` and `group/version/Kind`."""
     groups: tuple[str, ...] = ()
     """The groups that it is in."""
 
@@ -36,6 +45,8 @@ def lookup(facts: Facts, name: str) -> str | None:
         return facts.name
     if name == KUBERNETES:
         return facts.kubernetes_version or None
+    if name == API_VERSIONS:
+        return canonical.digest("apiVersions", "\n".join(facts.api_versions).encode())[:DIGITS]
     for prefix, values in ((LABELS, facts.labels), (ANNOTATIONS, facts.annotations), (VARS, facts.values)):
         if name.startswith(prefix):
             return values.get(name.removeprefix(prefix))

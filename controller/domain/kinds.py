@@ -4,7 +4,7 @@ The scope of built-in kinds is fixed; of a custom kind only the cluster's discov
 whether two manifests mean one object, it assumes that they do: that can only delay a deletion.
 """
 
-from protocol import bundles, ids
+from protocol import bundles, groups, ids
 
 CLUSTER_SCOPED: frozenset[tuple[str, str]] = frozenset(
     {
@@ -29,21 +29,6 @@ CLUSTER_SCOPED: frozenset[tuple[str, str]] = frozenset(
         ("storage.k8s.io", "CSINode"),
         ("storage.k8s.io", "StorageClass"),
         ("storage.k8s.io", "VolumeAttachment"),
-    }
-)
-
-BUILT_IN_GROUPS: frozenset[str] = frozenset(
-    {
-        "",
-        "apps",
-        "autoscaling",
-        "batch",
-        "extensions",
-        "policy",
-        *(group for group, _kind in CLUSTER_SCOPED),
-        "coordination.k8s.io",
-        "discovery.k8s.io",
-        "events.k8s.io",
     }
 )
 
@@ -79,7 +64,7 @@ FREELY_PRUNABLE: frozenset[tuple[str, str]] = frozenset(
 def needs_approval(object_id: ids.ObjectId) -> bool:
     """Does deleting it always wait for a person?"""
     kind = (object_id.group, object_id.kind)
-    return kind in PROTECTED or (object_id.group not in BUILT_IN_GROUPS and kind not in FREELY_PRUNABLE)
+    return kind in PROTECTED or (object_id.group not in groups.BUILT_IN and kind not in FREELY_PRUNABLE)
 
 
 def identity(object_id: ids.ObjectId, options: bundles.BundleOptions) -> ids.ObjectId:
@@ -89,7 +74,7 @@ def identity(object_id: ids.ObjectId, options: bundles.BundleOptions) -> ids.Obj
     """
     if (object_id.group, object_id.kind) in CLUSTER_SCOPED:
         namespace = ""
-    elif object_id.group in BUILT_IN_GROUPS:
+    elif object_id.group in groups.BUILT_IN:
         namespace = options.namespace or object_id.namespace or options.default_namespace or "default"
     else:
         namespace = options.namespace or object_id.namespace

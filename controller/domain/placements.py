@@ -48,6 +48,7 @@ def facts(cluster: Cluster, groups: Groups) -> Facts:
         labels=cluster.labels,
         annotations=cluster.annotations,
         kubernetes_version=cluster.kubernetes_version,
+        api_versions=cluster.api_versions,
     )
     member = tuple(name for name in sorted(groups) if selects(groups[name].selector, own))
     values: dict[str, str] = {}

@@ -22,6 +22,11 @@ class Asking:
         self.recorded: dict[str, str | None] = {}
         """What the cluster said, by the variable's name."""
 
+    def api_versions(self) -> tuple[str, ...]:
+        """What the cluster serves beside Kubernetes' own groups."""
+        self.lookup(inputs.API_VERSIONS)
+        return self._facts.api_versions if self._facts is not None else ()
+
     def lookup(self, name: str) -> str | None:
         """The variable's value; None: there is none."""
         if self._facts is None:

@@ -8,6 +8,7 @@ import msgspec
 
 from controller.domain import inputs
 from controller.render import (
+    asking,
     chart_store,
     charts,
     children,
@@ -20,6 +21,7 @@ from controller.render import (
     programs,
     recipes,
     staging,
+    templates,
     yamls,
 )
 from protocol.events import sources
@@ -30,15 +32,13 @@ RELEASE_CHARACTERS_MAX = 53
 _OCI = "oci://"
 _DIGITS = 8
 
-Ask = Callable[[str], str | None]
-
 
 class Source(msgspec.Struct, frozen=True):
     """A chart, and what of it a render follows from."""
 
     chart: Callable[[], charts.Chart]
     reads: tuple[tuple[str, str], ...]
-    uses_capabilities: bool
+    traits: templates.Traits
     path: str
     """For messages."""
 
@@ -49,15 +49,15 @@ class ChartStage:
     def __init__(self, program: programs.Program, sandbox: children.Sandbox, store: chart_store.Store | None) -> None:
         self._engine = programs.Engine(program, sandbox)
         self._store = store
-        self._capabilities: dict[tuple[tuple[str, str], ...], bool] = {}
+        self._traits: dict[tuple[tuple[str, str], ...], templates.Traits] = {}
 
-    def plan(self, order: staging.Order, commit: commits.Commit, ask: Ask) -> staging.Plan:
+    def plan(self, order: staging.Order, commit: commits.Commit, ask: asking.Asking) -> staging.Plan:
         """What a render of the order's chart takes; raise UnreadableError where it cannot be had."""
         wanted = order.wanted.helm or recipes.Helm()
         source = self._remote(wanted) if wanted.repo or wanted.chart.startswith(_OCI) else self._local(order, commit)
         files = tuple((path, _entry(commit, path)) for path in _values_paths(order, wanted))
-        version = (ask(inputs.KUBERNETES) or "") if source.uses_capabilities else ""
-        values = fleet_templates.fill(wanted.values, ask) if wanted.fleet_templates else wanted.values
+        version = (ask.lookup(inputs.KUBERNETES) or "") if source.traits.capabilities else ""
+        values = fleet_templates.fill(wanted.values, ask.lookup) if wanted.fleet_templates else wanted.values
         contents = _values_files(commit, wanted, [path for path, _ in files], ask)
         release = helm.Release(
             name=wanted.release_name or release_name(order.id),
@@ -65,6 +65,7 @@ class ChartStage:
             values_files=(*_inline_first(wanted, values), *contents),
             values={} if wanted.files_win else values,
             kube_version=version,
+            api_versions=ask.api_versions() if source.traits.api_versions else (),
             skip_crds=bool(wanted.skip_crds),
             skip_hooks=bool(wanted.skip_hooks),
         )
@@ -94,17 +95,17 @@ class ChartStage:
             read for path, oid in charts.closure(commit, directory) for read in _own(commit, path, oid, left_out)
         )
         key = (("chart", directory), *reads)
-        if key not in self._capabilities:
-            if len(self._capabilities) >= limits.CHARTS_KEPT_MAX:
-                self._capabilities.clear()
-            self._capabilities[key] = charts.uses_capabilities(commit, directory)
+        if key not in self._traits:
+            if len(self._traits) >= limits.CHARTS_KEPT_MAX:
+                self._traits.clear()
+            self._traits[key] = charts.traits(commit, directory)
 
         def whole() -> charts.Chart:
             found = charts.from_commit(commit, directory, self._store)
             kept = {path: content for path, content in found.files.items() if path not in left_out}
             return msgspec.structs.replace(found, files=kept)
 
-        return Source(whole, key, self._capabilities[key], directory)
+        return Source(whole, key, self._traits[key], directory)
 
     def _remote(self, wanted: recipes.Helm) -> Source:
         if self._store is None:
@@ -112,8 +113,7 @@ class ChartStage:
         remote = chart_store.Remote(wanted.chart, repo=wanted.repo, version=wanted.version)
         chart = charts.from_repository(self._store, remote)
         reads = tuple((f"{one.chart} {one.version}", one.digest) for one in chart.resolved)
-        # Whether templates of strangers look at the cluster is not worth a guess: the version is asked for always.
-        return Source(lambda: chart, reads, uses_capabilities=True, path=str(remote))
+        return Source(lambda: chart, reads, templates.traits(chart.files), path=str(remote))
 
 
 def release_name(bundle: str) -> str:
@@ -144,21 +144,23 @@ def _entry(commit: commits.Commit, path: str) -> str:
     return found.oid
 
 
-def _values_files(commit: commits.Commit, wanted: recipes.Helm, paths: list[str], ask: Ask) -> tuple[helm.File, ...]:
+def _values_files(
+    commit: commits.Commit, wanted: recipes.Helm, paths: list[str], ask: asking.Asking
+) -> tuple[helm.File, ...]:
     files = [helm.File(path, commit.file(path)) for path in paths]
     if not wanted.fleet_templates:
         return tuple(files)
     return tuple(helm.File(file.path, _filled(file, ask)) for file in files)
 
 
-def _filled(file: helm.File, ask: Ask) -> bytes:
+def _filled(file: helm.File, ask: asking.Asking) -> bytes:
     """A values file with Fleet's templates filled in."""
     try:
         documents = yamls.load(file.content)
         value: Any = documents[0].value if documents else {}
         if not isinstance(value, dict):
             return file.content  # helm says what is wrong with it
-        return msgspec.json.encode(fleet_templates.fill(value, ask))
+        return msgspec.json.encode(fleet_templates.fill(value, ask.lookup))
     except errors.UnreadableError as error:
         raise errors.ProblemsError((sources.Problem(file.path, error.reason, error.line),)) from error
 

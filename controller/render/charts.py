@@ -70,11 +70,12 @@ def closure(commit: commits.Commit, directory: str) -> tuple[tuple[str, str], ..
     return tuple(sorted(found.items()))
 
 
-def uses_capabilities(commit: commits.Commit, directory: str) -> bool:
-    """Whether what the chart gives may depend on the cluster's Kubernetes version and APIs; dependencies that would
-    have to be fetched do not count."""
+def traits(commit: commits.Commit, directory: str) -> templates.Traits:
+    """What the chart's templates ask for, those of the charts in the repository that it depends on included;
+    dependencies that would have to be fetched do not count."""
     there = (path for path, oid in closure(commit, directory) if oid != commits.ABSENT)
-    return any(templates.traits(_gathered(commit, path)[0]).capabilities for path in there)
+    files = {commits.resolved(path, file): data for path in there for file, data in _gathered(commit, path)[0].items()}
+    return templates.traits(files)
 
 
 def _read(commit: commits.Commit, directory: str, store: chart_store.Store | None, within: tuple[str, ...]) -> Chart:

@@ -2,11 +2,11 @@
 
 import os
 import pathlib
-from collections.abc import Callable
 
 import msgspec
 
 from controller.render import (
+    asking,
     chart_stage,
     chart_store,
     children,
@@ -19,8 +19,6 @@ from controller.render import (
     staging,
 )
 from protocol.events import sources
-
-Ask = Callable[[str], str | None]
 
 
 class Tools(msgspec.Struct, frozen=True):
@@ -86,7 +84,7 @@ class Stages:
         if self._store is not None:
             self._store.close()
 
-    def plan(self, order: staging.Order, commit: commits.Commit, ask: Ask) -> staging.Plan:
+    def plan(self, order: staging.Order, commit: commits.Commit, ask: asking.Asking) -> staging.Plan:
         """What the stage would take; raise UnreadableError where it cannot be made."""
         if raw.is_plain(order):
             return raw.plan(order, commit)

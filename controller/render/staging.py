@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from controller.render import commits, discovery, recipes, settings, yamls
+from controller.render import asking, commits, discovery, recipes, settings, yamls
 from protocol import canonical, ids
 from protocol.events import sources
 
@@ -86,7 +86,7 @@ class Versioned(Protocol):
 class Stager(Versioned, Protocol):
     """Plans stages."""
 
-    def plan(self, order: Order, commit: commits.Commit, ask: Callable[[str], str | None], /) -> Plan:
-        """What it would take; `ask` gives the cluster's variables, and is told no more than is needed. Raise
+    def plan(self, order: Order, commit: commits.Commit, ask: asking.Asking, /) -> Plan:
+        """What it would take; `ask` is asked for what is needed of the cluster, and for nothing else. Raise
         UnreadableError where the order cannot be carried out."""
         ...

@@ -10,6 +10,7 @@ from controller.render import archives, errors, yamls
 
 _ACTION = re.compile(rb"\{\{(.*?)\}\}", re.DOTALL)
 _QUOTED = re.compile(rb'"(?:[^"\\\n]|\\.)*"|`[^`]*`|/\*.*?\*/', re.DOTALL)
+_WHOLE_CAPABILITIES = re.compile(rb"\.Capabilities(?![\w.])")
 _LOOKUP = re.compile(rb"(?<![\w.$-])lookup\b")
 _CLOCK = re.compile(rb"(?<![\w.$-])(now|ago)\b")
 _RANDOM = re.compile(
@@ -27,6 +28,8 @@ class Traits(msgspec.Struct, frozen=True):
 
     capabilities: bool = False
     """The cluster's Kubernetes version, or which APIs it has."""
+    api_versions: bool = False
+    """Which APIs it has."""
     lookup: tuple[str, ...] = ()
     """Files that look objects up in the cluster."""
     clock: tuple[str, ...] = ()
@@ -42,7 +45,7 @@ def traits(files: Mapping[str, bytes], values: Iterable[bytes] = ()) -> Traits:
         found.take(path, content)
     for content in values:
         found.take("values", content)
-    return Traits(found.capabilities, tuple(found.lookup), tuple(found.clock), tuple(found.random))
+    return Traits(found.capabilities, found.api_versions, tuple(found.lookup), tuple(found.clock), tuple(found.random))
 
 
 class _Found:
@@ -50,6 +53,7 @@ class _Found:
 
     def __init__(self) -> None:
         self.capabilities = False
+        self.api_versions = False
         self.lookup: list[str] = []
         self.clock: list[str] = []
         self.random: list[str] = []
@@ -60,6 +64,8 @@ class _Found:
         if b"{{" not in content:
             return
         self.capabilities |= b"Capabilities" in content
+        # `.Capabilities` as a whole may go anywhere from here.
+        self.api_versions |= b"APIVersions" in content or _WHOLE_CAPABILITIES.search(content) is not None
         code = b"\n".join(_QUOTED.sub(b" ", action[1]) for action in _ACTION.finditer(content))
         if _LOOKUP.search(code):
             self.lookup.append(path)

@@ -102,7 +102,7 @@ class Session:
         self._commit.looked_at = {}
         try:
             order = self._order(matched, ask)
-            plan = self._stager.plan(order, self._commit, ask.lookup)
+            plan = self._stager.plan(order, self._commit, ask)
             stage = plan.origin(order)
             origin = _origin(stage, ask)
             if had is not None and had.origin == origin and not had.errors and had.inputs.keys() >= ask.recorded.keys():

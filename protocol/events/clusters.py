@@ -30,12 +30,16 @@ class ClusterDescribed(msgspec.Struct, frozen=True, rename="camel", tag="Cluster
     values: dict[str, str]
 
 
-class ClusterVersionChanged(msgspec.Struct, frozen=True, rename="camel", tag="ClusterVersionChanged"):
-    """Its agent said which version of Kubernetes its API server runs, for the first time or another than before."""
+class ClusterVersionChanged(
+    msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, tag="ClusterVersionChanged"
+):
+    """Its agent said what its API server runs and serves, for the first time or something else than before."""
 
     cluster: ids.ClusterId
     kubernetes_version: str
     reports_sequence: int
+    api_versions: tuple[str, ...] = ()
+    """Beside Kubernetes' own groups: `group/version` and `group/version/Kind`, sorted."""
 
 
 class ClusterIdentified(msgspec.Struct, frozen=True, rename="camel", tag="ClusterIdentified"):

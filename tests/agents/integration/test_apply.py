@@ -129,6 +129,22 @@ async def test_namespaces_and_definitions_come_before_their_contents(
     assert len(await place.inventory()) == 3
 
 
+async def test_a_hello_tells_what_is_served_beside_kubernetes(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    """What charts may ask for; of Kubernetes' own groups helm knows by itself."""
+    suffix = place.namespace
+    async with station.running():
+        await hub_of_test.publish(bundle("b", definition(suffix)))
+        await hub_of_test.applied()
+    heard = len(hub_of_test.heard)
+    async with station.running():
+        hello = await hub_of_test.hear(reports.Hello, after=heard)
+
+    assert {f"{suffix}.example/v1", f"{suffix}.example/v1/Boat"} <= set(hello.api_versions)
+    assert [name for name in hello.api_versions if name.startswith(("apps/", "batch/"))] == []
+
+
 async def test_drift_is_overwritten_at_the_resync(place: Place, station: Station, hub_of_test: Publisher) -> None:
     """Somebody changes a field that is ours: the next resync takes it back, and leaves a field of theirs alone."""
     station.options = station.faster(resync=0.5)

@@ -121,7 +121,7 @@ def test_whether_a_chart_asks_about_the_cluster_is_seen(bench: Workbench) -> Non
     bound = {**plain, "web/Chart.yaml": "name: web\nkubeVersion: '>=1.20'\n"}
     beside = {**_depending("file://../lib"), "lib/Chart.yaml": "name: lib\n", "lib/templates/b": "{{ .Capabilities }}"}
 
-    found = [charts.uses_capabilities(_commit(bench, files), "web") for files in (plain, asking, bound, beside)]
+    found = [charts.traits(_commit(bench, files), "web").capabilities for files in (plain, asking, bound, beside)]
 
     assert found == [False, True, True, True]
 

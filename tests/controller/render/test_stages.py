@@ -151,6 +151,22 @@ def test_a_chart_asks_for_the_clusters_version_only_if_it_looks_at_it(bench: Wor
     assert [next(iter(other.objects(one)["ConfigMap/a"]["data"].values())) for one in (old, new)] == [30, 35]
 
 
+def test_a_chart_asks_for_the_clusters_apis_only_if_it_looks_at_them(bench: Workbench, stager: stages.Stages) -> None:
+    monitored = msgspec.structs.replace(
+        DEV, name="m", kubernetes_version="v1.35.0", api_versions=("example.com/v1", "example.com/v1/Widget")
+    )
+    plain = msgspec.structs.replace(monitored, name="p", api_versions=())
+    has = '{{ .Capabilities.APIVersions.Has "example.com/v1/Widget" }}'
+    other = {**CHART, "templates/web.yaml": config_map("a", "{{ .Capabilities.KubeVersion.Minor }}")}
+    looking = {**CHART, "templates/web.yaml": config_map("a", has)}
+
+    found = run(bench, stager, below("web", looking), "web", monitored, plain)
+
+    said = [next(iter(found.objects(one)["ConfigMap/a"]["data"].values())) for one in (monitored, plain)]
+    assert said == [True, False]
+    assert len(run(bench, stager, below("web", other), "web", monitored, plain).entry.variants) == 1
+
+
 def test_a_chart_of_chance_is_an_error_of_its_bundle(bench: Workbench, stager: stages.Stages) -> None:
     files = CHART | {"templates/web.yaml": config_map("a", "{{ randAlphaNum 9 }}")}
     entry = run(bench, stager, below("web", files), "web").entry
