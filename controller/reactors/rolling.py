@@ -16,6 +16,7 @@ from controller.domain import (
     rollouts,
     sources,
     stages,
+    strategies,
 )
 from controller.domain.world import World
 from controller.reactors import publishing
@@ -91,14 +92,18 @@ class Rolling:
         state = world.rollout(source.name)
         online = self._shared.online()
         inherited = rollout_state.inherited(state, online)
-        affected = tuple(
-            cluster
-            for cluster in sorted(world.clusters.values(), key=lambda one: one.name)
-            if clusters.active(cluster)
-            and (self._is_affected(world, source, catalog, cluster) or cluster.id in inherited)
-        )
+        members = sorted(filter(clusters.active, world.clusters.values()), key=lambda one: one.name)
+        changes = {one.id: self._change(world, source, catalog, one) for one in members}
+        touched = {cluster: change.changed.keys() | change.removed for cluster, change in changes.items()}
         policy = fleet.policy(world.fleet, source.spec.rollout_policy)
-        situation = stages.Situation(affected=affected, online=online, groups=world.fleet.groups, inherited=inherited)
+        situation = stages.Situation(
+            affected=tuple(one for one in members if judging.is_affected(changes[one.id]) or one.id in inherited),
+            online=online,
+            groups=world.fleet.groups,
+            inherited=inherited,
+            wishes=strategies.of(catalog, touched),
+            declared=fleet.is_policy_declared(world.fleet, source.spec.rollout_policy),
+        )
         return rollouts.Start(
             # The number of the event keeps ids apart when a commit is rolled out twice.
             rollout=ids.RolloutId(f"{source.name}-{world.log_head.sequence + 1}"),
@@ -108,13 +113,13 @@ class Rolling:
             plan=stages.plan(policy, situation),
         )
 
-    def _is_affected(
+    def _change(
         self, world: World, source: sources.Source, catalog: catalogs.Catalog, cluster: clusters.Cluster
-    ) -> bool:
+    ) -> judging.Change:
         given = world.rollout(source.name).assigned.get(cluster.id)
         before = self._shared.library.catalogs[given] if given else None
         of = placements.facts(cluster, world.fleet.groups)
-        return judging.is_affected(judging.change(before, catalog, source.spec, of))
+        return judging.change(before, catalog, source.spec, of)
 
     async def _step(self, source: ids.SourceName) -> bool:
         def decide(world: World) -> tuple[log.Event, ...]:
@@ -173,7 +178,7 @@ class Rolling:
             for cluster, given in sorted(state.assigned.items())
             if given != current.catalog
             and cluster not in current.planned
-            and self._is_affected(world, source, catalog, world.clusters[cluster])
+            and judging.is_affected(self._change(world, source, catalog, world.clusters[cluster]))
         )
 
     def _verdicts(self, world: World, source: sources.Source) -> dict[ids.ClusterId, rollouts.Verdict]:

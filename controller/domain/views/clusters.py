@@ -209,7 +209,8 @@ def why(found: reports.BundleStatus) -> str:
     if not found.failures:
         return ""
     first = found.failures[0]
-    more = f", and {found.failed - 1} more" if found.failed > 1 else ""
+    count = found.failed + found.drifted
+    more = f", and {count - 1} more" if count > 1 else ""
     return f"{first.object}: {first.reason}" + (f" ({first.message})" if first.message else "") + more
 
 
