@@ -37,6 +37,8 @@ Charts = Annotated[
 ]
 Version = Annotated[str, typer.Option(help="Kubernetes version of clusters whose version is not known, such as 1.34.2")]
 
+_LINE_END = re.compile(r"(?<!\n)\n(?!\n)")
+
 COMMON = (
     "Without a hub and without a network, from the working tree as it would be committed: changes that nobody added "
     "count, files that Git ignores do not. Outside a Git repository, PATH is the root. Charts from repositories need "
@@ -66,10 +68,17 @@ class Wish(msgspec.Struct, frozen=True):
     kubernetes_version: str = ""
 
 
+def help_text(text: str) -> str:
+    """A help as terminals of any width show it: each paragraph in one line."""
+    return _LINE_END.sub(" ", text)
+
+
 @contextlib.contextmanager
 def opened(wish: Wish) -> Iterator[Sight]:
     """The tree and what is known; raise CommandError, or what `translated` makes one of."""
     with worktrees.taken(wish.path) as snapshot:
+        if not snapshot.is_repository:
+            remark(f"note: no Git repository is here: {wish.path} is taken as the root")
         known = _known(wish)
         if wish.kubernetes_version:
             known = fleets.of_version(known, wish.kubernetes_version)

@@ -1,14 +1,15 @@
 """`flotilla render`: the manifests that a cluster would get from a working tree."""
 
+import enum
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, assert_never
 
 import msgspec
 import typer
 
-from controller.cli import options, output, previews, session
+from controller.cli import options, previews, session
 from controller.domain import catalogs, inputs, placements
 from controller.preview import fleets, folders, looking, objects, placing, texts
 
@@ -32,11 +33,17 @@ has namespaces, unless its definition is rendered, too: a comment says so. Helm'
 
 {CODES}"""
 
-CLUSTER_NAME = inputs.NAME
-
 app = typer.Typer(add_completion=False)
 
 Words = list[str] | None
+
+
+class Form(enum.StrEnum):
+    """How to print."""
+
+    YAML = "yaml"
+    JSON = "json"
+    NAME = "name"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return options.run(app, "render", argv)
 
 
-@app.command(help=HELP)
+@app.command(help=previews.help_text(HELP))
 def show(
     path: previews.Path,
     cluster: Annotated[str, typer.Option(help="the cluster's name")] = "",
@@ -59,7 +66,7 @@ def show(
     source_path: previews.Paths = None,
     charts_dir: previews.Charts = None,
     hooks: Annotated[bool, typer.Option("--hooks", help="Helm's hooks, too, each after its bundle")] = False,
-    output_: Annotated[output.Format, typer.Option("--output", "-o", help="yaml, json or name")] = output.Format.YAML,
+    output_: Annotated[Form, typer.Option("--output", "-o", help="yaml, json or name")] = Form.YAML,
     output_dir: Annotated[
         pathlib.Path | None, typer.Option(help="write a file for each object here; it must be new or empty")
     ] = None,
@@ -67,8 +74,6 @@ def show(
     token: options.Token = "",
 ) -> None:
     """Render, print, and say on stderr what was left out."""
-    if output_ not in (output.Format.YAML, output.Format.JSON, output.Format.NAME):
-        raise session.CommandError("-o: yaml, json or name", session.USAGE)
     if (clusters is not None or online) and not cluster and not label:
         raise session.CommandError("say which cluster: --cluster NAME", session.USAGE)
     said = fleets.Said(
@@ -103,10 +108,16 @@ def _placed(look: looking.Look, rows: Sequence[placing.Row], facts: inputs.Facts
     return [one for one in placed if one is not None]
 
 
-def _text(shown: Sequence[objects.Shown], form: output.Format) -> str:
-    if form is output.Format.JSON:
-        return texts.as_json(shown)
-    return texts.as_names(shown) if form is output.Format.NAME else texts.as_yaml(shown)
+def _text(shown: Sequence[objects.Shown], form: Form) -> str:
+    match form:
+        case Form.YAML:
+            return texts.as_yaml(shown)
+        case Form.JSON:
+            return texts.as_json(shown)
+        case Form.NAME:
+            return texts.as_names(shown)
+        case _:
+            assert_never(form)
 
 
 def _remarks(look: looking.Look, rows: Sequence[placing.Row], shown: Sequence[objects.Shown], *, named: bool) -> bool:
@@ -121,7 +132,7 @@ def _remarks(look: looking.Look, rows: Sequence[placing.Row], shown: Sequence[ob
         for problem in (*catalogs.warnings(entry), *look.dependencies.get(entry.bundle, ())):
             previews.remark(f"warning: {entry.bundle}: {problem}")
         used = {name for variant in entry.variants for name in variant.inputs}
-        if CLUSTER_NAME in used and not named:
+        if inputs.NAME in used and not named:
             previews.remark(f"warning: {entry.bundle}: uses the cluster's name, which is made up (--cluster says it)")
         _remark_hooks(look, row, any(one.is_hook and one.bundle == entry.bundle for one in shown))
     for one in shown:

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return options.run(app, "targets", argv)
 
 
-@app.command(help=HELP)
+@app.command(help=previews.help_text(HELP))
 def show(
     path: previews.Path,
     clusters: previews.Clusters = None,

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return options.run(app, "validate", argv)
 
 
-@app.command(help=HELP)
+@app.command(help=previews.help_text(HELP))
 def check(
     path: previews.Path,
     clusters: previews.Clusters = None,

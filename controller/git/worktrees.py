@@ -48,6 +48,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Where the repository's root is; without a repository, the directory that was asked for."""
     path: str
     """The directory that was asked for, from the root; `.`: the root itself."""
+    is_repository: bool
+    """Whether there is a repository; without one, nothing outside the directory can be read."""
 
 
 class Reader:
@@ -78,7 +80,7 @@ def taken(directory: pathlib.Path) -> Iterator[Snapshot]:
     where = _directory(directory)
     with tempfile.TemporaryDirectory(prefix="flotilla-") as scratch, contextlib.ExitStack() as stack:
         try:
-            repository = _opened(where, pathlib.Path(scratch))
+            repository, is_repository = _opened(where, pathlib.Path(scratch))
             stack.callback(repository.free)
             root = pathlib.Path(repository.workdir).resolve()
             found = _Taking(repository)
@@ -86,7 +88,7 @@ def taken(directory: pathlib.Path) -> Iterator[Snapshot]:
         except library.FAILURES as error:
             raise errors.Malformed(f"{directory}: its working tree cannot be read ({error})") from error
         reader = Reader(trees.Reader(repository, threading.Event()), found.untaken)
-        yield Snapshot(reader, tree, root, where.relative_to(root).as_posix())
+        yield Snapshot(reader, tree, root, where.relative_to(root).as_posix(), is_repository)
 
 
 def _directory(path: pathlib.Path) -> pathlib.Path:
@@ -100,19 +102,19 @@ def _directory(path: pathlib.Path) -> pathlib.Path:
     return where
 
 
-def _opened(where: pathlib.Path, scratch: pathlib.Path) -> pygit2.Repository:
+def _opened(where: pathlib.Path, scratch: pathlib.Path) -> tuple[pygit2.Repository, bool]:
     # A checkout of CI often belongs to another user; libgit2 runs no hooks that could make that matter.
     pygit2.settings.owner_validation = False
     found = pygit2.discover_repository(str(where))
     if found is None:
         repository = pygit2.init_repository(str(scratch / "objects.git"), bare=True)
         repository.workdir = str(where)
-        return repository
+        return repository, False
     repository = pygit2.Repository(found)
     if not repository.workdir or not where.is_relative_to(pathlib.Path(repository.workdir).resolve()):
         raise errors.Malformed(f"{where}: a repository without a working tree")
     repository.odb.add_backend(pygit2.OdbBackendLoose(str(scratch), 1, False), _OURS_FIRST)
-    return repository
+    return repository, True
 
 
 class _Taking:

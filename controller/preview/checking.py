@@ -45,7 +45,7 @@ def check(subject: Subject, snapshot: worktrees.Snapshot, stager: staging.Stager
     every = [*((one.name, one) for one in known), *((one.text, one.facts) for one in made)]
     checking = _Checking(look, every, are_known=bool(known))
     findings = [*checking.content(), *checking.placed_objects(), *checking.dependencies()]
-    if known:
+    if subject.known.clusters:
         findings += _placement(subject, look, known)
     ordered = sorted(dict.fromkeys(findings), key=lambda one: (one.bundle, one.severity, one.path, one.line))
     return Report(tuple(ordered), tuple(entry.bundle for entry in look.entries), clusters=len(known))

@@ -42,6 +42,8 @@ def one_as_yaml(one: objects.Shown) -> str:
     lines = [f"# {one.bundle}: {printable(one.file)}{' (hook)' if one.is_hook else ''}"]
     if one.if_namespaced:
         lines.append(f"# in the namespace {one.if_namespaced}, if {one.object.kind} is a namespaced kind")
+    if one.refused:
+        lines.append(f"# an agent would refuse it: {one.refused}")
     return "".join(f"{printable(line)}\n" for line in lines) + _document(one.manifest)
 
 
