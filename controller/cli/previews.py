@@ -53,6 +53,8 @@ class Sight(msgspec.Struct, frozen=True):
     scope: looking.Scope
     spec: specs.SourceSpec | None
     known: fleets.Fleet
+    is_named: bool
+    """Somebody said what the source is called."""
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -94,14 +96,19 @@ def opened(wish: Wish) -> Iterator[Sight]:
             below=snapshot.path,
             is_whole=bool(wish.paths) or spec is not None or snapshot.path == discovery.ROOT,
         )
-        yield Sight(snapshot, scope, spec, known)
+        yield Sight(snapshot, scope, spec, known, is_named=bool(wish.source) or spec is not None)
 
 
 @contextlib.contextmanager
 def renderers(charts: pathlib.Path | None) -> Iterator[stages.Stages]:
     """The renderers with the programs of this machine; charts are fetched only if there is a place for them."""
-    if charts is not None:
-        charts.mkdir(parents=True, exist_ok=True)
+    try:
+        if charts is not None:
+            charts.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise session.CommandError(
+            f"--charts-dir {charts}: cannot be made ({error.strerror})", session.USAGE
+        ) from error
     made = stages.Stages(stages.find_tools(charts=str(charts.resolve()) if charts is not None else ""))
     try:
         yield made

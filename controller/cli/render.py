@@ -12,6 +12,7 @@ import typer
 from controller.cli import options, previews, session
 from controller.domain import catalogs, inputs, placements
 from controller.preview import fleets, folders, looking, objects, placing, texts
+from controller.render import discovery
 
 CODES = (
     "Exit codes: 0 rendered, 1 a bundle is in error (the others are printed all the same), 2 used wrongly, "
@@ -92,6 +93,10 @@ def show(
         rows = list(placing.rows(look, sight.spec, [facts]))
         found = _placed(look, rows, facts)
         shown = objects.shown(look, found, hooks=hooks)
+        if not sight.is_named and any(_names_releases(bundle) for bundle in look.drafts):
+            previews.remark(
+                f"note: releases are called after the source, here {sight.scope.source!r} (--source says it)"
+            )
         if output_dir is not None:
             previews.remark(f"{folders.write(output_dir, shown)} files written to {output_dir}")
         else:
@@ -106,6 +111,13 @@ def _placed(look: looking.Look, rows: Sequence[placing.Row], facts: inputs.Facts
     good = {one.bundle for one in rows if one.deploys and one.variant}
     placed = [placements.place(entry, facts) for entry in look.entries if entry.bundle in good]
     return [one for one in placed if one is not None]
+
+
+def _names_releases(bundle: discovery.Bundle) -> bool:
+    """Is it a chart, as far as can be told before it is rendered, and does it leave the release's name to us?"""
+    helm = bundle.settings.recipe.base.helm
+    is_chart = bundle.marker(discovery.CHART) is not None or (helm is not None and helm.names_chart)
+    return is_chart and not (helm is not None and helm.release_name)
 
 
 def _text(shown: Sequence[objects.Shown], form: Form) -> str:

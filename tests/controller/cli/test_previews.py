@@ -82,7 +82,10 @@ async def test_all_renderers_are_rendered_without_a_hub(run: Run) -> None:
     assert (code, sorted(found)) == (0, ["a", "raw", "shop-apps-web"])
     assert (found["raw"]["data"], found["shop-apps-web"]["data"]["who"]) == ({"key": "dev"}, "edge-7")
     assert {one["metadata"]["namespace"] for one in found.values()} == {"default"}
-    assert errors == "note: shop/apps/web: 1 hooks of Helm are left out (--hooks shows them)\n"
+    assert errors.splitlines() == [
+        "note: releases are called after the source, here 'shop' (--source says it)",
+        "note: shop/apps/web: 1 hooks of Helm are left out (--hooks shows them)",
+    ]
 
 
 async def test_one_bundle_is_rendered_for_a_declared_cluster(run: Run) -> None:
