@@ -173,7 +173,8 @@ class _Taking:
             return self._untakable(name, error)
 
     def _untakable(self, name: bytes, error: OSError) -> tuple[int, str]:
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        # libgit2's own text calls such a file locked, and names its whole path.
+        reason = os.strerror(error.errno) if error.errno else "no permission, or locked"
         oid = self._placeholder(name, reason)
         self.untaken[oid] = f"{os.fsdecode(name)}: cannot be read ({reason})"
         return pygit2.enums.FileMode.BLOB, oid
