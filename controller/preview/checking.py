@@ -5,7 +5,7 @@ there or because a bundle that is depended on does not go there, is found here, 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -44,7 +44,7 @@ def check(subject: Subject, snapshot: worktrees.Snapshot, stager: staging.Stager
         return Report((whole,), bundles=(), clusters=len(known))
     every = [*((one.name, one) for one in known), *((one.text, one.facts) for one in made)]
     checking = _Checking(look, every, are_known=bool(known))
-    findings = [*checking.content(), *checking.placed_objects(), *checking.dependencies()]
+    findings = [*_merged(checking.content()), *checking.placed_objects(), *checking.dependencies()]
     if subject.known.clusters:
         findings += _placement(subject, look, known)
     ordered = sorted(dict.fromkeys(findings), key=lambda one: (one.bundle, one.severity, one.path, one.line))
@@ -131,6 +131,16 @@ class _Checking:
 def _has(placed: Mapping[ids.BundleId, placements.Placed], bundle: ids.BundleId, variant: catalogs.Variant) -> bool:
     found = placed.get(bundle)
     return found is not None and found.variant is variant
+
+
+def _merged(found: Iterable[Finding]) -> Iterator[Finding]:
+    """What is said of many variants is said once, with all their clusters."""
+    clusters: dict[Finding, tuple[str, ...]] = {}
+    for one in found:
+        apart = msgspec.structs.replace(one, clusters=())
+        clusters[apart] = (*clusters.get(apart, ()), *one.clusters)
+    for one, names in clusters.items():
+        yield msgspec.structs.replace(one, clusters=tuple(sorted(set(names))))
 
 
 def _narrowed(finding: Finding, entry: catalogs.Entry, clusters: tuple[str, ...]) -> Finding:

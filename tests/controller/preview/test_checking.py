@@ -35,6 +35,14 @@ def test_a_variable_that_a_cluster_lacks_is_an_error_on_that_cluster(tree: Tree)
     assert (finding.rule, finding.clusters, finding.severity) == ("variables", ("dev",), "error")
 
 
+def test_what_many_variants_have_in_common_is_said_once(tree: Tree) -> None:
+    tree.write({"a/x.yaml": config_map("a", "'${cluster.name} ${cluster.labels.region}'")})
+    known = msgspec.structs.replace(PROD, name="good", labels={"region": "eu"})
+    (finding,) = tree.check(fleet(DEV, known, PROD)).findings
+
+    assert finding.clusters == ("dev", "prod")
+
+
 def test_without_clusters_variables_have_placeholders(tree: Tree) -> None:
     files = {
         "a/x.yaml": config_map("a", "'${cluster.labels.region} ${vars.x} ${cluster.kubernetesVersion}'"),
