@@ -6,7 +6,7 @@ cluster knows, the namespace stays as it is written, and what the agent would wr
 
 import enum
 import graphlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -101,7 +101,7 @@ _Scopes = Mapping[tuple[str, str], bool]
 """(group, kind) → is it namespaced, for the custom kinds whose definitions are at hand."""
 
 
-def _scopes(look: looking.Look, indexes: Iterator[bundles.BundleIndex] | Any) -> Iterator[tuple[tuple[str, str], bool]]:
+def _scopes(look: looking.Look, indexes: Iterable[bundles.BundleIndex]) -> Iterator[tuple[tuple[str, str], bool]]:
     for index in indexes:
         for item in index.objects:
             if stage_of(item.object) is Stage.DEFINITIONS:
