@@ -111,10 +111,13 @@ class Disk:
 
     async def _run(self, work: Callable[[], T]) -> T:
         async with self._turn:
+            working = asyncio.ensure_future(asyncio.to_thread(work))
             try:
-                return await asyncio.to_thread(work)
+                return await asyncio.shield(working)
             except (OSError, sqlite3.Error) as error:
                 raise errors.DiskFailed(f"{self._path}: {error}") from error
+            finally:
+                await _ended(working)
 
     def _open(self) -> bool:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -192,6 +195,15 @@ class Disk:
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self._db)
+
+
+async def _ended(working: "asyncio.Future[Any]") -> None:
+    """Wait for a thread whose caller was cancelled: SQLite crashes where a connection is closed under its user."""
+    while not working.done():
+        try:
+            await asyncio.wait([working])
+        except asyncio.CancelledError:
+            continue  # the first cancellation is on its way up already
 
 
 class _Transaction:
