@@ -1,14 +1,17 @@
 """From resolved revisions and reports to rollouts: starts them, admits clusters, settles them, completes them."""
 
+import asyncio
+from collections.abc import Sequence
+
 import structlog
 
 from controller import errors, runtime, transact
 from controller.domain import (
     assignments,
-    catalogs,
     clusters,
     debts,
     fleet,
+    inputs,
     judging,
     losses,
     placements,
@@ -19,13 +22,17 @@ from controller.domain import (
 )
 from controller.domain.world import World
 from controller.reactors import publishing
-from protocol import canonical, ids, sealing
+from protocol import canonical, ids, sealing, specs
+from protocol.canonical import Digest
 from protocol.events import log
 from protocol.events import rollouts as events
 
 logger = structlog.get_logger(__name__)
 
 BY = "hub"
+
+Asked = tuple[Digest, Digest, specs.SourceSpec, inputs.Facts]
+"""The catalog that a cluster has and the one that it may get, of which source, and what it is itself."""
 
 STEPS_MAX = 64
 """Steps of one rollout in one pass; the next pass goes on. A rollout settles after a handful."""
@@ -37,6 +44,7 @@ class Rolling:
     def __init__(self, shared: runtime.Runtime, deriver: publishing.Publishing) -> None:
         self._shared = shared
         self._deriver = deriver
+        self._affected: dict[tuple[ids.SourceName, ids.ClusterId], tuple[Asked, bool]] = {}
 
     async def run(self) -> None:
         """Drive, for ever."""
@@ -69,6 +77,7 @@ class Rolling:
         catalog = self._shared.library.catalogs[source.catalog]
         members = [cluster for cluster in self._shared.world.clusters.values() if clusters.active(cluster)]
         what_if = await self._deriver.derive(members, lambda view: assignments.with_given(view, source.name, catalog))
+        await self._look_ahead(source, members)
         at = self._shared.clock()
 
         def decide(world: World) -> tuple[log.Event, ...]:
@@ -77,7 +86,7 @@ class Rolling:
                 return ()
             if not self._has_catalogs(world):
                 return ()
-            started = rollouts.start(world.rollout(source.name), self._command(world, current, catalog))
+            started = rollouts.start(world.rollout(source.name), self._command(world, current))
             if not started:
                 return ()
             begun = started[0]
@@ -87,15 +96,23 @@ class Rolling:
 
         await self._run(source.name, decide, cause=str(source.revision))
 
-    def _command(self, world: World, source: sources.Source, catalog: catalogs.Catalog) -> rollouts.Start:
+    async def _look_ahead(self, source: sources.Source, members: Sequence[clusters.Cluster]) -> None:
+        """Learn whom the source's catalog affects, for the decision, which lets nobody go on between two clusters."""
+        for cluster in members:
+            world = self._shared.world
+            given = world.rollout(source.name).assigned.get(cluster.id)
+            if not given or given in self._shared.library.catalogs:
+                self._is_affected(world, source, cluster)
+            await asyncio.sleep(0)
+
+    def _command(self, world: World, source: sources.Source) -> rollouts.Start:
         state = world.rollout(source.name)
         online = self._shared.online()
         inherited = rollout_state.inherited(state, online)
         affected = tuple(
             cluster
             for cluster in sorted(world.clusters.values(), key=lambda one: one.name)
-            if clusters.active(cluster)
-            and (self._is_affected(world, source, catalog, cluster) or cluster.id in inherited)
+            if clusters.active(cluster) and (self._is_affected(world, source, cluster) or cluster.id in inherited)
         )
         policy = fleet.policy(world.fleet, source.spec.rollout_policy)
         situation = stages.Situation(affected=affected, online=online, groups=world.fleet.groups, inherited=inherited)
@@ -109,12 +126,19 @@ class Rolling:
         )
 
     def _is_affected(
-        self, world: World, source: sources.Source, catalog: catalogs.Catalog, cluster: clusters.Cluster
+        self, world: World, source: sources.Source, cluster: clusters.Cluster, *, by: Digest = canonical.NO_DIGEST
     ) -> bool:
-        given = world.rollout(source.name).assigned.get(cluster.id)
-        before = self._shared.library.catalogs[given] if given else None
+        """Would a catalog (default: the source's present one) change anything on the cluster? All that the answer
+        follows from is remembered with it: to look goes through all bundles."""
+        given = world.rollout(source.name).assigned.get(cluster.id, canonical.NO_DIGEST)
         of = placements.facts(cluster, world.fleet.groups)
-        return judging.is_affected(judging.change(before, catalog, source.spec, of))
+        asked = (given, by or source.catalog, source.spec, of)
+        known = self._affected.get((source.name, cluster.id))
+        if known is None or known[0] != asked:
+            shelf = self._shared.library.catalogs
+            change = judging.change(shelf[given] if given else None, shelf[asked[1]], source.spec, of)
+            known = self._affected[source.name, cluster.id] = (asked, judging.is_affected(change))
+        return known[1]
 
     async def _step(self, source: ids.SourceName) -> bool:
         def decide(world: World) -> tuple[log.Event, ...]:
@@ -167,13 +191,12 @@ class Rolling:
         current = state.current
         if current is None or not all(stage.completed for stage in current.stages):
             return ()
-        catalog = self._shared.library.catalogs[current.catalog]
         return tuple(
             cluster
             for cluster, given in sorted(state.assigned.items())
             if given != current.catalog
             and cluster not in current.planned
-            and self._is_affected(world, source, catalog, world.clusters[cluster])
+            and self._is_affected(world, source, world.clusters[cluster], by=current.catalog)
         )
 
     def _verdicts(self, world: World, source: sources.Source) -> dict[ids.ClusterId, rollouts.Verdict]:
