@@ -25,6 +25,7 @@ from agents import (
     clock,
     configuration,
     disk,
+    drifting,
     errors,
     hub,
     inbox,
@@ -179,7 +180,18 @@ class Agent:
             boundary=around.boundary,
         )
         pruner = pruning.Pruner(api, kinds, store=store, boundary=around.boundary)
-        parts = passes.Parts(api, kinds, store, marks, applier, pruner, observing.Observer(api), around.clocks, check)
+        parts = passes.Parts(
+            api,
+            kinds,
+            store,
+            marks,
+            applier,
+            pruner,
+            observing.Observer(api),
+            drifting.Looker(api, library),
+            around.clocks,
+            check,
+        )
         work = reconciler.Reconciler(
             accepting,
             passes.Cluster(parts, established_timeout_s=options.established_timeout),

@@ -100,7 +100,7 @@ def _apply_of(item: reports.BundleStatus | None) -> reports.BundleStatus | None:
     """The status without what changes by itself."""
     if item is None:
         return None
-    failures = item.failures[: item.failed]
+    failures = item.failures[: item.failed + item.drifted]
     return msgspec.structs.replace(item, health=status.Health.UNKNOWN, failures=failures)
 
 
@@ -108,7 +108,9 @@ def _health_of(item: reports.BundleStatus | None) -> object:
     """The health and its reasons, but not the wording: the replicas of a large Deployment come one by one."""
     if item is None:
         return None
-    return item.health, tuple((problem.object, problem.reason) for problem in item.failures[item.failed :])
+    return item.health, tuple(
+        (problem.object, problem.reason) for problem in item.failures[item.failed + item.drifted :]
+    )
 
 
 def _reasons(failing: Statuses) -> dict[ids.BundleId, tuple[object, ...]]:

@@ -4,9 +4,12 @@
 
 What is ours already is sent with its UID in the manifest, which makes the API server refuse it (409) if the object is
 gone or another one; those are looked at like new ones in a second round. A failure is that object's alone.
+
+An object with ignored fields is read first, for what stands in them, and sent with the version that was read.
 """
 
 import asyncio
+import functools
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -14,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from agents import blobs, errors, inventory_store
-from agents.domain import adoption, health, inventory, plan, resources, retry, statuses
+from agents.domain import adoption, health, ignoring, inventory, plan, resources, retry, statuses
 from agents.kube import client
 from agents.kube import errors as kube_errors
 from protocol import bundles, crashpoints, ids, naming
@@ -36,6 +39,9 @@ MANIFESTS_PER_READ = 8
 OUTAGE_FAILURES = 32
 """Requests that fail in a row with no answer at all before the rest of the stage is given up: two rounds of the
 concurrent requests. One object behind a hanging webhook does not get there."""
+
+READS_MAX = 5
+"""Reads of one object with ignored fields that others write to meanwhile, before that counts as failed."""
 
 BUNDLE_ANNOTATION = f"{naming.PREFIX}bundle"
 
@@ -119,7 +125,7 @@ class Applier:
         intents = [_entry(task, order, uid="", adopted=task.adopted) for task in tasks if task.is_new]
         missing = tuple(entry for entry in intents if entries.get(entry.object) != entry)
         await self._store.write(inventory.Changes(put=missing))
-        pool = _Pool(tasks, stop)
+        pool = Pool(tasks, stop)
         done: list[tuple[_Task, client.Applied]] = []
         again: list[plan.Wanted] = []
 
@@ -154,21 +160,43 @@ class Applier:
             results.applied[task.wanted.object] = _observed(task, applied)
         await self._store.write(inventory.Changes(put=tuple(completed)))
 
-    async def _send(self, task: _Task, plain: bytes | errors.AgentError, pool: "_Pool") -> client.Applied:
+    async def _send(self, task: _Task, plain: bytes | errors.AgentError, pool: "Pool") -> client.Applied:
         if isinstance(plain, errors.AgentError):
             raise plain
         manifest = readied(task.wanted, plain)
         if task.uid:
             manifest["metadata"]["uid"] = task.uid
         path = path_of(task.wanted, manifest)
+        ignored = ignoring.pointers(task.wanted.options, task.wanted.object) if task.uid else ()
         try:
-            applied = await self._patiently(lambda: self._api.apply(path, manifest, force=task.force), pool)
+            if ignored:
+                applied = await self._send_kept(task, manifest, path, pool=pool)
+            else:
+                applied = await self._patiently(lambda: self._api.apply(path, manifest, force=task.force), pool)
         except (kube_errors.Conflict, kube_errors.Invalid) as error:
             if task.uid and await self._is_another(task, path):
                 raise _Mismatch from error
             raise
         self._boundary("apply")
         return applied
+
+    async def _send_kept(self, task: _Task, manifest: dict[str, Any], path: str, *, pool: "Pool") -> client.Applied:
+        """Send with what is ignored as the live object has it; if somebody writes to it meanwhile, read again."""
+        ignored = ignoring.pointers(task.wanted.options, task.wanted.object)
+        for attempt in range(READS_MAX):
+            try:
+                live = await self._patiently(lambda: self._api.get(path), pool)
+            except (kube_errors.NotFound, kube_errors.NamespaceMissing) as error:
+                raise _Mismatch from error
+            if live["metadata"]["uid"] != task.uid:
+                raise _Mismatch
+            sent = pinned(ignoring.kept(manifest, live, ignored), live)
+            try:
+                return await self._patiently(functools.partial(self._api.apply, path, sent, force=task.force), pool)
+            except kube_errors.Conflict as error:
+                if error.held or attempt == READS_MAX - 1:
+                    raise
+        raise AssertionError("the last attempt returned or raised")
 
     async def _is_another(self, task: _Task, path: str) -> bool:
         """Was the refusal about the UID? The wording differs between servers; the object does not."""
@@ -178,7 +206,7 @@ class Applier:
             return True
         return bool(live["metadata"]["uid"] != task.uid)
 
-    async def _patiently(self, call: Callable[[], Awaitable[T]], pool: "_Pool") -> T:
+    async def _patiently(self, call: Callable[[], Awaitable[T]], pool: "Pool") -> T:
         for attempt in range(ATTEMPTS_MAX):
             try:
                 answer = await call()
@@ -200,7 +228,7 @@ class Applier:
 
     async def _look(self, items: Sequence[plan.Wanted], results: Results) -> list[_Task]:
         """Read what is new to us, and decide what to do about what is there."""
-        pool = _Pool(items, lambda: False)
+        pool = Pool(items, lambda: False)
         uids = inventory.by_uid(self._store.entries)
         decided: list[_Task] = []
 
@@ -217,7 +245,7 @@ class Applier:
                 group.create_task(work())
         return sorted(decided, key=lambda task: task.wanted.object)
 
-    async def _decide(self, item: plan.Wanted, uids: dict[str, inventory.Entry], pool: "_Pool") -> _Task:
+    async def _decide(self, item: plan.Wanted, uids: dict[str, inventory.Entry], pool: "Pool") -> _Task:
         path = item.resource.path(item.object.namespace, item.object.name)
         try:
             live = await self._patiently(lambda: self._api.get(path), pool)
@@ -235,8 +263,12 @@ class Applier:
         dry_run = None
         if adoption.needs_dry_run(item.options.adopt, live):
             manifest = readied(item, await self._library.plain(item.digest, bundles.MANIFEST_TAG))
-            manifest["metadata"]["uid"] = live["metadata"]["uid"]
             path = path_of(item, manifest)
+            ignored = ignoring.pointers(item.options, item.object)
+            if ignored:
+                live = await self._api.get(path)
+                manifest = ignoring.kept(manifest, live, ignored)
+            manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
             dry_run = (await self._api.apply(path, manifest, force=False, dry_run=True)).live
             live = await self._api.get(path)  # in the manifest's version, as the dry run is
         refusal = adoption.refusal(item.options.adopt, live, dry_run)
@@ -244,7 +276,7 @@ class Applier:
             raise kube_errors.AlreadyExists(f"{item.object}: {refusal}")
 
 
-class _Pool:
+class Pool:
     """Work for several workers, and a breaker for the case that nobody answers any more."""
 
     def __init__(self, items: Sequence[Any], stop: Callable[[], bool]) -> None:
@@ -291,6 +323,13 @@ def readied(wanted: plan.Wanted, plain: bytes) -> dict[str, Any]:
     return {**manifest, "metadata": metadata}
 
 
+def pinned(manifest: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:
+    """The manifest for this very version of the object: the API server refuses it (409) once there is another."""
+    found = live["metadata"]
+    version = {"uid": found["uid"], "resourceVersion": found["resourceVersion"]}
+    return {**manifest, "metadata": {**manifest["metadata"], **version}}
+
+
 def path_of(wanted: plan.Wanted, manifest: dict[str, Any]) -> str:
     """Where the object stands at the API server, in the manifest's own version."""
     resource = wanted.resource.at(resources.version_of(str(manifest["apiVersion"])))
@@ -334,7 +373,6 @@ def _differs(entry: inventory.Entry, stored: inventory.Entry | None) -> bool:
 
 def _observed(task: _Task, applied: client.Applied) -> statuses.Observed:
     metadata = applied.live["metadata"]
-    owners = tuple(owner["uid"] for owner in metadata.get("ownerReferences") or ())
     return statuses.Observed(
         digest=task.wanted.digest,
         bundle=task.wanted.bundle,
@@ -342,7 +380,7 @@ def _observed(task: _Task, applied: client.Applied) -> statuses.Observed:
         version=metadata["resourceVersion"],
         action=_action(task, applied),
         assessment=health.assess(applied.live),
-        owners=owners,
+        owners=adoption.owners(applied.live),
     )
 
 

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import structlog
 
-from agents import acceptor, applying, clock, errors, inventory_store, mark_store, observing, pruning
-from agents.domain import dependencies, inventory, plan, prune, statuses
+from agents import acceptor, applying, clock, drifting, errors, inventory_store, mark_store, observing, pruning
+from agents.domain import dependencies, drift, inventory, plan, prune, statuses
 from agents.kube import client, discovery
 from agents.kube import errors as kube_errors
 from protocol import ids, reports
@@ -30,6 +30,7 @@ class Parts(msgspec.Struct, frozen=True):
     applier: applying.Applier
     pruner: pruning.Pruner
     observer: observing.Observer
+    looker: drifting.Looker
     clocks: clock.Clock
     check: Callable[[], Awaitable[None]]
     """Raises unless the API server is still that of the cluster that the agent knows."""
@@ -54,6 +55,10 @@ class Cluster:
         """Used by bundles, and seen to be there."""
         self._planned = plan.Plan((), (), ())
         self._log = structlog.get_logger()
+        self._held: acceptor.Held | None = None
+        """What the last pass was about."""
+        self._renewed: frozenset[ids.BundleId] = frozenset()
+        """Bundles whose new content was not worked through yet."""
         self.observed: dict[ids.ObjectId, statuses.Observed] = {}
         self.failures: dict[ids.ObjectId, statuses.Failure] = {}
         self._held_back: frozenset[ids.BundleId] = frozenset()
@@ -65,11 +70,16 @@ class Cluster:
         await self._parts.check()
         await self._parts.store.ensure_read()
         self._planned = await self._plan(held)
+        if held is not self._held:
+            self._held = held
+            self._renewed |= drift.renewed(self._planned)
+            self._renewed &= {entry.bundle for entry in held.root.bundles}
         tried: frozenset[ids.BundleId] = frozenset()
         while layer := self._free(held) - tried:
             if not await self._layer(held, scope, layer, stop=stop):
                 return False
             tried |= layer
+            self._renewed -= layer
         self._forget_unwanted(self._planned)
         self._hold_back(frozenset(entry.bundle for entry in held.root.bundles) - tried)
         return True
@@ -81,7 +91,8 @@ class Cluster:
         for stage in plan.Stage:
             if stage is plan.Stage.REST:
                 self._planned = await self._served(held, self._planned, layer)
-            items = (item for item in self._planned.stage(stage) if item.bundle in layer)
+            items = [item for item in self._planned.stage(stage) if item.bundle in layer]
+            await self._look_at([item for item in items if self._is_looked_at(item, scope)], stop)
             due = [item for item in items if self._is_due(item, scope)]
             await self._stage(await self._with_namespaces(due), str(held.mark), stop)
             if stop():
@@ -225,7 +236,14 @@ class Cluster:
     async def _stage(self, items: list[plan.Wanted], order: str, stop: Callable[[], bool]) -> None:
         if not items:
             return
-        results = await self._parts.applier.apply(items, self.observed, order=order, stop=stop)
+        self._learn(items, await self._parts.applier.apply(items, self.observed, order=order, stop=stop), stop)
+
+    async def _look_at(self, items: list[plan.Wanted], stop: Callable[[], bool]) -> None:
+        """See how what is left alone is."""
+        if items:
+            self._learn(items, await self._parts.looker.look(items, stop=stop), stop)
+
+    def _learn(self, items: list[plan.Wanted], results: applying.Results, stop: Callable[[], bool]) -> None:
         for object_id, seen in results.applied.items():
             before = self.observed.get(object_id)
             repeated = before is not None and (before.digest, before.bundle) == (seen.digest, seen.bundle)
@@ -240,7 +258,21 @@ class Cluster:
         if not stop() and len(results.applied) + len(results.failures) < len(items):
             raise kube_errors.Unreachable("API server: too many requests in a row got no answer")
 
+    def _is_looked_at(self, item: plan.Wanted, scope: Scope) -> bool:
+        """Is it left alone, and time to see how it is?"""
+        return drift.is_left_alone(item, self._renewed) and self._is_behind(item, scope)
+
     def _is_due(self, item: plan.Wanted, scope: Scope) -> bool:
+        if not drift.is_left_alone(item, self._renewed):
+            return drift.is_applied_whole(item, self._renewed) or self._is_behind(item, scope)
+        seen = self.observed.get(item.object)
+        return (
+            drift.is_created_again(item, self._renewed)
+            and seen is not None
+            and seen.assessment.health is Health.MISSING
+        )
+
+    def _is_behind(self, item: plan.Wanted, scope: Scope) -> bool:
         if scope.everything or (item.bundle in scope.retried and item.object in self.failures):
             return True
         seen = self.observed.get(item.object)

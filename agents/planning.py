@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from agents import acceptor, applying, blobs, clock, errors, hub, inventory_store, reporter, signals
-from agents.domain import adoption, forecast, inventory, plan, resources
+from agents.domain import adoption, drift, forecast, ignoring, inventory, plan, resources
 from agents.kube import client, discovery, rehearsing
 from agents.kube import errors as kube_errors
 from protocol import bundles, canonical, codec, ids, messages, plans, reports, signing
@@ -165,6 +165,7 @@ class _Look:
         self._request = request
         self._found = found
         self._uids: dict[str, inventory.Entry] = {}
+        self._renewed: frozenset[ids.BundleId] = frozenset()
         self._new_namespaces: frozenset[str] = frozenset()
         self._silent = 0
 
@@ -175,6 +176,7 @@ class _Look:
         self._uids = inventory.by_uid(self._store.entries)
         known = await self._kinds.resolve(plan.kinds(indexes))
         planned = plan.make(indexes, self._store.entries, known)
+        self._renewed = drift.renewed(planned)
         new_kinds = await self._new_kinds(planned)
         for rejection in planned.rejections:
             if self._is_asked_about(rejection.bundle):
@@ -250,6 +252,9 @@ class _Look:
         return found
 
     async def _forecast(self, item: plan.Wanted, manifest: dict[str, Any]) -> PlannedObject:
+        left_alone = drift.is_left_alone(item, self._renewed)
+        if left_alone and not drift.is_created_again(item, self._renewed):
+            return _planned(item, Forecast.UNCHANGED)
         if item.object.namespace in self._new_namespaces:
             return _planned(item, Forecast.CREATED, message=_NEW_NAMESPACE)
         path = applying.path_of(item, manifest)
@@ -257,10 +262,13 @@ class _Look:
         if live is None:
             await self._api.apply(path, manifest, force=False)
             return _planned(item, Forecast.CREATED)
+        if left_alone and item.entry is not None and item.entry.uid == live["metadata"]["uid"]:
+            return _planned(item, Forecast.UNCHANGED)
         ours = adoption.known_as(item.entry, self._uids, live)
         if ours is None and item.options.adopt is bundles.Adopt.NEVER:
             return _refused(item, adoption.refusal(item.options.adopt, live, None))
-        manifest["metadata"]["uid"] = live["metadata"]["uid"]
+        manifest = ignoring.kept(manifest, live, ignoring.pointers(item.options, item.object))
+        manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
         force = ours is not None and inventory.forced(ours, item.digest)
         after = await self._api.apply(path, manifest, force=force)
         changes = forecast.changes(live, after, secret=_is_secret(item), with_status="status" in manifest)

@@ -40,6 +40,32 @@ class Prune(enum.StrEnum):
     """Delete what we adopted, too."""
 
 
+class Drift(enum.StrEnum):
+    """What happens when a cluster's objects differ from Git."""
+
+    OFF = "off"
+    """They stay as with `alert`, and nobody looks."""
+    ALERT = "alert"
+    """They are reported, and stay as they are until Git brings new content of the bundle."""
+    REVERT = "revert"
+    """They are applied again."""
+
+
+class IgnoreRule(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Where a difference from Git is no drift: it is set when it is created, and stays as the cluster has it."""
+
+    group: str | None = None
+    """API group, the core group's is empty; None: any."""
+    kind: str = ""
+    """Empty: any."""
+    namespace: str = ""
+    """With the namespace resolved; empty: any."""
+    name: str = ""
+    """Empty: any."""
+    pointers: tuple[str, ...] = ()
+    """JSON pointers (RFC 6901) to the fields; empty: the whole object."""
+
+
 class BundleOptions(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What a bundle asks of the agent."""
 
@@ -49,6 +75,8 @@ class BundleOptions(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     """Fills the namespace of a namespaced object that names none. Empty: `default`, as kubectl does."""
     adopt: Adopt = Adopt.IF_NO_DIFF
     prune: Prune = Prune.OWNED
+    drift: Drift = Drift.REVERT
+    ignore: tuple[IgnoreRule, ...] = ()
 
 
 class IndexEntry(msgspec.Struct, frozen=True, rename="camel"):

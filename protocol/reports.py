@@ -58,8 +58,10 @@ class BundleStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     changed: int = 0
     """Objects that the last apply created or configured."""
     failed: int = 0
+    drifted: int = 0
+    """Objects that differ from Git, and stay so because the bundle says it."""
     failures: tuple[ObjectFailure, ...] = ()
-    """Failed applies first, then what keeps the bundle from being healthy; at most FAILURES_MAX."""
+    """Failed applies first, then what drifted, then what keeps the bundle from being healthy; at most FAILURES_MAX."""
 
 
 class Hello(msgspec.Struct, frozen=True, rename="camel", tag="Hello"):

@@ -26,6 +26,11 @@ def has_our_manager(live: Object) -> bool:
     )
 
 
+def owners(live: Object) -> tuple[str, ...]:
+    """UIDs of the object's owner references."""
+    return tuple(owner["uid"] for owner in live["metadata"].get("ownerReferences") or ())
+
+
 def known_as(
     entry: inventory.Entry | None, by_uid: Mapping[str, inventory.Entry], live: Object
 ) -> inventory.Entry | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from agents.domain import dependencies, health, plan, resources
+from agents.domain import dependencies, drift, health, plan, resources
 from agents.domain.health import Assessment
 from protocol import bundles, ids, reports, status
 from protocol.canonical import Digest
@@ -24,6 +24,8 @@ class Observed(msgspec.Struct, frozen=True):
     assessment: Assessment
     owners: tuple[str, ...] = ()
     """UIDs of its owner references."""
+    drift: str = ""
+    """How it differs from Git, where it stays so; empty: not at all, as far as anybody looked."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -132,6 +134,7 @@ def _status(
     digest: Digest, wanted: list[plan.Wanted], rejected: list[plan.Rejection], known: _Known
 ) -> reports.BundleStatus:
     failed = [reports.ObjectFailure(item.object, item.reason, item.message) for item in rejected]
+    drifted: list[reports.ObjectFailure] = []
     unhealthy: list[reports.ObjectFailure] = []
     parts = [health.MISSING for _ in rejected]
     changed, untried = 0, 0
@@ -145,17 +148,20 @@ def _status(
             untried += 1
         else:
             changed += seen.action in (status.Action.CREATED, status.Action.CONFIGURED)
+            if seen.drift:
+                drifted.append(reports.ObjectFailure(item.written, drift.REASON, seen.drift))
         if problem is None and part.health is not status.Health.HEALTHY:
             unhealthy.append(reports.ObjectFailure(item.written, part.reason, part.message))
     return reports.BundleStatus(
         bundle=known.index.bundle,
         index=digest,
-        sync=_sync(len(failed), untried),
+        sync=_sync(len(failed), untried, len(drifted)),
         health=health.whole(parts),
         objects=len(known.index.objects),
         changed=changed,
         failed=len(failed),
-        failures=tuple([*failed, *unhealthy][: reports.FAILURES_MAX]),
+        drifted=len(drifted),
+        failures=tuple([*failed, *drifted, *unhealthy][: reports.FAILURES_MAX]),
     )
 
 
@@ -194,10 +200,12 @@ def _held_back(
     )
 
 
-def _sync(failed: int, untried: int) -> status.Sync:
+def _sync(failed: int, untried: int, drifted: int = 0) -> status.Sync:
     if failed:
         return status.Sync.OUT_OF_SYNC
-    return status.Sync.UNKNOWN if untried else status.Sync.SYNCED
+    if untried:
+        return status.Sync.UNKNOWN
+    return status.Sync.OUT_OF_SYNC if drifted else status.Sync.SYNCED
 
 
 def blocked(index: bundles.BundleIndex, digest: Digest, reason: str, message: str) -> reports.BundleStatus:

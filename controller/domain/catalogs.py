@@ -75,6 +75,28 @@ class Variant(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     warnings: tuple[Problem, ...] = ()
 
 
+class Partition(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Clusters that get a bundle together."""
+
+    targets: tuple[selectors.Target, ...]
+    """Alternatives."""
+    name: str = ""
+    """For people."""
+    max_concurrency: str = ""
+    """Clusters in flight at once: a number, or a share of the partition's. Empty: as the policy says."""
+
+
+class Rollout(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How a bundle wants to make its way through the fleet, where no policy is declared for its source."""
+
+    max_concurrency: str = ""
+    """Clusters in flight at once, if the policy does not allow fewer: a number, or a share of all. Empty: no wish."""
+    auto_partition_size: str = ""
+    """Clusters that no partition names go so many at a time: a number, or a share. Empty: no wish."""
+    partitions: tuple[Partition, ...] = ()
+    """In order."""
+
+
 class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """One bundle of a commit."""
 
@@ -98,6 +120,7 @@ class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Narrows the source's targets; None: as the source says."""
     paused: bool = False
     """Whoever has it keeps what it has, and nobody else gets it."""
+    rollout: Rollout | None = None
     needs: tuple[Need, ...] = ()
     """What the bundle says that must stand in a cluster first."""
     depends_on: tuple[bundles.Dependency, ...] = ()

@@ -107,6 +107,11 @@ def policy(state: Fleet, name: str) -> specs.RolloutPolicy:
     return state.policies.get(name, specs.DEFAULT_POLICY)
 
 
+def is_policy_declared(state: Fleet, name: str) -> bool:
+    """Did an operator say how the sources of this policy roll out?"""
+    return name in state.policies
+
+
 def _same_owner(state: Fleet, key: str, by: specs.ManagedBy) -> bool:
     entry = state.declared.get(key)
     return entry is not None and entry.managed_by is by and not entry.suspended

@@ -62,13 +62,20 @@ def verdict(expected: Change, seen: observed.Observed, standing: Standing) -> ro
     return rollouts.Verdict()
 
 
+def is_applied(found: reports.BundleStatus) -> bool:
+    """Does the cluster have the content? What drifted since then, and stays so, because the bundle says it, is not the
+    revision's doing."""
+    drifted = found.sync is status.Sync.OUT_OF_SYNC and found.drifted > 0 and not found.failed
+    return found.sync is status.Sync.SYNCED or drifted
+
+
 def is_affected(expected: Change) -> bool:
     """Does the revision change anything for the cluster?"""
     return bool(expected.changed or expected.removed)
 
 
 def _well(found: reports.BundleStatus) -> bool:
-    return found.sync is status.Sync.SYNCED and found.health in WELL
+    return is_applied(found) and found.health in WELL
 
 
 def _why(found: reports.BundleStatus) -> str:

@@ -8,6 +8,7 @@ import structlog
 from controller import errors, runtime, transact
 from controller.domain import (
     assignments,
+    catalogs,
     clusters,
     debts,
     fleet,
@@ -19,6 +20,7 @@ from controller.domain import (
     rollouts,
     sources,
     stages,
+    strategies,
 )
 from controller.domain.world import World
 from controller.reactors import publishing
@@ -31,8 +33,11 @@ logger = structlog.get_logger(__name__)
 
 BY = "hub"
 
-Asked = tuple[Digest, Digest, specs.SourceSpec, inputs.Facts]
-"""The catalog that a cluster has and the one that it may get, of which source, and what it is itself."""
+Asked = tuple[Digest, specs.SourceSpec, inputs.Facts]
+"""What a change by a catalog follows from: what the cluster has, of which source, and what it is itself."""
+
+Ahead = dict[ids.ClusterId, tuple[Asked, judging.Change]]
+"""Changes that were looked up before a decision; each holds as long as what it follows from is the same."""
 
 STEPS_MAX = 64
 """Steps of one rollout in one pass; the next pass goes on. A rollout settles after a handful."""
@@ -44,7 +49,6 @@ class Rolling:
     def __init__(self, shared: runtime.Runtime, deriver: publishing.Publishing) -> None:
         self._shared = shared
         self._deriver = deriver
-        self._affected: dict[tuple[ids.SourceName, ids.ClusterId], tuple[Asked, bool]] = {}
 
     async def run(self) -> None:
         """Drive, for ever."""
@@ -77,7 +81,7 @@ class Rolling:
         catalog = self._shared.library.catalogs[source.catalog]
         members = [cluster for cluster in self._shared.world.clusters.values() if clusters.active(cluster)]
         what_if = await self._deriver.derive(members, lambda view: assignments.with_given(view, source.name, catalog))
-        await self._look_ahead(source, members)
+        ahead = await self._look_ahead(source, catalog, members)
         at = self._shared.clock()
 
         def decide(world: World) -> tuple[log.Event, ...]:
@@ -86,7 +90,7 @@ class Rolling:
                 return ()
             if not self._has_catalogs(world):
                 return ()
-            started = rollouts.start(world.rollout(source.name), self._command(world, current))
+            started = rollouts.start(world.rollout(source.name), self._command(world, current, catalog, ahead))
             if not started:
                 return ()
             begun = started[0]
@@ -96,26 +100,35 @@ class Rolling:
 
         await self._run(source.name, decide, cause=str(source.revision))
 
-    async def _look_ahead(self, source: sources.Source, members: Sequence[clusters.Cluster]) -> None:
-        """Learn whom the source's catalog affects, for the decision, which lets nobody go on between two clusters."""
+    async def _look_ahead(
+        self, source: sources.Source, catalog: catalogs.Catalog, members: Sequence[clusters.Cluster]
+    ) -> Ahead:
+        """What the catalog changes on each cluster, for the decision, which lets nobody go on between two clusters."""
+        found: Ahead = {}
         for cluster in members:
             world = self._shared.world
-            given = world.rollout(source.name).assigned.get(cluster.id)
-            if not given or given in self._shared.library.catalogs:
-                self._is_affected(world, source, cluster)
+            asked = _asked(world, source, cluster)
+            if not asked[0] or asked[0] in self._shared.library.catalogs:
+                found[cluster.id] = (asked, self._change(world, source, catalog, cluster))
             await asyncio.sleep(0)
+        return found
 
-    def _command(self, world: World, source: sources.Source) -> rollouts.Start:
+    def _command(self, world: World, source: sources.Source, catalog: catalogs.Catalog, ahead: Ahead) -> rollouts.Start:
         state = world.rollout(source.name)
         online = self._shared.online()
         inherited = rollout_state.inherited(state, online)
-        affected = tuple(
-            cluster
-            for cluster in sorted(world.clusters.values(), key=lambda one: one.name)
-            if clusters.active(cluster) and (self._is_affected(world, source, cluster) or cluster.id in inherited)
-        )
+        members = sorted(filter(clusters.active, world.clusters.values()), key=lambda one: one.name)
+        changes = {one.id: self._change(world, source, catalog, one, ahead=ahead) for one in members}
+        touched = {cluster: change.changed.keys() | change.removed for cluster, change in changes.items()}
         policy = fleet.policy(world.fleet, source.spec.rollout_policy)
-        situation = stages.Situation(affected=affected, online=online, groups=world.fleet.groups, inherited=inherited)
+        situation = stages.Situation(
+            affected=tuple(one for one in members if judging.is_affected(changes[one.id]) or one.id in inherited),
+            online=online,
+            groups=world.fleet.groups,
+            inherited=inherited,
+            wishes=strategies.of(catalog, touched),
+            declared=fleet.is_policy_declared(world.fleet, source.spec.rollout_policy),
+        )
         return rollouts.Start(
             # The number of the event keeps ids apart when a commit is rolled out twice.
             rollout=ids.RolloutId(f"{source.name}-{world.log_head.sequence + 1}"),
@@ -125,20 +138,20 @@ class Rolling:
             plan=stages.plan(policy, situation),
         )
 
-    def _is_affected(
-        self, world: World, source: sources.Source, cluster: clusters.Cluster, *, by: Digest = canonical.NO_DIGEST
-    ) -> bool:
-        """Would a catalog (default: the source's present one) change anything on the cluster? All that the answer
-        follows from is remembered with it: to look goes through all bundles."""
-        given = world.rollout(source.name).assigned.get(cluster.id, canonical.NO_DIGEST)
-        of = placements.facts(cluster, world.fleet.groups)
-        asked = (given, by or source.catalog, source.spec, of)
-        known = self._affected.get((source.name, cluster.id))
-        if known is None or known[0] != asked:
-            shelf = self._shared.library.catalogs
-            change = judging.change(shelf[given] if given else None, shelf[asked[1]], source.spec, of)
-            known = self._affected[source.name, cluster.id] = (asked, judging.is_affected(change))
-        return known[1]
+    def _change(
+        self,
+        world: World,
+        source: sources.Source,
+        catalog: catalogs.Catalog,
+        cluster: clusters.Cluster,
+        *,
+        ahead: Ahead | None = None,
+    ) -> judging.Change:
+        given, spec, of = asked = _asked(world, source, cluster)
+        if ahead is not None and cluster.id in ahead and ahead[cluster.id][0] == asked:
+            return ahead[cluster.id][1]
+        before = self._shared.library.catalogs[given] if given else None
+        return judging.change(before, catalog, spec, of)
 
     async def _step(self, source: ids.SourceName) -> bool:
         def decide(world: World) -> tuple[log.Event, ...]:
@@ -191,12 +204,13 @@ class Rolling:
         current = state.current
         if current is None or not all(stage.completed for stage in current.stages):
             return ()
+        catalog = self._shared.library.catalogs[current.catalog]
         return tuple(
             cluster
             for cluster, given in sorted(state.assigned.items())
             if given != current.catalog
             and cluster not in current.planned
-            and self._is_affected(world, source, world.clusters[cluster], by=current.catalog)
+            and judging.is_affected(self._change(world, source, catalog, world.clusters[cluster]))
         )
 
     def _verdicts(self, world: World, source: sources.Source) -> dict[ids.ClusterId, rollouts.Verdict]:
@@ -224,3 +238,8 @@ class Rolling:
             if verdict is not None:
                 found[cluster] = verdict
         return found
+
+
+def _asked(world: World, source: sources.Source, cluster: clusters.Cluster) -> Asked:
+    given = world.rollout(source.name).assigned.get(cluster.id, canonical.NO_DIGEST)
+    return given, source.spec, placements.facts(cluster, world.fleet.groups)

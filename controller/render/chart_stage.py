@@ -109,7 +109,9 @@ class ChartStage:
 
     def _remote(self, wanted: recipes.Helm) -> Source:
         if self._store is None:
-            raise errors.MissingError("charts of repositories are not fetched here")
+            raise errors.MissingError(
+                "charts of repositories are not fetched here (render, targets and validate: --charts-dir)"
+            )
         remote = chart_store.Remote(wanted.chart, repo=wanted.repo, version=wanted.version)
         chart = charts.from_repository(self._store, remote)
         reads = tuple((f"{one.chart} {one.version}", one.digest) for one in chart.resolved)

@@ -50,7 +50,7 @@ def _dependencies(entry: catalogs.Entry, entries: Iterable[catalogs.Entry]) -> N
     found: dict[ids.BundleId, bundles.DependencyState] = {}
     problems = []
     for need in entry.needs:
-        matching = [one.bundle for one in entries if one.bundle != entry.bundle and _is_meant(need, one)]
+        matching = [one.bundle for one in entries if one.bundle != entry.bundle and is_meant(need, one)]
         if not matching and need.name:
             problems.append(sources.Problem(need.path, f"dependsOn: no bundle of the source is called {need.name!r}"))
         for bundle in matching:
@@ -59,7 +59,8 @@ def _dependencies(entry: catalogs.Entry, entries: Iterable[catalogs.Entry]) -> N
     return tuple(bundles.Dependency(bundle, state) for bundle, state in sorted(found.items())), tuple(problems)
 
 
-def _is_meant(need: catalogs.Need, entry: catalogs.Entry) -> bool:
+def is_meant(need: catalogs.Need, entry: catalogs.Entry) -> bool:
+    """Is the bundle one of those that the need is about?"""
     if need.name:
         # Fleet names a bundle after its source and its path, with dashes.
         return need.name in (entry.name, entry.path, entry.bundle, entry.bundle.replace("/", "-"))

@@ -156,6 +156,8 @@ _REASONS = {
     "helm.takeOwnership": _TOP,
     "diff": _TOP,
     "correctDrift": _TOP,
+    "correctDrift.force": "objects are changed in place, never replaced",
+    "correctDrift.keepFailHistory": _RELEASE,
     "keepResources": _TOP,
     "serviceAccount": "the agent applies with its own account",
     "imageScans": "images change in Git",

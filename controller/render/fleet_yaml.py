@@ -24,6 +24,8 @@ _STATES = {"Ready": settings.State.READY, "Modified": settings.State.READY, "Not
 _WHOLE_NAME = re.compile(r"[A-Za-z0-9._:-]*")
 """Fleet takes the names of compare patches for regular expressions, too."""
 
+_NOTHING = ("", 0, "0", "0%")
+
 _TOP = "counts at the top only"
 
 T = TypeVar("T")
@@ -170,13 +172,13 @@ def _held(reading: _Reading, place: yamls.Place, read: Callable[[], T]) -> T:
         raise reading.mistake(place, str(error)) from error
 
 
-def _drift(reading: _Reading) -> settings.Drift:
+def _drift(reading: _Reading) -> bundles.Drift:
     """Fleet shows drift whether it corrects it or not."""
     found = reading.file.correct_drift
     if found is not None and found.enabled is None:
         reading.warnings.add(("correctDrift",), "drift is corrected unless `enabled` is false (in Fleet, it is not)")
     corrected = found is None or found.enabled is not False
-    return settings.Drift.REVERT if corrected else settings.Drift.ALERT
+    return bundles.Drift.REVERT if corrected else bundles.Drift.ALERT
 
 
 def _rules(reading: _Reading) -> Iterator[settings.IgnoreRule]:
@@ -244,18 +246,20 @@ def _rollout(reading: _Reading) -> settings.RolloutOverride | None:
         if target is not None:
             share = _share(reading, entry.max_unavailable, (*place, "maxUnavailable"))
             partitions.append(settings.Partition((target,), entry.name, share))
+    if found.max_unavailable_partitions not in _NOTHING:
+        reason = "not supported, and has no effect (a partition starts once the one before is done)"
+        reading.warnings.add(("rolloutStrategy", "maxUnavailablePartitions"), reason)
     return settings.RolloutOverride(
         max_concurrency=_share(reading, found.max_unavailable, ("rolloutStrategy", "maxUnavailable")),
-        max_unavailable_partitions=_share(
-            reading, found.max_unavailable_partitions, ("rolloutStrategy", "maxUnavailablePartitions")
-        ),
         auto_partition_size=_share(reading, found.auto_partition_size, ("rolloutStrategy", "autoPartitionSize")),
         partitions=tuple(partitions),
     )
 
 
 def _share(reading: _Reading, value: fleet_fields.Number, place: yamls.Place) -> str:
-    """A number or a share; what is none, or 0, is as good as left out."""
-    if value in ("", 0, "0", "0%"):
+    """A number or a share; 0, with a warning, and nothing are as good as left out."""
+    if value in _NOTHING:
+        if value != "":
+            reading.warnings.add(place, "0 has no effect")
         return ""
     return _held(reading, place, lambda: settings.share(value))

@@ -129,7 +129,7 @@ class File(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forb
     """When objects that existed before may become Flotilla's."""
     prune: bundles.Prune = bundles.Prune.OWNED
     """What happens to objects that leave Git."""
-    drift: settings.Drift | bool = settings.Drift.REVERT
+    drift: bundles.Drift | bool = bundles.Drift.REVERT
     """What happens when a cluster's objects differ from Git. YAML reads a bare `off` as `false`, which is the same;
     `true` is `revert`."""
     ignore: Rules = ()
@@ -221,10 +221,10 @@ def _selected(target: Target) -> selectors.Target:
     return selectors.Target(target.match_labels, target.match_expressions, target.groups, target.names, target.exclude)
 
 
-def _drift(value: settings.Drift | bool) -> settings.Drift:
-    if isinstance(value, settings.Drift):
+def _drift(value: bundles.Drift | bool) -> bundles.Drift:
+    if isinstance(value, bundles.Drift):
         return value
-    return settings.Drift.REVERT if value else settings.Drift.OFF
+    return bundles.Drift.REVERT if value else bundles.Drift.OFF
 
 
 def _customization(found: File | Target, document: yamls.Document, place: yamls.Place) -> recipes.Customization:

@@ -59,26 +59,15 @@ class DependsOn(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True,
     """What they must have reached."""
 
 
-class Drift(enum.StrEnum):
-    """What happens when a cluster's objects differ from Git."""
-
-    REVERT = "revert"
-    """They are applied again."""
-    ALERT = "alert"
-    """They are reported, and stay as they are."""
-    OFF = "off"
-    """Nobody looks."""
-
-
 class IgnoreRule(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
-    """Where a difference from Git is no drift."""
+    """Where a difference from Git is no drift: it is set when it is created, and stays as the cluster has it."""
 
     group: str | None = None
     """API group; an empty string is the core group. Left out: any."""
     kind: str = ""
     """Left out: any."""
     namespace: str = ""
-    """Left out: any."""
+    """The namespace that the object has in the cluster. Left out: any."""
     name: str = ""
     """Left out: any."""
     pointers: tuple[Annotated[str, in_schema(pattern=f"^{POINTER}$")], ...] = ()
@@ -97,14 +86,12 @@ class Partition(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RolloutOverride(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How this bundle makes its way through the fleet, where that differs from the source's policy."""
+    """How this bundle makes its way through the fleet, where no policy is declared for its source."""
 
     max_concurrency: str = ""
-    """Clusters in flight at once: a number, or a share of all. Empty: as the policy says."""
-    max_unavailable_partitions: str = ""
-    """Partitions that may be unfinished while the next one starts: a number, or a share. Empty: none."""
+    """Clusters in flight at once, if the policy does not allow fewer: a number, or a share of all. Empty: no wish."""
     auto_partition_size: str = ""
-    """Clusters that no partition names, in partitions of this size: a number, or a share. Empty: all in one."""
+    """Clusters that no partition names, in partitions of this size: a number, or a share. Empty: no wish."""
     partitions: tuple[Partition, ...] = ()
     """In order; clusters that none matches come last."""
 
@@ -122,7 +109,7 @@ class Settings(msgspec.Struct, frozen=True):
     prune: bundles.Prune = bundles.Prune.OWNED
     recipe: recipes.Recipe = recipes.NONE
     depends_on: tuple[DependsOn, ...] = ()
-    drift: Drift = Drift.REVERT
+    drift: bundles.Drift = bundles.Drift.REVERT
     ignore: tuple[IgnoreRule, ...] = ()
     paused: bool = False
     """Clusters keep what they have of it."""
@@ -139,6 +126,8 @@ class Settings(msgspec.Struct, frozen=True):
             default_namespace=self.default_namespace,
             adopt=self.adopt,
             prune=self.prune,
+            drift=self.drift,
+            ignore=tuple(bundles.IgnoreRule(**msgspec.structs.asdict(rule)) for rule in self.ignore),
         )
 
 

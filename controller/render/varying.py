@@ -205,6 +205,7 @@ def described(entry: catalogs.Entry, read: settings.Settings) -> catalogs.Entry:
         targets=read.targets,
         name=read.name,
         labels=read.labels,
+        rollout=_rollout(read.rollout),
         needs=tuple(_need(one, entry) for one in read.depends_on),
     )
 
@@ -217,6 +218,16 @@ def _need(said: settings.DependsOn, entry: catalogs.Entry) -> catalogs.Need:
         match_expressions=selector.match_expressions,
         state=bundles.DependencyState(said.state.value),
         path=entry.path,
+    )
+
+
+def _rollout(said: settings.RolloutOverride | None) -> catalogs.Rollout | None:
+    if said is None:
+        return None
+    return catalogs.Rollout(
+        max_concurrency=said.max_concurrency,
+        auto_partition_size=said.auto_partition_size,
+        partitions=tuple(catalogs.Partition(one.targets, one.name, one.max_concurrency) for one in said.partitions),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from controller.domain import catalogs, clusters, observed, placements, rejections
+from controller.domain import catalogs, clusters, judging, observed, placements, rejections
 from controller.domain.views import clusters as cluster_views
 from controller.domain.views import sight
 from protocol import bundles, ids, selectors, status
@@ -194,6 +194,6 @@ def _state(looking: sight.Sight, cluster: clusters.Cluster, entry: catalogs.Entr
         return State.PROGRESSING, "not reported yet"
     if found.failed or found.health is status.Health.DEGRADED:
         return State.FAILED, cluster_views.why(found) or found.health.value
-    if found.sync is status.Sync.SYNCED and found.health in (status.Health.HEALTHY, status.Health.SUSPENDED):
-        return State.READY, ""
+    if judging.is_applied(found) and found.health in judging.WELL:
+        return State.READY, "" if found.sync is status.Sync.SYNCED else cluster_views.why(found)
     return State.PROGRESSING, cluster_views.why(found) or found.health.value

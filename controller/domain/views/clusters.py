@@ -32,6 +32,9 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     annotations: dict[str, str]
     values: dict[str, str]
     """Registered, with those of its groups: what `${vars.KEY}` gives."""
+    groups: list[str]
+    kubernetes_version: str
+    """As its agent said last; empty: it was never heard. Charts are rendered for it."""
     managed_by: specs.ManagedBy
     connection: Connection
     sync: status.Sync
@@ -115,6 +118,8 @@ def row(looking: sight.Sight, cluster: clusters.Cluster) -> Row:
         labels=cluster.labels,
         annotations=cluster.annotations,
         values=looking.facts_of[cluster.id].values,
+        groups=list(looking.facts_of[cluster.id].groups),
+        kubernetes_version=looking.facts_of[cluster.id].kubernetes_version,
         managed_by=cluster.managed_by,
         connection=connection(looking, cluster.id),
         sync=standing.sync,
@@ -209,7 +214,8 @@ def why(found: reports.BundleStatus) -> str:
     if not found.failures:
         return ""
     first = found.failures[0]
-    more = f", and {found.failed - 1} more" if found.failed > 1 else ""
+    count = found.failed + found.drifted
+    more = f", and {count - 1} more" if count > 1 else ""
     return f"{first.object}: {first.reason}" + (f" ({first.message})" if first.message else "") + more
 
 

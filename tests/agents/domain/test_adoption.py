@@ -31,6 +31,11 @@ def test_our_manager_is_known_by_name_and_operation(managers: list[dict[str, str
     assert adoption.has_our_manager(live(*managers)) is ours
 
 
+def test_the_owners_of_an_object_are_known_by_their_uids() -> None:
+    assert adoption.owners({"metadata": {"ownerReferences": [{"uid": "a"}, {"uid": "b"}]}}) == ("a", "b")
+    assert adoption.owners({"metadata": {}}) == ()
+
+
 def test_an_object_without_managed_fields_is_not_ours() -> None:
     """Some API servers have none."""
     assert not adoption.has_our_manager({"metadata": {"name": "x"}})

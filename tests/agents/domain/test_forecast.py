@@ -98,7 +98,7 @@ def _field(change: FieldChange) -> str:
 def _ordered(value: Any) -> Any:
     """Without the order of keys, which means nothing."""
     if isinstance(value, dict):
-        return [(key, _ordered(value[key])) for key in sorted(value)]
+        return "a map", [(key, _ordered(value[key])) for key in sorted(value)]
     return [_ordered(item) for item in value] if isinstance(value, list) else value
 
 

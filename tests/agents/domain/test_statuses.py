@@ -59,6 +59,18 @@ def test_a_bundle_with_a_failure_is_out_of_sync() -> None:
     assert [(item.object.name, item.reason) for item in found.failures] == [("two", "Invalid"), ("one", "Waiting")]
 
 
+def test_what_drifted_and_stays_so_is_out_of_sync_but_not_failed() -> None:
+    """It is named after failures and before what is not healthy; what was not tried yet outweighs it."""
+    one, two = wanted(config_map("one")), wanted(config_map("two"))
+    waiting = health.Assessment(Health.PROGRESSING, "Waiting", "for something")
+    observed = {one.object: seen(one, drift=".data.a is 2, in Git 1"), two.object: seen(two, assessment=waiting)}
+    found = compose(one.object, two.object, observed=observed)
+
+    assert (found.sync, found.failed, found.drifted) == (Sync.OUT_OF_SYNC, 0, 1)
+    assert [(item.object.name, item.reason) for item in found.failures] == [("one", "Drifted"), ("two", "Waiting")]
+    assert compose(one.object, two.object, observed={one.object: observed[one.object]}).sync is Sync.UNKNOWN
+
+
 def test_a_rejected_object_counts_as_failed_and_missing() -> None:
     """It was not even tried."""
     found = compose(ids.ObjectId("no.such", "Thing", "web", "x"))

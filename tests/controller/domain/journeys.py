@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from controller.domain import rollout_state, rollouts, stages
+from controller.domain import rollout_state, rollouts, stages, strategies
 from protocol import canonical, ids, specs
 from protocol.canonical import NO_DIGEST, Digest
 from protocol.events import rollouts as events
@@ -31,6 +31,8 @@ class Journey:
     def __init__(self, size: int = 4, policy: specs.RolloutPolicy = specs.DEFAULT_POLICY) -> None:
         self.fleet = [examples.cluster(number) for number in range(size)]
         self.policy = policy
+        self.wishes: tuple[strategies.Strategy, ...] = ()
+        """Of the bundles that the next commits change."""
         self.state = rollout_state.initial(examples.SHOP)
         self.at = examples.AT
         self.online = {cluster.id for cluster in self.fleet}
@@ -79,6 +81,7 @@ class Journey:
             ),
             online=frozenset(self.online),
             inherited=inherited,
+            wishes=self.wishes,
         )
         command = rollouts.Start(
             rollout=ids.RolloutId(f"shop-{len(self.events) + 1}"),

@@ -79,6 +79,7 @@ class Shaken(RuleBasedStateMachine):
         if taken is not None:
             assert spec.max_failures >= 0
             assert fleet.policy(self.now, name) == spec
+            assert fleet.is_policy_declared(self.now, name)
             self._check_owner(f"policy/{name}", had, by, taken)
 
     @rule(declared=st.frozensets(st.sampled_from(sorted(KEYS))))
@@ -103,6 +104,7 @@ class Shaken(RuleBasedStateMachine):
         assert name not in (self.now.groups if group else self.now.policies)
         if not group:
             assert fleet.policy(self.now, name) == specs.DEFAULT_POLICY
+            assert not fleet.is_policy_declared(self.now, name)
 
     def _check_owner(
         self, key: str, had: fleet.Declared | None, by: specs.ManagedBy, taken: tuple[events.Event, ...]

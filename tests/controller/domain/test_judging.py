@@ -93,6 +93,23 @@ def test_a_failure_names_the_object_and_its_reason(message: str, expected: str) 
     assert judging.verdict(expect(web="a"), seen, STANDING) == rollouts.Verdict(failure=expected)
 
 
+@pytest.mark.parametrize(
+    ("sync", "failed", "expected"),
+    [
+        (status.Sync.OUT_OF_SYNC, 0, rollouts.Verdict()),
+        (status.Sync.OUT_OF_SYNC, 1, None),
+        (status.Sync.UNKNOWN, 0, None),
+    ],
+)
+def test_what_drifted_and_stays_so_is_not_the_revisions_doing(
+    sync: status.Sync, failed: int, expected: rollouts.Verdict | None
+) -> None:
+    """But only drift: what failed, or was not tried yet, is."""
+    found = reports.BundleStatus(WEB, CONTENT, sync, status.Health.HEALTHY, objects=3, failed=failed, drifted=1)
+
+    assert judging.verdict(expect(web="content"), folded(applied(1, found)), STANDING) == expected
+
+
 def test_a_bundle_in_conflict_fails_the_cluster_though_it_looks_well() -> None:
     standing = judging.Standing(published_root=ROOT, conflicts={WEB: "ConfigMap a is also in shop/api"})
 

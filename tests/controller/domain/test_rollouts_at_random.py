@@ -11,8 +11,8 @@ import hypothesis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from controller.domain import rejections, rollout_state, rollouts
-from protocol import ids, specs
+from controller.domain import catalogs, rejections, rollout_state, rollouts, strategies
+from protocol import ids, selectors, specs
 from protocol.canonical import Digest
 from protocol.events import rollouts as events
 from tests.controller.domain import examples
@@ -37,6 +37,16 @@ policies = st.builds(
 )
 
 
+wishes = st.builds(
+    catalogs.Rollout,
+    max_concurrency=st.sampled_from(["", "1", "2", "100%"]),
+    auto_partition_size=st.sampled_from(["", "2", "50%"]),
+    partitions=st.sampled_from([(), (catalogs.Partition((selectors.Target(names=("c[1-3]",)),), "early", "1"),)]),
+)
+strategy = st.builds(
+    strategies.Strategy, st.just(ids.BundleId("shop/web")), wishes, st.frozensets(clusters, min_size=1)
+)
+
 decided = st.sampled_from(["nothing", "one step", "all", "all"])
 commands: list[Callable[[rollout_state.State], tuple[events.Event, ...]]] = [
     rollouts.pause,
@@ -56,9 +66,12 @@ class Shaken(RuleBasedStateMachine):
         self.journey.commit(CATALOGS[0])
         self.journey.advance()
 
-    @rule(catalog=st.sampled_from(CATALOGS), policy=policies, decided=decided)
-    def commit(self, catalog: Digest, policy: specs.RolloutPolicy, decided: str) -> None:
+    @rule(catalog=st.sampled_from(CATALOGS), policy=policies, wish=st.none() | strategy, decided=decided)
+    def commit(
+        self, catalog: Digest, policy: specs.RolloutPolicy, wish: strategies.Strategy | None, decided: str
+    ) -> None:
         self.journey.policy = policy
+        self.journey.wishes = (wish,) if wish is not None else ()
         self.journey.commit(catalog)
         self._decide(decided)
 

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import shlex
+import signal
 from collections.abc import AsyncIterator
 
 import asyncssh
@@ -17,6 +18,9 @@ class Login(asyncssh.SSHServer):
 
     def __init__(self, forge: "Forge") -> None:
         self._forge = forge
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._forge.connections.append(conn)
 
     def begin_auth(self, username: str) -> bool:
         self._forge.users.append(username)
@@ -42,6 +46,8 @@ class Forge:
         self.commands: list[str] = []
         self.silent = False
         """Takes commands and never answers."""
+        self.connections: list[asyncssh.SSHServerConnection] = []
+        self._serving: set[asyncio.Task[None]] = set()
         self.asked = asyncio.Event()
         """Set when a client waits for what will not come."""
 
@@ -63,7 +69,21 @@ class Forge:
         self.admitted.add(key.get_fingerprint())
         return key
 
+    async def end(self) -> None:
+        """Leave nothing behind: neither a connection nor a child whose pipes the next test's loop would trip over."""
+        for connection in self.connections:
+            connection.abort()
+            await connection.wait_closed()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
     async def serve(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
+        """Answer one command; whatever ends the connection ends the answer."""
+        task = asyncio.create_task(self._answer(process))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        await asyncio.wait([task])
+
+    async def _answer(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
         command = process.command or ""
         self.commands.append(command)
         if self.silent:
@@ -87,8 +107,11 @@ class Forge:
         try:
             async with asyncio.TaskGroup() as group:
                 questions = group.create_task(_copy(process.stdin, child.stdin))
-                await _copy(child.stdout, process.stdout)
+                whole = await _copy(child.stdout, process.stdout)
                 questions.cancel()
+            if not whole:
+                # Nobody reads on. Not `child.kill`, which may take the exit code from the loop that waits for it.
+                os.kill(child.pid, signal.SIGKILL)
         finally:
             child.stdin.close()
             process.exit(await child.wait())
@@ -97,12 +120,15 @@ class Forge:
 async def _copy(
     reader: "asyncssh.SSHReader[bytes] | asyncio.StreamReader",
     writer: "asyncssh.SSHWriter[bytes] | asyncio.StreamWriter",
-) -> None:
+) -> bool:
+    """Pass on to the end; False if somebody went away before it."""
     with contextlib.suppress(ConnectionError, asyncssh.Error):
         while data := await reader.read(64 * 1024):
             writer.write(data)
             await writer.drain()
         writer.write_eof()
+        return True
+    return False
 
 
 @contextlib.asynccontextmanager
@@ -121,4 +147,5 @@ async def running(directory: pathlib.Path, *, port: int = 0) -> AsyncIterator[Fo
         yield forge
     finally:
         server.close()
+        await forge.end()
         await server.wait_closed()

@@ -8,6 +8,8 @@ import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from controller import library, runtime, transact
 from controller.domain import catalogs, clusters, fleet, sources
 from controller.domain.world import World
@@ -97,11 +99,19 @@ class Hub:
         await self.run(lambda world: sources.declare(world.sources.get(ids.SourceName(name)), name, spec, by=by))
         return ids.SourceName(name)
 
-    async def resolve(self, content: Content, source: str = "shop", *, broken: Sequence[str] = ()) -> str:
-        """Let a commit of the source say this; the commit."""
+    async def resolve(
+        self,
+        content: Content,
+        source: str = "shop",
+        *,
+        broken: Sequence[str] = (),
+        wishes: Mapping[str, catalogs.Rollout] = {},
+    ) -> str:
+        """Let a commit of the source say this, with wishes of bundles by their paths; the commit."""
         name = ids.SourceName(source)
         entries = tuple([await self._entry(name, path, names, path in broken) for path, names in content.items()])
-        commit = canonical.digest("commit", repr((sorted(content.items()), broken)).encode())[:40]
+        entries = tuple(msgspec.structs.replace(entry, rollout=wishes.get(entry.path)) for entry in entries)
+        commit = canonical.digest("commit", repr((sorted(content.items()), broken, wishes)).encode())[:40]
         revision = source_events.Revision(ref="main", commit=commit, tree="7d" * 20)
         catalog = catalogs.Catalog(source=name, revision=revision, renderer="test", entries=entries)
         digest = await self.shared.library.store(bundles.CATALOG_TAG, catalogs.CATALOG.encode(catalog))

@@ -3,8 +3,8 @@
 import pytest
 
 from controller import errors
-from controller.domain import fleet, rollout_state, sources
-from protocol import ids, specs, status
+from controller.domain import catalogs, fleet, rollout_state, sources
+from protocol import ids, selectors, specs, status
 from protocol.events import deletions as deletion_events
 from protocol.events import fleet as fleet_events
 from protocol.events import rollouts as events
@@ -46,6 +46,46 @@ async def test_a_revision_starts_one_rollout_with_its_canary_however_often_it_is
     assert await of.log.last_sequence() == head
     assert len(await started(of)) == 1
     assert set(current(hub).in_flight) == {agents[0].cluster}
+
+
+WISHES = {
+    "apps/api": catalogs.Rollout(
+        max_concurrency="1",
+        partitions=(catalogs.Partition((selectors.Target(names=("edge-2",)),), "late-adopters"),),
+    )
+}
+
+
+async def test_a_changed_bundle_has_a_say_in_the_stages() -> None:
+    """And none in a revision that does not change it."""
+    of = Streams()
+    hub, agents = await begin(of)
+    await hub.settle(*agents)
+
+    await hub.resolve({**FIRST, "apps/api": ["c"]}, wishes=WISHES)
+    await hub.rolling.drive_all()
+    found = [(stage.name, stage.reason) for stage in current(hub).stages]
+    await hub.settle(*agents)
+    await hub.resolve({**SECOND, "apps/api": ["c"]}, wishes=WISHES)
+    await hub.rolling.drive_all()
+
+    assert found == [("late-adopters", "partition of shop/apps/api"), ("rest", "all others")]
+    assert [stage.name for stage in current(hub).stages] == ["canary", "rest"]
+
+
+async def test_a_bundle_has_no_say_where_an_operator_declared_the_policy() -> None:
+    of = Streams()
+    hub, agents = await begin(of)
+    await hub.settle(*agents)
+    await hub.run(
+        lambda world: fleet.declare_policy(world.fleet, "default", specs.DEFAULT_POLICY, by=specs.ManagedBy.COMMAND)
+    )
+
+    await hub.resolve({**FIRST, "apps/api": ["c"]}, wishes=WISHES)
+    await hub.rolling.drive_all()
+
+    assert [stage.name for stage in current(hub).stages] == ["canary", "rest"]
+    assert current(hub).stages[1].reason == "all others; the policy counts, not what shop/apps/api says"
 
 
 async def test_a_rollout_completes_by_what_the_clusters_report_and_then_rests() -> None:

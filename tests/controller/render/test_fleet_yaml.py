@@ -168,7 +168,7 @@ def test_override_targets_narrow_the_placement() -> None:
 
 @pytest.mark.parametrize(("enabled", "drift"), [("true", "revert"), ("false", "alert")])
 def test_drift_that_fleet_does_not_correct_is_shown(enabled: str, drift: str) -> None:
-    assert read(f"correctDrift: {{enabled: {enabled}}}\n").drift is settings.Drift(drift)
+    assert read(f"correctDrift: {{enabled: {enabled}}}\n").drift is bundles.Drift(drift)
 
 
 def test_templates_are_off_where_fleet_has_them_off() -> None:
@@ -208,6 +208,13 @@ FIRST = recipes.Mode.FIRST_MATCH
         ("typo: 1\n", [("typo", 1)]),
         ("createNamespace: false\n", [("createNamespace", 1)]),
         ("correctDrift:\n  force: true\n", [("correctDrift", 1), ("correctDrift.force", 2)]),
+        ("correctDrift:\n  enabled: false\n  keepFailHistory: true\n", [("correctDrift.keepFailHistory", 3)]),
+        ("rolloutStrategy:\n  maxUnavailablePartitions: 1\n", [("rolloutStrategy.maxUnavailablePartitions", 2)]),
+        ("rolloutStrategy:\n  maxUnavailablePartitions: 20%\n", [("rolloutStrategy.maxUnavailablePartitions", 2)]),
+        (
+            "rolloutStrategy:\n  maxUnavailable: 0\n  partitions:\n  - {clusterName: a, maxUnavailable: 0%}\n",
+            [("rolloutStrategy.maxUnavailable", 2), ("rolloutStrategy.partitions[0].maxUnavailable", 4)],
+        ),
         ("dependsOn:\n- name: a\n  acceptedStates: [Pending]\n", [("dependsOn[0].acceptedStates[0]", 3)]),
         ("dependsOn:\n- acceptedStates: [Ready]\n", [("dependsOn[0]", 2)]),
         (

@@ -62,7 +62,7 @@ def test_every_field_is_read() -> None:
         targets=(PRODUCTION, selectors.Target()),
         adopt=bundles.Adopt.NEVER,
         prune=bundles.Prune.ALL,
-        drift=settings.Drift.ALERT,
+        drift=bundles.Drift.ALERT,
         ignore=(settings.IgnoreRule("apps", "Deployment", name="web", pointers=("/spec/replicas",)),),
         paused=True,
         depends_on=(
@@ -118,7 +118,7 @@ def test_an_empty_file_says_nothing(data: bytes) -> None:
 
 @pytest.mark.parametrize(("text", "drift"), [("off", "off"), ("no", "off"), ("'off'", "off"), ("on", "revert")])
 def test_a_bare_off_is_no_boolean_to_drift(text: str, drift: str) -> None:
-    assert flotilla_yaml.parse(f"drift: {text}\n".encode()).drift is settings.Drift(drift)
+    assert flotilla_yaml.parse(f"drift: {text}\n".encode()).drift is bundles.Drift(drift)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from controller.domain import catalogs
 from controller.git import errors as git_errors
 from controller.git import objects, trees
 from controller.render import discovery, limits, resolve, stages, varying
-from protocol import bundles, messages, sealing
+from protocol import bundles, messages, sealing, selectors
 from protocol.events import sources
 from tests.controller import repositories
 from tests.controller.render.conftest import SHOP, Workbench
@@ -55,6 +55,39 @@ def test_settings_travel_in_the_index_and_in_the_entry(bench: Workbench) -> None
     )
     assert index.objects[0].object.namespace == "x", "an object's namespace stays as it is written"
     assert (entry.name, entry.labels, entry.targets is None) == ("Web", {"a": "b"}, False)
+
+
+def test_what_a_bundle_says_of_drift_reaches_the_agent(bench: Workbench) -> None:
+    said = "drift: alert\nignore:\n- {group: apps, kind: Deployment, pointers: [/spec/replicas]}\n- {kind: Secret}\n"
+    first = bench.resolve({"a.yaml": A})
+    second = bench.resolve({"flotilla.yaml": said, "a.yaml": A}, previous=first.catalog)
+
+    assert index_of(bench, first.catalog.entries[0]).options == bundles.BundleOptions()
+    assert index_of(bench, second.catalog.entries[0]).options == bundles.BundleOptions(
+        drift=bundles.Drift.ALERT,
+        ignore=(
+            bundles.IgnoreRule(group="apps", kind="Deployment", pointers=("/spec/replicas",)),
+            bundles.IgnoreRule(kind="Secret"),
+        ),
+    )
+
+
+def test_what_a_bundle_says_of_its_rollout_stands_in_the_catalog(bench: Workbench) -> None:
+    said = "rolloutStrategy:\n  maxUnavailable: 2\n  partitions:\n  - {name: eu, clusterName: a, maxUnavailable: 10%}\n"
+    (entry,) = bench.resolve({"fleet.yaml": said, "a.yaml": A}).catalog.entries
+
+    assert entry.rollout == catalogs.Rollout(
+        max_concurrency="2", partitions=(catalogs.Partition((selectors.Target(names=("a",)),), "eu", "10%"),)
+    )
+    (entry,) = bench.resolve({"a.yaml": A}).catalog.entries
+    assert entry.rollout is None
+
+
+def test_other_words_on_drift_are_other_content(bench: Workbench) -> None:
+    first = bench.resolve({"flotilla.yaml": "drift: alert\n", "a.yaml": A})
+    second = bench.resolve({"flotilla.yaml": "drift: off\n", "a.yaml": A}, previous=first.catalog)
+
+    assert index_of(bench, second.catalog.entries[0]).options.drift is bundles.Drift.OFF
 
 
 def test_flotilla_yaml_wins_whole_over_fleet_yaml(bench: Workbench) -> None:

@@ -113,6 +113,13 @@ async def test_what_a_cluster_says_of_the_bundle_decides(
     assert on(fleet, "a") == expected
 
 
+async def test_a_bundle_that_drifted_and_stays_so_is_ready_and_says_what_drifted(fleet: Fleet) -> None:
+    drifted = reports.ObjectFailure(examples.config_map("x"), "Drifted", ".data.a is 2, in Git 1")
+    fleet.hub.say(fleet.a, sync=status.Sync.OUT_OF_SYNC, failures=(drifted,), drifted=1)
+
+    assert on(fleet, "a") == (views.State.READY, "ConfigMap x: Drifted (.data.a is 2, in Git 1)")
+
+
 async def test_a_cluster_that_did_not_report_it_yet_is_under_way(fleet: Fleet) -> None:
     newcomer = await fleet.hub.add_cluster("c")
     fleet.hub.publish(newcomer, 1, fleet.catalog)
