@@ -15,6 +15,7 @@ from controller.preview import fleets, invented, looking, objects, placing
 from controller.preview.findings import Finding, Report, Rule, Severity, of_problem
 from controller.render import discovery, errors, settings, staging
 from protocol import bundles, ids, selectors, specs
+from protocol import groups as api_groups
 from protocol.canonical import Digest
 from protocol.events import sources
 
@@ -190,7 +191,7 @@ def _claims(found: Sequence[bundles.BundleIndex]) -> Iterator[Finding]:
 
 
 def _is_custom(one: ids.ObjectId) -> bool:
-    return one.group not in kinds.BUILT_IN_GROUPS
+    return one.group not in api_groups.BUILT_IN
 
 
 def _refusals(index: bundles.BundleIndex) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ import msgspec
 
 from controller.domain import kinds, placements
 from controller.preview import looking
-from protocol import bundles, ids
+from protocol import bundles, groups, ids
 from protocol.canonical import Digest
 
 DEFAULT_NAMESPACE = "default"
@@ -120,7 +120,7 @@ def _shown(
     if_namespaced = ""
     if is_namespaced is not None:
         identity = msgspec.structs.replace(identity, namespace=namespace if is_namespaced else "")
-    elif written.group not in kinds.BUILT_IN_GROUPS and not identity.namespace:
+    elif written.group not in groups.BUILT_IN and not identity.namespace:
         if_namespaced = namespace
     return Shown(
         bundle=index.bundle,

@@ -80,4 +80,7 @@ def _spoiled(
 ) -> catalogs.Entry:
     entry = catalogs.carried(draft, because=varying.bounded(problems, limits.ERRORS_MAX))
     spoiled = catalogs.fingerprint(bundle.tree, bundle.inputs)
+    if not draft.tree:
+        # It never was good: others may depend on it by its name all the same.
+        entry = msgspec.structs.replace(entry, name=bundle.settings.name, labels=bundle.settings.labels)
     return msgspec.structs.replace(entry, spoiled=spoiled, warnings=warnings)

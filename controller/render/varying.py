@@ -83,10 +83,13 @@ class Session:
         """No cluster has the bundle: what is wrong with it should be known all the same."""
         ask = asking.Asking(None)
         variant = self._rendered((), ask, None)
-        if variant.errors:
+        if variant.errors and not ask.recorded and not self._read.recipe.choices:
             return Varied(failures=variant.errors, warnings=variant.warnings)
-        # With placeholders in it, it is for nobody at all.
-        return Varied(() if ask.recorded else (variant,), warnings=variant.warnings if ask.recorded else ())
+        if variant.errors or ask.recorded:
+            # With placeholders in it, it is for nobody at all; and what is wrong without any customization may be right
+            # for every cluster to come.
+            return Varied(warnings=(*variant.warnings, *variant.errors))
+        return Varied((variant,))
 
     def _variant(self, matched: tuple[int, ...], facts: inputs.Facts, before: Before) -> catalogs.Variant:
         had = placements.variant(before, matched, facts)
