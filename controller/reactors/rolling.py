@@ -1,5 +1,8 @@
 """From resolved revisions and reports to rollouts: starts them, admits clusters, settles them, completes them."""
 
+import asyncio
+from collections.abc import Sequence
+
 import structlog
 
 from controller import errors, runtime, transact
@@ -9,6 +12,7 @@ from controller.domain import (
     clusters,
     debts,
     fleet,
+    inputs,
     judging,
     losses,
     placements,
@@ -20,13 +24,20 @@ from controller.domain import (
 )
 from controller.domain.world import World
 from controller.reactors import publishing
-from protocol import canonical, ids, sealing
+from protocol import canonical, ids, sealing, specs
+from protocol.canonical import Digest
 from protocol.events import log
 from protocol.events import rollouts as events
 
 logger = structlog.get_logger(__name__)
 
 BY = "hub"
+
+Asked = tuple[Digest, specs.SourceSpec, inputs.Facts]
+"""What a change by a catalog follows from: what the cluster has, of which source, and what it is itself."""
+
+Ahead = dict[ids.ClusterId, tuple[Asked, judging.Change]]
+"""Changes that were looked up before a decision; each holds as long as what it follows from is the same."""
 
 STEPS_MAX = 64
 """Steps of one rollout in one pass; the next pass goes on. A rollout settles after a handful."""
@@ -70,6 +81,7 @@ class Rolling:
         catalog = self._shared.library.catalogs[source.catalog]
         members = [cluster for cluster in self._shared.world.clusters.values() if clusters.active(cluster)]
         what_if = await self._deriver.derive(members, lambda view: assignments.with_given(view, source.name, catalog))
+        ahead = await self._look_ahead(source, catalog, members)
         at = self._shared.clock()
 
         def decide(world: World) -> tuple[log.Event, ...]:
@@ -78,7 +90,7 @@ class Rolling:
                 return ()
             if not self._has_catalogs(world):
                 return ()
-            started = rollouts.start(world.rollout(source.name), self._command(world, current, catalog))
+            started = rollouts.start(world.rollout(source.name), self._command(world, current, catalog, ahead))
             if not started:
                 return ()
             begun = started[0]
@@ -88,12 +100,25 @@ class Rolling:
 
         await self._run(source.name, decide, cause=str(source.revision))
 
-    def _command(self, world: World, source: sources.Source, catalog: catalogs.Catalog) -> rollouts.Start:
+    async def _look_ahead(
+        self, source: sources.Source, catalog: catalogs.Catalog, members: Sequence[clusters.Cluster]
+    ) -> Ahead:
+        """What the catalog changes on each cluster, for the decision, which lets nobody go on between two clusters."""
+        found: Ahead = {}
+        for cluster in members:
+            world = self._shared.world
+            asked = _asked(world, source, cluster)
+            if not asked[0] or asked[0] in self._shared.library.catalogs:
+                found[cluster.id] = (asked, self._change(world, source, catalog, cluster))
+            await asyncio.sleep(0)
+        return found
+
+    def _command(self, world: World, source: sources.Source, catalog: catalogs.Catalog, ahead: Ahead) -> rollouts.Start:
         state = world.rollout(source.name)
         online = self._shared.online()
         inherited = rollout_state.inherited(state, online)
         members = sorted(filter(clusters.active, world.clusters.values()), key=lambda one: one.name)
-        changes = {one.id: self._change(world, source, catalog, one) for one in members}
+        changes = {one.id: self._change(world, source, catalog, one, ahead=ahead) for one in members}
         touched = {cluster: change.changed.keys() | change.removed for cluster, change in changes.items()}
         policy = fleet.policy(world.fleet, source.spec.rollout_policy)
         situation = stages.Situation(
@@ -114,12 +139,19 @@ class Rolling:
         )
 
     def _change(
-        self, world: World, source: sources.Source, catalog: catalogs.Catalog, cluster: clusters.Cluster
+        self,
+        world: World,
+        source: sources.Source,
+        catalog: catalogs.Catalog,
+        cluster: clusters.Cluster,
+        *,
+        ahead: Ahead | None = None,
     ) -> judging.Change:
-        given = world.rollout(source.name).assigned.get(cluster.id)
+        given, spec, of = asked = _asked(world, source, cluster)
+        if ahead is not None and cluster.id in ahead and ahead[cluster.id][0] == asked:
+            return ahead[cluster.id][1]
         before = self._shared.library.catalogs[given] if given else None
-        of = placements.facts(cluster, world.fleet.groups)
-        return judging.change(before, catalog, source.spec, of)
+        return judging.change(before, catalog, spec, of)
 
     async def _step(self, source: ids.SourceName) -> bool:
         def decide(world: World) -> tuple[log.Event, ...]:
@@ -206,3 +238,8 @@ class Rolling:
             if verdict is not None:
                 found[cluster] = verdict
         return found
+
+
+def _asked(world: World, source: sources.Source, cluster: clusters.Cluster) -> Asked:
+    given = world.rollout(source.name).assigned.get(cluster.id, canonical.NO_DIGEST)
+    return given, source.spec, placements.facts(cluster, world.fleet.groups)

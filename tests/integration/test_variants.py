@@ -126,6 +126,8 @@ async def test_a_value_of_a_cluster_changes_that_cluster_alone(sites: list[Site]
     await fleets.processes.until("dev is blue", blue)
     assert await data(fleet, "prod", "web") == {"colour": "grey"}
     assert generations(fleet) == {"dev": before["dev"] + 1, "prod": before["prod"]}
+    metrics = fleet.hub.metrics.exposition().decode()
+    assert 'flotilla_renders_total{result="whole"} 2.0' in metrics  # the commit, and again with the value
 
 
 @pytest.mark.helm

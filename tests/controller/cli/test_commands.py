@@ -157,6 +157,15 @@ async def test_no_secret_in_a_url_or_among_known_hosts_gets_into_the_log(
     assert fleet.world.sources == {}
 
 
+async def test_the_wide_status_tells_how_late_the_hub_is(run: Run, fleet: fixtures.Hub) -> None:
+    fleet.lag_s = 0.042
+    _, short, _ = await run("status")
+    _, wide, _ = await run("status", "-o", "wide")
+
+    assert "ms late" not in short
+    assert "at most 42 ms late" in wide
+
+
 async def test_an_unrelated_history_is_accepted_by_the_commit_that_was_seen(run: Run, fleet: fixtures.Hub) -> None:
     shop, seen = ids.SourceName("shop"), "b" * 40
     await run("source", "add", "shop", "https://git.example.com/shop.git", "--all-clusters")

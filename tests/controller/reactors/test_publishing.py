@@ -1,5 +1,6 @@
 """Publishing: from the world to each cluster's signed state, whatever breaks in between."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -304,3 +305,21 @@ async def test_more_deletions_than_fit_a_message_are_a_blob() -> None:
     plain = await hub.shared.library.plain("deletions", state.deletions)
     assert desired.deletions_digest(plain) == state.deletions
     assert len(plain) > desired.DELETIONS_INLINE_BYTES_MAX
+
+
+async def test_others_go_on_between_two_clusters() -> None:
+    hub, agents = await begin(Streams(), clusters=5)
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    beside = asyncio.create_task(turn())
+    await hub.publishing.derive(list(hub.world.clusters.values()))
+    beside.cancel()
+    await asyncio.gather(beside, return_exceptions=True)
+
+    assert turns >= len(agents)
