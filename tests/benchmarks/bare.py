@@ -10,6 +10,7 @@ import functools
 import os
 import pathlib
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -70,6 +71,11 @@ class Recorder:
     def runs(self) -> tuple[Run, ...]:
         """Everything that was recorded, in an order of no meaning."""
         return tuple(self._run(kept) for kept in sorted(self._kept.iterdir()))
+
+    def forget(self) -> None:
+        """What was recorded so far does not count."""
+        shutil.rmtree(self._kept)
+        self._kept.mkdir()
 
     def _run(self, kept: pathlib.Path) -> Run:
         here, home, *arguments = (kept / "said").read_text().splitlines()

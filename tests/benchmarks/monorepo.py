@@ -158,28 +158,41 @@ def _kustomize(bundle: Bundle) -> Iterator[tuple[str, str]]:
 
 def _helm(bundle: Bundle) -> Iterator[tuple[str, str]]:
     yield "Chart.yaml", f"apiVersion: v2\nname: {bundle.name}\nversion: 1.0.0\nappVersion: 1.4.0\n"
-    yield "values.yaml", (
-        "replicas: 3\nimage: {repository: registry.example.com/shop/web, tag: 1.4.0}\n"
-        f"config: {{logLevel: info, timeoutSeconds: 30, variant: '{_variable(bundle)}'}}\n"
-        "resources:\n  requests: {cpu: 100m, memory: 128Mi}\n  limits: {cpu: '1', memory: 256Mi}\n"
+    yield (
+        "values.yaml",
+        (
+            "replicas: 3\nimage: {repository: registry.example.com/shop/web, tag: 1.4.0}\n"
+            f"config: {{logLevel: info, timeoutSeconds: 30, variant: '{_variable(bundle)}'}}\n"
+            "resources:\n  requests: {cpu: 100m, memory: 128Mi}\n  limits: {cpu: '1', memory: 256Mi}\n"
+        ),
     )
-    yield "templates/_helpers.tpl", (
-        '{{- define "labels" -}}\napp.kubernetes.io/name: {{ .Chart.Name }}\n'
-        "app.kubernetes.io/instance: {{ .Release.Name }}\napp.kubernetes.io/version: {{ .Chart.AppVersion | quote }}\n"
-        "{{- end -}}\n"
+    yield (
+        "templates/_helpers.tpl",
+        (
+            '{{- define "labels" -}}\napp.kubernetes.io/name: {{ .Chart.Name }}\n'
+            "app.kubernetes.io/instance: {{ .Release.Name }}\n"
+            "app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}\n"
+            "{{- end -}}\n"
+        ),
     )
     image = '"{{ .Values.image.repository }}:{{ .Values.image.tag }}"'
-    yield "templates/deployment.yaml", deployment(
-        "{{ .Release.Name }}",
-        replicas="{{ .Values.replicas }}",
-        image=image,
-        labels='{{- include "labels" . | nindent 4 }}',
-        resources="{{- toYaml .Values.resources | nindent 10 }}",
+    yield (
+        "templates/deployment.yaml",
+        deployment(
+            "{{ .Release.Name }}",
+            replicas="{{ .Values.replicas }}",
+            image=image,
+            labels='{{- include "labels" . | nindent 4 }}',
+            resources="{{- toYaml .Values.resources | nindent 10 }}",
+        ),
     )
     yield "templates/service.yaml", service("{{ .Release.Name }}")
-    yield "templates/config.yaml", (
-        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n"
-        "  {{- range $key, $value := .Values.config }}\n  {{ $key }}: {{ $value | quote }}\n  {{- end }}\n"
+    yield (
+        "templates/config.yaml",
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n"
+            "  {{- range $key, $value := .Values.config }}\n  {{ $key }}: {{ $value | quote }}\n  {{- end }}\n"
+        ),
     )
     yield "templates/autoscaler.yaml", autoscaler("{{ .Release.Name }}")
     if bundle.asks is Asks.ENVIRONMENT:
