@@ -108,10 +108,15 @@ def matching_choices(entry: catalogs.Entry, of: Facts) -> tuple[int, ...] | None
 
 def asked(entry: catalogs.Entry, variants: Iterable[catalogs.Variant]) -> frozenset[str]:
     """All that is asked of a cluster to tell whether it should have the bundle, and which of these variants."""
-    chosen = [*(entry.targets or ()), *(choice.target for choice in entry.choices)]
+    chosen = asked_by((*(entry.targets or ()), *(choice.target for choice in entry.choices)))
+    return chosen | {name for one in variants for name in one.inputs}
+
+
+def asked_by(chosen: Sequence[selectors.Target]) -> frozenset[str]:
+    """All that these targets ask of a cluster."""
     selecting: list[selectors.Target | selectors.Selector] = [*chosen]
     selecting.extend(out for target in chosen for out in target.exclude)
-    found = {name for one in variants for name in one.inputs}
+    found: set[str] = set()
     for one in selecting:
         found.update(f"{inputs.LABELS}{key}" for key in one.match_labels)
         found.update(f"{inputs.LABELS}{expression.key}" for expression in one.match_expressions)

@@ -122,16 +122,20 @@ class Publishing:
             for cluster in members
         }
         given = {cluster.id: _given(world, cluster.id) for cluster in members}
-        await shelves.need_indexes({digest for view in views.values() for digest in derivation.index_digests(view)})
+        shared = derivation.alike(views)
+        distinct = {id(view): view for view in shared.values()}
+        await shelves.need_indexes({digest for one in distinct.values() for digest in derivation.index_digests(one)})
+        derived = {key: derivation.derive(view, shelves.indexes) for key, view in distinct.items()}
+        objects = {key: derivation.objects_of(view.previous, shelves.indexes) for key, view in distinct.items()}
         return {
             cluster: losses.Outcome(
                 cluster=cluster,
-                derived=derivation.derive(view, shelves.indexes),
-                objects=derivation.objects_of(view.previous, shelves.indexes),
+                derived=derived[id(view)],
+                objects=objects[id(view)],
                 generation=self._shared.publication(cluster).generation,
                 given=given[cluster],
             )
-            for cluster, view in views.items()
+            for cluster, view in shared.items()
         }
 
     def _dirty(self) -> dict[ids.ClusterId, tuple[object, ...]]:

@@ -27,18 +27,20 @@ def derived(
 ) -> dict[str, bundles.ClusterRoot]:
     """The root of each cluster, by its name."""
     assignment = derivation.Assignment(spec=SPEC, given=catalog, latest=catalog)
-    return {
-        facts.name: derivation.derive(
-            derivation.View(
-                cluster=_cluster(facts),
-                facts=facts,
-                sources={rendering.MONOREPO: assignment},
-                previous=before.get(facts.name, NOTHING),
-            ),
-            known,
-        ).root
+    views = {
+        ids.ClusterId(facts.name): derivation.View(
+            cluster=_cluster(facts),
+            facts=facts,
+            sources={rendering.MONOREPO: assignment},
+            previous=before.get(facts.name, NOTHING),
+        )
         for facts in fleet
     }
+    shared = derivation.alike(views)
+    roots = {
+        key: derivation.derive(view, known).root for key, view in {id(one): one for one in shared.values()}.items()
+    }
+    return {cluster: roots[id(view)] for cluster, view in shared.items()}
 
 
 def publications(before: Mapping[str, bundles.ClusterRoot], after: Mapping[str, bundles.ClusterRoot]) -> int:
