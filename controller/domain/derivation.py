@@ -108,9 +108,7 @@ def _asked(views: Iterable[View]) -> frozenset[str]:
         id(one): one for view in views for which in view.sources.values() for one in (which.given, which.latest)
     }
     specs_ = {id(which.spec): which.spec for view in views for which in view.sources.values()}
-    found = [placements.asked_by(spec.targets) for spec in specs_.values()]
-    entries = (entry for catalog in catalogs_.values() if catalog is not None for entry in catalog.entries)
-    return frozenset().union(*found, *(placements.asked(entry, entry.variants) for entry in entries))
+    return placements.asked_in(catalogs_.values(), specs_.values())
 
 
 def _given(view: View) -> tuple[object, ...]:

@@ -1,8 +1,10 @@
 """How a cluster in flight is doing with a revision: judged only by the bundles that the revision changed."""
 
+from collections.abc import Mapping
+
 import msgspec
 
-from controller.domain import assignments, catalogs, inputs, observed, rollouts
+from controller.domain import assignments, audiences, catalogs, inputs, observed, placements, rollouts
 from protocol import ids, reports, specs, status
 from protocol.canonical import Digest
 
@@ -38,6 +40,23 @@ def change(
         changed={bundle: index for bundle, index in after.items() if before.get(bundle) != index},
         removed=frozenset(before) - frozenset(after),
     )
+
+
+def affected(
+    new: catalogs.Catalog,
+    spec: specs.SourceSpec,
+    members: Mapping[ids.ClusterId, tuple[catalogs.Catalog | None, inputs.Facts]],
+) -> frozenset[ids.ClusterId]:
+    """Those clusters for which a catalog differs from the one that each was given. Who was given the same and is alike
+    is looked at once."""
+    given = {id(base): base for base, _ in members.values()}
+    answer = audiences.answers(placements.asked_in((new, *given.values()), (spec,)))
+    known: dict[tuple[object, ...], bool] = {}
+    for base, of in members.values():
+        key = (id(base), answer(of))
+        if key not in known:
+            known[key] = is_affected(change(base, new, spec, of))
+    return frozenset(cluster for cluster, (base, of) in members.items() if known[(id(base), answer(of))])
 
 
 def either(one: Change, other: Change) -> Change:

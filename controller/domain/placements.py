@@ -112,6 +112,13 @@ def asked(entry: catalogs.Entry, variants: Iterable[catalogs.Variant]) -> frozen
     return chosen | {name for one in variants for name in one.inputs}
 
 
+def asked_in(some: Iterable[catalogs.Catalog | None], specs_: Iterable[specs.SourceSpec]) -> frozenset[str]:
+    """All that these sources and all bundles of these catalogs ask of a cluster."""
+    found = [asked_by(spec.targets) for spec in specs_]
+    entries = (entry for catalog in some if catalog is not None for entry in catalog.entries)
+    return frozenset().union(*found, *(asked(entry, entry.variants) for entry in entries))
+
+
 def asked_by(chosen: Sequence[selectors.Target]) -> frozenset[str]:
     """All that these targets ask of a cluster."""
     selecting: list[selectors.Target | selectors.Selector] = [*chosen]

@@ -1,5 +1,7 @@
 """From resolved revisions and reports to rollouts: starts them, admits clusters, settles them, completes them."""
 
+from collections.abc import Iterable
+
 import structlog
 
 from controller import errors, runtime, transact
@@ -91,12 +93,9 @@ class Rolling:
         state = world.rollout(source.name)
         online = self._shared.online()
         inherited = rollout_state.inherited(state, online)
-        affected = tuple(
-            cluster
-            for cluster in sorted(world.clusters.values(), key=lambda one: one.name)
-            if clusters.active(cluster)
-            and (self._is_affected(world, source, catalog, cluster) or cluster.id in inherited)
-        )
+        active = [cluster for cluster in world.clusters.values() if clusters.active(cluster)]
+        touched = self._affected(world, source, catalog, active) | inherited
+        affected = tuple(sorted((one for one in active if one.id in touched), key=lambda one: one.name))
         policy = fleet.policy(world.fleet, source.spec.rollout_policy)
         situation = stages.Situation(affected=affected, online=online, groups=world.fleet.groups, inherited=inherited)
         return rollouts.Start(
@@ -108,13 +107,20 @@ class Rolling:
             plan=stages.plan(policy, situation),
         )
 
-    def _is_affected(
-        self, world: World, source: sources.Source, catalog: catalogs.Catalog, cluster: clusters.Cluster
-    ) -> bool:
-        given = world.rollout(source.name).assigned.get(cluster.id)
-        before = self._shared.library.catalogs[given] if given else None
-        of = placements.facts(cluster, world.fleet.groups)
-        return judging.is_affected(judging.change(before, catalog, source.spec, of))
+    def _affected(
+        self,
+        world: World,
+        source: sources.Source,
+        catalog: catalogs.Catalog,
+        members: Iterable[clusters.Cluster],
+    ) -> frozenset[ids.ClusterId]:
+        assigned, groups = world.rollout(source.name).assigned, world.fleet.groups
+        shelf = self._shared.library.catalogs
+        looked_at = {
+            one.id: (shelf[given] if (given := assigned.get(one.id)) else None, placements.facts(one, groups))
+            for one in members
+        }
+        return judging.affected(catalog, source.spec, looked_at)
 
     async def _step(self, source: ids.SourceName) -> bool:
         def decide(world: World) -> tuple[log.Event, ...]:
@@ -168,13 +174,12 @@ class Rolling:
         if current is None or not all(stage.completed for stage in current.stages):
             return ()
         catalog = self._shared.library.catalogs[current.catalog]
-        return tuple(
-            cluster
-            for cluster, given in sorted(state.assigned.items())
-            if given != current.catalog
-            and cluster not in current.planned
-            and self._is_affected(world, source, catalog, world.clusters[cluster])
-        )
+        others = [
+            world.clusters[cluster]
+            for cluster, given in state.assigned.items()
+            if given != current.catalog and cluster not in current.planned
+        ]
+        return tuple(sorted(self._affected(world, source, catalog, others)))
 
     def _verdicts(self, world: World, source: sources.Source) -> dict[ids.ClusterId, rollouts.Verdict]:
         current = world.rollout(source.name).current
