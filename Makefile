@@ -48,8 +48,8 @@ test: lint types imports coverage controlplane ## everything, on a real nats-ser
 demo: setup renderers ## one commit, twelve clusters, converged; KEEP=1 leaves it running
 	@PATH="$$($(BIN)/python -m tests.renderers.build 2>/dev/null):$$PATH" $(BIN)/flotilla demo $(if $(KEEP),--keep)
 
-bench: setup ## how fast the log is, against raw publishing in the same run
-	@$(BIN)/python -m tests.benchmarks.bench_log
+bench: setup renderers ## how fast it is, as ratios within one run; FULL=1 with the monorepo at its full size
+	@$(BIN)/python -m tests.benchmarks $(if $(FULL),--full)
 
 lock: ## pin every dependency with hashes
 	@uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 \

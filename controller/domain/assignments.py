@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from controller.domain import catalogs, derivation, inputs, placements, sources
+from controller.domain import audiences, catalogs, derivation, inputs, placements, sources
 from controller.domain.clusters import Cluster
 from controller.domain.world import World
 from protocol import bundles, ids, specs, subjects
@@ -75,9 +75,12 @@ def unrendered(
     catalog: catalogs.Catalog, spec: specs.SourceSpec, members: Mapping[ids.ClusterId, inputs.Facts]
 ) -> ids.ClusterId | None:
     """A cluster that the catalog has a bundle for, but not rendered for what this cluster is."""
-    for cluster, of in members.items():
-        if any(found.variant is None and not found.entry.errors for found in placements.placed(catalog, spec, of)):
-            return cluster
+    targeted = {cluster: of for cluster, of in members.items() if placements.source_targets(spec, of)}
+    fleet = audiences.Audience(targeted.values())
+    for entry in catalog.entries:
+        missing = None if entry.errors else placements.unrendered(entry, fleet)
+        if missing is not None:
+            return next(cluster for cluster, of in targeted.items() if of is missing)
     return None
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from controller.domain import catalogs, inputs, kinds, placements
+from controller.domain import audiences, catalogs, inputs, kinds, placements
 from controller.domain.clusters import Cluster
 from protocol import bundles, ids, specs
 from protocol.canonical import NO_DIGEST, Digest
@@ -71,13 +71,14 @@ def derive(view: View, indexes: Indexes) -> Derived:
     """The cluster's new root, and what drops out of it. `indexes` holds every index that is named."""
     placed = _Placements(view)
     wanted = _wanted(view, placed)
-    chosen, conflicts = _settle_conflicts(wanted, view.previous, indexes)
-    claims = _claims(chosen.items(), indexes)
-    pending = _pending_claims(placed, wanted, indexes)
+    meant = _Meant(indexes)
+    chosen, conflicts = _settle_conflicts(wanted, view.previous, meant)
+    claims = _claims(chosen.items(), meant)
+    pending = _pending_claims(placed, wanted, meant)
     doubt, behind = _doubt(view, placed), _behind(view)
     kept: list[bundles.Kept] = []
     drops: list[Drop] = []
-    for drop in _fallen(view, chosen, claims, indexes):
+    for drop in _fallen(view, chosen, claims, meant):
         reason = doubt or _claimed_elsewhere(drop, pending) or behind.get(ids.source_of(drop.bundle), "")
         if reason:
             identity = drop.identity if drop.identity != drop.object else None
@@ -90,8 +91,33 @@ def derive(view: View, indexes: Indexes) -> Derived:
         root=_root(chosen, placed, kept),
         drops=tuple(drops),
         conflicts=conflicts,
-        wanted=frozenset(one for index in chosen.values() for one in identities(indexes[index])),
+        wanted=frozenset(one for index in chosen.values() for one in meant.by(index)),
     )
+
+
+def alike(views: Mapping[ids.ClusterId, View]) -> dict[ids.ClusterId, View]:
+    """For each cluster a view that says the same of it, the same one for all clusters that answer alike whatever their
+    sources ask: what is derived of it is derived for all of them."""
+    answer = audiences.answers(_asked(views.values()))
+    first: dict[tuple[object, ...], View] = {}
+    return {cluster: first.setdefault((answer(view.facts), *_given(view)), view) for cluster, view in views.items()}
+
+
+def _asked(views: Iterable[View]) -> frozenset[str]:
+    catalogs_ = {
+        id(one): one for view in views for which in view.sources.values() for one in (which.given, which.latest)
+    }
+    specs_ = {id(which.spec): which.spec for view in views for which in view.sources.values()}
+    return placements.asked_in(catalogs_.values(), specs_.values())
+
+
+def _given(view: View) -> tuple[object, ...]:
+    """Beside its facts, all that a view says; what is the same object is the same."""
+    said = [
+        (name, id(one.spec), id(one.given), id(one.latest), one.removed, one.prune_on_removal)
+        for name, one in view.sources.items()
+    ]
+    return id(view.previous), *said
 
 
 def identities(index: bundles.BundleIndex) -> list[ids.ObjectId]:
@@ -109,6 +135,21 @@ def index_digests(view: View) -> frozenset[Digest]:
 def objects_of(root: bundles.ClusterRoot, indexes: Indexes) -> int:
     """How many objects a root holds."""
     return sum(len(indexes[entry.index].objects) for entry in root.bundles)
+
+
+class _Meant:
+    """What the manifests of each index mean, looked up once."""
+
+    def __init__(self, indexes: Indexes) -> None:
+        self.indexes = indexes
+        self._known: dict[Digest, list[ids.ObjectId]] = {}
+
+    def by(self, index: Digest) -> list[ids.ObjectId]:
+        """Those of an index, in their order."""
+        found = self._known.get(index)
+        if found is None:
+            found = self._known[index] = identities(self.indexes[index])
+        return found
 
 
 class _Placements:
@@ -145,13 +186,13 @@ def _root(chosen: dict[ids.BundleId, Digest], placed: _Placements, kept: list[bu
 
 
 def _settle_conflicts(
-    wanted: dict[ids.BundleId, Digest], previous: bundles.ClusterRoot, indexes: Indexes
+    wanted: dict[ids.BundleId, Digest], previous: bundles.ClusterRoot, meant: _Meant
 ) -> tuple[dict[ids.BundleId, Digest], dict[ids.BundleId, str]]:
     before = {entry.bundle: entry.index for entry in previous.bundles}
-    owners = _claims(before.items(), indexes)
+    owners = _claims(before.items(), meant)
     chosen, conflicts = dict(wanted), dict[ids.BundleId, str]()
     while True:
-        losers = _losers(chosen, owners, indexes)
+        losers = _losers(chosen, owners, meant)
         # A bundle that fell back already holds what it held: taking more from it would be taking away.
         losers = {bundle: why for bundle, why in losers.items() if bundle not in conflicts}
         if not losers:
@@ -164,10 +205,10 @@ def _settle_conflicts(
                 del chosen[bundle]
 
 
-def _losers(chosen: dict[ids.BundleId, Digest], owners: kinds.Claims, indexes: Indexes) -> dict[ids.BundleId, str]:
+def _losers(chosen: dict[ids.BundleId, Digest], owners: kinds.Claims, meant: _Meant) -> dict[ids.BundleId, str]:
     claimants: dict[ids.ObjectId, list[ids.BundleId]] = {}
     for bundle, index in sorted(chosen.items()):
-        for one in identities(indexes[index]):
+        for one in meant.by(index):
             claimants.setdefault(one, []).append(bundle)
     losers: dict[ids.BundleId, str] = {}
     for one, rivals in claimants.items():
@@ -182,20 +223,20 @@ def _losers(chosen: dict[ids.BundleId, Digest], owners: kinds.Claims, indexes: I
     return losers
 
 
-def _claims(chosen: Iterable[tuple[ids.BundleId, Digest]], indexes: Indexes) -> kinds.Claims:
+def _claims(chosen: Iterable[tuple[ids.BundleId, Digest]], meant: _Meant) -> kinds.Claims:
     claims = kinds.Claims()
     for bundle, index in chosen:
-        for one in identities(indexes[index]):
+        for one in meant.by(index):
             claims.add(one, bundle)
     return claims
 
 
-def _pending_claims(placed: _Placements, wanted: dict[ids.BundleId, Digest], indexes: Indexes) -> kinds.Claims:
+def _pending_claims(placed: _Placements, wanted: dict[ids.BundleId, Digest], meant: _Meant) -> kinds.Claims:
     """Claims that are not in the root: content in conflict, and revisions that this cluster will get later."""
-    claims = _claims(sorted(wanted.items()), indexes)
+    claims = _claims(sorted(wanted.items()), meant)
     for found in placed.latest:
         if found.index:
-            for one in identities(indexes[found.index]):
+            for one in meant.by(found.index):
                 claims.add(one, found.bundle)
     return claims
 
@@ -237,14 +278,13 @@ def _commit(assignment: Assignment) -> str:
     return assignment.latest.revision.commit if assignment.latest is not None else ""
 
 
-def _fallen(view: View, chosen: dict[ids.BundleId, Digest], claims: kinds.Claims, indexes: Indexes) -> list[Drop]:
+def _fallen(view: View, chosen: dict[ids.BundleId, Digest], claims: kinds.Claims, meant: _Meant) -> list[Drop]:
     """What the last desired state held or kept, and the new one does not hold."""
     fallen: dict[tuple[ids.BundleId, ids.ObjectId], Drop] = {}
     still_there = _bundles_in_commits(view)
     for entry in view.previous.bundles:
-        index = indexes[entry.index]
-        for one in index.objects:
-            identity = kinds.identity(one.object, index.options)
+        index = meant.indexes[entry.index]
+        for one, identity in zip(index.objects, meant.by(entry.index), strict=True):
             if claims.claimant(identity) is None:
                 fallen[(entry.bundle, one.object)] = Drop(
                     object=one.object,

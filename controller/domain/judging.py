@@ -1,8 +1,10 @@
 """How a cluster in flight is doing with a revision: judged only by the bundles that the revision changed."""
 
+from collections.abc import Iterable
+
 import msgspec
 
-from controller.domain import assignments, catalogs, inputs, observed, rollouts
+from controller.domain import assignments, audiences, catalogs, inputs, observed, placements, rollouts
 from protocol import ids, reports, specs, status
 from protocol.canonical import Digest
 
@@ -38,6 +40,28 @@ def change(
         changed={bundle: index for bundle, index in after.items() if before.get(bundle) != index},
         removed=frozenset(before) - frozenset(after),
     )
+
+
+class Changes:
+    """What a catalog changes for clusters: who was given the same and is alike is looked at once."""
+
+    def __init__(self, new: catalogs.Catalog, spec: specs.SourceSpec, bases: Iterable[catalogs.Catalog]) -> None:
+        """`bases`: the catalogs that clusters were given; who was given another is looked at alone."""
+        self._new = new
+        self._spec = spec
+        self._bases = {id(base): base for base in bases}
+        self._answer = audiences.answers(placements.asked_in((new, *self._bases.values()), (spec,)))
+        self._known: dict[tuple[object, ...], Change] = {}
+
+    def of(self, base: catalogs.Catalog | None, facts: inputs.Facts) -> Change:
+        """What it changes for a cluster that was given `base`; None: nothing yet."""
+        if base is not None and id(base) not in self._bases:
+            return change(base, self._new, self._spec, facts)
+        key = (id(base), self._answer(facts))
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = change(base, self._new, self._spec, facts)
+        return found
 
 
 def either(one: Change, other: Change) -> Change:

@@ -10,7 +10,7 @@ from typing import assert_never
 
 import msgspec
 
-from controller.domain import catalogs, inputs
+from controller.domain import audiences, catalogs, inputs
 from controller.domain.clusters import Cluster
 from controller.domain.inputs import Facts
 from protocol import bundles, ids, selectors, specs
@@ -107,9 +107,43 @@ def matching_choices(entry: catalogs.Entry, of: Facts) -> tuple[int, ...] | None
     return matched if all(entry.choices[number].deploys for number in matched) else None
 
 
+def asked(entry: catalogs.Entry, variants: Iterable[catalogs.Variant]) -> frozenset[str]:
+    """All that is asked of a cluster to tell whether it should have the bundle, and which of these variants."""
+    chosen = asked_by((*(entry.targets or ()), *(choice.target for choice in entry.choices)))
+    return chosen | {name for one in variants for name in one.inputs}
+
+
+def asked_in(some: Iterable[catalogs.Catalog | None], specs_: Iterable[specs.SourceSpec]) -> frozenset[str]:
+    """All that these sources and all bundles of these catalogs ask of a cluster."""
+    found = [asked_by(spec.targets) for spec in specs_]
+    entries = (entry for catalog in some if catalog is not None for entry in catalog.entries)
+    return frozenset().union(*found, *(asked(entry, entry.variants) for entry in entries))
+
+
+def asked_by(chosen: Sequence[selectors.Target]) -> frozenset[str]:
+    """All that these targets ask of a cluster."""
+    selecting: list[selectors.Target | selectors.Selector] = [*chosen]
+    selecting.extend(out for target in chosen for out in target.exclude)
+    found: set[str] = set()
+    for one in selecting:
+        found.update(f"{inputs.LABELS}{key}" for key in one.match_labels)
+        found.update(f"{inputs.LABELS}{expression.key}" for expression in one.match_expressions)
+        found.update([audiences.GROUPS] if one.groups else [], [inputs.NAME] if one.names else [])
+    return frozenset(found)
+
+
 def variant(variants: Iterable[catalogs.Variant], matched: tuple[int, ...], of: Facts) -> catalogs.Variant | None:
     """The variant that was rendered for what this cluster is; None: there is none."""
     return next((one for one in variants if one.matched == matched and inputs.agree(of, one.inputs)), None)
+
+
+def unrendered(entry: catalogs.Entry, fleet: audiences.Audience) -> Facts | None:
+    """A cluster that should have the bundle, for which it was not rendered; None: there is none."""
+    for of in fleet.distinct(asked(entry, entry.variants)):
+        found = place(entry, of)
+        if found is not None and found.variant is None:
+            return of
+    return None
 
 
 def choose(choices: Sequence[catalogs.Choice], of: Facts, *, first_match: bool) -> tuple[int, ...]:

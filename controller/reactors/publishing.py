@@ -124,22 +124,28 @@ class Publishing:
         }
         given = {cluster.id: _given(world, cluster.id) for cluster in members}
         generations = {cluster.id: self._shared.publication(cluster.id).generation for cluster in members}
+        shared = derivation.alike(views)
+        distinct = {id(view): view for view in shared.values()}
         named: set[Digest] = set()
-        for view in views.values():
+        for view in distinct.values():
             named |= derivation.index_digests(view)
             await asyncio.sleep(0)  # a cluster takes milliseconds for each hundred bundles: others go on in between
         await shelves.need_indexes(named)
-        outcomes = {}
-        for cluster, view in views.items():
-            outcomes[cluster] = losses.Outcome(
+        derived: dict[int, derivation.Derived] = {}
+        for key, view in distinct.items():
+            derived[key] = derivation.derive(view, shelves.indexes)
+            await asyncio.sleep(0)
+        objects = {key: derivation.objects_of(view.previous, shelves.indexes) for key, view in distinct.items()}
+        return {
+            cluster: losses.Outcome(
                 cluster=cluster,
-                derived=derivation.derive(view, shelves.indexes),
-                objects=derivation.objects_of(view.previous, shelves.indexes),
+                derived=derived[id(view)],
+                objects=objects[id(view)],
                 generation=generations[cluster],
                 given=given[cluster],
             )
-            await asyncio.sleep(0)
-        return outcomes
+            for cluster, view in shared.items()
+        }
 
     def _dirty(self) -> dict[ids.ClusterId, tuple[object, ...]]:
         world = self._shared.world

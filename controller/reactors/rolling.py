@@ -105,13 +105,22 @@ class Rolling:
     ) -> Ahead:
         """What the catalog changes on each cluster, for the decision, which lets nobody go on between two clusters."""
         found: Ahead = {}
+        changes = self._changes(source, catalog)
         for cluster in members:
-            world = self._shared.world
-            asked = _asked(world, source, cluster)
-            if not asked[0] or asked[0] in self._shared.library.catalogs:
-                found[cluster.id] = (asked, self._change(world, source, catalog, cluster))
+            asked = given, _, of = _asked(self._shared.world, source, cluster)
+            if not given or given in self._shared.library.catalogs:
+                found[cluster.id] = (asked, changes.of(self._given(given), of))
             await asyncio.sleep(0)
         return found
+
+    def _changes(self, source: sources.Source, catalog: catalogs.Catalog) -> judging.Changes:
+        """What the catalog changes for clusters with what they were given by now."""
+        assigned = set(self._shared.world.rollout(source.name).assigned.values())
+        shelf = self._shared.library.catalogs
+        return judging.Changes(catalog, source.spec, [shelf[digest] for digest in assigned if digest in shelf])
+
+    def _given(self, digest: Digest) -> catalogs.Catalog | None:
+        return self._shared.library.catalogs[digest] if digest else None
 
     def _command(self, world: World, source: sources.Source, catalog: catalogs.Catalog, ahead: Ahead) -> rollouts.Start:
         state = world.rollout(source.name)
@@ -150,8 +159,7 @@ class Rolling:
         given, spec, of = asked = _asked(world, source, cluster)
         if ahead is not None and cluster.id in ahead and ahead[cluster.id][0] == asked:
             return ahead[cluster.id][1]
-        before = self._shared.library.catalogs[given] if given else None
-        return judging.change(before, catalog, spec, of)
+        return judging.change(self._given(given), catalog, spec, of)
 
     async def _step(self, source: ids.SourceName) -> bool:
         def decide(world: World) -> tuple[log.Event, ...]:
@@ -205,12 +213,13 @@ class Rolling:
         if current is None or not all(stage.completed for stage in current.stages):
             return ()
         catalog = self._shared.library.catalogs[current.catalog]
+        changes, groups = self._changes(source, catalog), world.fleet.groups
         return tuple(
             cluster
             for cluster, given in sorted(state.assigned.items())
             if given != current.catalog
             and cluster not in current.planned
-            and judging.is_affected(self._change(world, source, catalog, world.clusters[cluster]))
+            and judging.is_affected(changes.of(self._given(given), placements.facts(world.clusters[cluster], groups)))
         )
 
     def _verdicts(self, world: World, source: sources.Source) -> dict[ids.ClusterId, rollouts.Verdict]:

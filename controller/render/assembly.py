@@ -2,7 +2,7 @@
 
 import msgspec
 
-from controller.domain import catalogs, inputs
+from controller.domain import audiences, catalogs
 from controller.render import commits, discovery, limits, staging, varying
 from protocol import canonical, sealing
 from protocol.events import sources
@@ -19,7 +19,7 @@ def assemble(
     bundle: discovery.Bundle,
     draft: catalogs.Entry,
     *,
-    fleet: tuple[inputs.Facts, ...],
+    fleet: audiences.Audience,
     commit: commits.Commit,
     stager: staging.Stager,
 ) -> Assembled:

@@ -150,6 +150,8 @@ class _Walk:
         self._paths = paths
         self._unchanged = unchanged
         self._configuration = [renderer, sorted({"/".join(path) for path in paths.values()})]
+        self._known_inputs: dict[tuple[tuple[FileRef, ...], bool], str] = {}
+        """Nearly all directories have the same ignore files above them."""
         self._seen = 0
         self._drafts: list[_Draft] = []
         self._reused: list[catalogs.Entry] = []
@@ -200,10 +202,14 @@ class _Walk:
         draft.is_whole = draft.read.renders() or any(is_marker(entry, RENDERED) for entry in entries)
 
     def _inputs(self, directory: _Directory, *, is_root: bool) -> str:
-        above = [[file.path, file.oid] for file in directory.above]
         # Within a chart or a kustomization it takes more to be a bundle of its own.
         is_within = not is_root and directory.owner is not None and directory.owner.is_whole
-        return hashlib.sha256(canonical.encode([*self._configuration, above, is_within])).hexdigest()[:32]
+        known = self._known_inputs.get((directory.above, is_within))
+        if known is None:
+            above = [[file.path, file.oid] for file in directory.above]
+            known = hashlib.sha256(canonical.encode([*self._configuration, above, is_within])).hexdigest()[:32]
+            self._known_inputs[(directory.above, is_within)] = known
+        return known
 
     def _with_rules(self, directory: _Directory, entries: Sequence[objects.TreeEntry]) -> _Directory:
         for entry in entries:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from controller.domain import audiences
 from controller.render import assembly, commits, discovery, resolve, staging
 
 
@@ -20,5 +21,6 @@ class Renderer:
     def assemble(self, work: resolve.Work) -> Iterator[assembly.Assembled]:
         """Each job's outcome, in the order of the jobs."""
         commit = commits.Commit(self._reader, work.tree)
+        fleet = audiences.Audience(work.fleet)
         for job in work.jobs:
-            yield assembly.assemble(job.bundle, job.draft, fleet=work.fleet, commit=commit, stager=self._stager)
+            yield assembly.assemble(job.bundle, job.draft, fleet=fleet, commit=commit, stager=self._stager)

@@ -35,6 +35,8 @@ class Rules(msgspec.Struct, frozen=True):
 
 def matches(pattern: Sequence[str], path: Sequence[str]) -> bool:
     """Does the whole path match? `*` stays within a name, `**` stands for any number of names."""
+    if _ANY_DEPTH not in pattern:
+        return len(pattern) == len(path) and all(map(fnmatch.fnmatchcase, path, pattern))
     # reached[i]: the pattern's first i segments match the part of the path seen so far.
     reached = [True, *([False] * len(pattern))]
     _skip_any_depth(pattern, reached)

@@ -23,7 +23,7 @@ import msgspec
 import structlog
 
 from controller import errors as hub_errors
-from controller.domain import catalogs, inputs
+from controller.domain import audiences, catalogs, inputs
 from controller.git import errors as git_errors
 from controller.render import assembly, commits, discovery, errors, limits, resolve, staging
 from protocol.events import sources
@@ -287,7 +287,7 @@ class _Worker:
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
         self._commit: tuple[tuple[str, str], commits.Commit] | None = None
-        self._fleet: tuple[str, tuple[inputs.Facts, ...]] | None = None
+        self._fleet: tuple[str, audiences.Audience] | None = None
 
     def outcome(self, task: _Task) -> Outcome:
         """What becomes of a bundle, whatever happens."""
@@ -295,7 +295,7 @@ class _Worker:
             return assembly.assemble(
                 task.job.bundle,
                 task.job.draft,
-                fleet=self._facts(task.fleet),
+                fleet=self._audience(task.fleet),
                 commit=self._tree(task.repository, task.tree),
                 stager=self._opened.stager,
             )
@@ -309,10 +309,10 @@ class _Worker:
             self._commit = ((repository, tree), commits.Commit(self._opened.reader(repository), tree))
         return self._commit[1]
 
-    def _facts(self, path: str) -> tuple[inputs.Facts, ...]:
+    def _audience(self, path: str) -> audiences.Audience:
         if self._fleet is None or self._fleet[0] != path:
             data = pathlib.Path(path).read_bytes()
-            self._fleet = (path, msgspec.msgpack.decode(data, type=tuple[inputs.Facts, ...]))
+            self._fleet = (path, audiences.Audience(msgspec.msgpack.decode(data, type=tuple[inputs.Facts, ...])))
         return self._fleet[1]
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from controller.domain import catalogs, inputs, placements
+from controller.domain import audiences, catalogs, inputs, placements
 from controller.git import objects
 from controller.render import assembly, commits, dependencies, discovery, errors, staging
 from protocol import bundles, ids, sealing
@@ -130,6 +130,7 @@ class _Before:
         entries = request.previous.entries if request.previous is not None else ()
         self._entries = {entry.path: entry for entry in entries}
         self._paths = sorted(self._entries)
+        self._fleet = audiences.Audience(request.fleet)
 
     def draft(self, path: str) -> catalogs.Entry:
         """The bundle's entry so far."""
@@ -158,11 +159,7 @@ class _Before:
                 found = self._commit.entry(path)
                 if (found.oid if found is not None else commits.ABSENT) != oid:
                     return False
-        return self._request.covered or all(self._covers(entry, facts) for facts in self._request.fleet)
-
-    def _covers(self, entry: catalogs.Entry, facts: inputs.Facts) -> bool:
-        placed = placements.place(entry, facts)
-        return placed is None or placed.variant is not None or bool(entry.errors)
+        return self._request.covered or bool(entry.errors) or placements.unrendered(entry, self._fleet) is None
 
 
 class _Counting:

@@ -11,12 +11,14 @@ import re
 
 Scalar = str | int | float | bool | None
 
-_WORDS: dict[str, bool | None] = {
+WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
     **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
 }
-NULLS = frozenset(text for text, value in _WORDS.items() if value is None)
+"""Plain scalars that are no text, beside numbers."""
+
+NULLS = frozenset(text for text, value in WORDS.items() if value is None)
 """The plain scalars that are null."""
 
 _NOT_NUMBERS = frozenset(f"{sign}{word}" for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")) | {
@@ -25,7 +27,9 @@ _NOT_NUMBERS = frozenset(f"{sign}{word}" for sign in ("", "+", "-") for word in 
     ".NAN",
 }
 
-_NUMERIC_START = frozenset("+-.0123456789")
+NUMERIC_STARTS = frozenset("+-.0123456789")
+"""What begins otherwise is no number."""
+
 _POINT = re.compile(r"\.[0-9]+(_[0-9]+)*([eE][-+]?[0-9]+(_[0-9]+)*)?")
 """What starts with a point is read as Go's float literals are: `_` only between digits."""
 _SHORT_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,19})")
@@ -78,9 +82,9 @@ def as_json(value: float) -> int | float:
 
 
 def _resolve(text: str) -> Scalar:
-    if text in _WORDS:
-        return _WORDS[text]
-    if text[0] not in _NUMERIC_START:
+    if text in WORDS:
+        return WORDS[text]
+    if text[0] not in NUMERIC_STARTS:
         return text
     if text in _NOT_NUMBERS:
         raise NotANumberError(f"{text} is no number in JSON")

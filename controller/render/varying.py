@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from controller.domain import catalogs, inputs, kinds, placements
+from controller.domain import audiences, catalogs, inputs, kinds, placements
 from controller.render import (
     asking,
     commits,
@@ -64,20 +64,28 @@ class Session:
         self.is_missing_something = False
         """A program or a chart was not to be had: the same commit may render later."""
 
-    def run(self, entry: catalogs.Entry, fleet: Iterable[inputs.Facts], before: Before) -> Varied:
+    def run(self, entry: catalogs.Entry, fleet: audiences.Audience, before: Before) -> Varied:
         """The variants for these clusters; those that should not have the bundle, by its entry, count for nothing."""
         self._id = entry.bundle
-        found: list[catalogs.Variant] = []
-        for facts in fleet:
-            matched = placements.matching_choices(entry, facts)
-            if matched is not None and placements.variant(found, matched, facts) is None:
-                found.append(self._variant(matched, facts, before))
+        found = self._variants(entry, fleet, before)
         if not found:
             return self._for_nobody()
         if all(one.errors for one in found):
             failures = tuple(dict.fromkeys(error for one in found for error in one.errors))
             return Varied(failures=failures, warnings=found[0].warnings)
         return Varied(tuple(sorted(found, key=_order)))
+
+    def _variants(self, entry: catalogs.Entry, fleet: audiences.Audience, before: Before) -> list[catalogs.Variant]:
+        """What a rendering asks is known once it is done: then those are looked at who answer that differently."""
+        found: list[catalogs.Variant] = []
+        asked: frozenset[str] | None = None
+        while asked != (asking_now := placements.asked(entry, found)):
+            asked = asking_now
+            for facts in fleet.distinct(asked):
+                matched = placements.matching_choices(entry, facts)
+                if matched is not None and placements.variant(found, matched, facts) is None:
+                    found.append(self._variant(matched, facts, before))
+        return found
 
     def _for_nobody(self) -> Varied:
         """No cluster has the bundle: what is wrong with it should be known all the same."""

@@ -7,13 +7,14 @@ and tags other than YAML's own for plain JSON types. Values that an alias repeat
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import msgspec
 import yaml
 from yaml import cyaml
 
-from controller.render import errors, limits, scalars
+from controller.render import errors, frames, limits, scalars
 
 Place: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from a document's root to a value."""
@@ -22,10 +23,14 @@ OPENINGS = ("${cluster.", "${vars.")
 """How a reference to a variable begins."""
 
 _STANDARD = "tag:yaml.org,2002:"
+_MAP = f"{_STANDARD}map"
+_SEQUENCE = f"{_STANDARD}seq"
 _NON_SPECIFIC = "!"
-_MERGE = "<<"
 _TAG_DIRECTIVE = re.compile(rb"(?:^|[\r\n]|\xc2\x85|\xe2\x80[\xa8\xa9])%TAG")
 """At the beginning of what libyaml takes for a line."""
+
+_LOOKED_AT = scalars.NUMERIC_STARTS | {"<", "$"}
+"""How plain scalars begin that may be more than text: numbers, `<<`, and references to variables."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -92,41 +97,6 @@ def line_of(data: bytes, at: int) -> int:
     return data.count(b"\n", 0, at) + 1
 
 
-class _Frame:
-    """A collection that is being read."""
-
-    __slots__ = ("anchor", "characters", "height", "key", "merged", "nodes", "seen_merge", "value")
-
-    def __init__(self, value: Any, anchor: str | None, nodes: int, characters: int) -> None:
-        self.value = value
-        self.anchor = anchor
-        self.nodes = nodes
-        self.characters = characters
-        self.height = 1
-        self.key: str | None = None
-        self.merged: set[str] = set()
-        """Keys that a merge brought, which a key of the mapping itself may override."""
-        self.seen_merge = False
-
-
-class _Anchored(msgspec.Struct, frozen=True):
-    """A finished value that aliases may repeat, and what each repetition costs."""
-
-    value: Any
-    nodes: int
-    characters: int
-    height: int
-
-
-class _MergeKey(str):
-    """The plain key `<<`; a quoted one is a key like any other."""
-
-    __slots__ = ()
-
-
-_MERGE_KEY = _MergeKey(_MERGE)
-
-
 class _Loader:
     """Reads one file."""
 
@@ -140,18 +110,19 @@ class _Loader:
         self._documents: list[Document] = []
         self._nodes = 0
         self._characters = 0
-        self._line = 1
+        self._event: Any = None
         self._start: int | None = None
         self._root: Any = None
-        self._frames: list[_Frame] = []
-        self._anchors: dict[str, _Anchored | None] = {}
+        self._frames: list[frames.Frame] = []
+        self._frame: frames.Frame | None = None
+        """The innermost."""
+        self._anchors: dict[str, frames.Anchored | None] = {}
         self._lines: dict[Place, int] = {}
 
     def documents(self) -> list[Document]:
         parser = cyaml.CParser(self._data)  # type: ignore[attr-defined]  # its stubs do not export it
         try:
-            while (event := parser.get_event()) is not None:
-                self._read(event)
+            self._read_all(parser.get_event)
         except yaml.MarkedYAMLError as error:
             raise self._refused(_problem(error), _marked_line(error)) from error
         except yaml.reader.ReaderError as error:
@@ -163,12 +134,44 @@ class _Loader:
             parser.dispose()
         return self._documents
 
+    def _read_all(self, next_event: Callable[[], Any]) -> None:
+        """Most events are scalars, and most of these text in a mapping or a list: that much is done right here."""
+        scalar, looked_at, words = yaml.ScalarEvent, _LOOKED_AT, scalars.WORDS
+        nodes_max, characters_max = limits.NODES_MAX, limits.EXPANDED_BYTES_MAX
+        is_watched = self._with_lines or self.watched is not None
+        while (event := next_event()) is not None:
+            self._event = event
+            if type(event) is not scalar:
+                self._read(event)
+                continue
+            text = event.value
+            self._nodes += 1
+            self._characters += len(text)
+            if self._nodes > nodes_max or self._characters > characters_max:
+                self._count(0, 0)
+            frame = self._frame
+            is_text = not event.implicit[0] or (text[:1] not in looked_at and text not in words)
+            if frame is None or is_watched or not is_text or event.tag is not None or event.anchor is not None:
+                self._scalar(event)
+            elif not frame.is_mapping:
+                frame.value.append(text)
+            elif frame.key is None and text not in frame.value:
+                frame.key = text
+            elif frame.key is None or frame.key is frames.MERGE_KEY:
+                self._scalar(event)
+            else:
+                frame.value[frame.key] = text
+                frame.key = None
+
+    @property
+    def _line(self) -> int:
+        """Of the event that is being read."""
+        return self._event.start_mark.line + 1 if self._event is not None else 1
+
     def _read(self, event: Any) -> None:
+        """Anything but a scalar."""
         kind = type(event)
-        self._line = event.start_mark.line + 1
-        if kind is yaml.ScalarEvent:
-            self._scalar(event)
-        elif kind is yaml.MappingStartEvent:
+        if kind is yaml.MappingStartEvent:
             self._begin({}, event)
         elif kind is yaml.SequenceStartEvent:
             self._begin([], event)
@@ -189,10 +192,10 @@ class _Loader:
         self._documents.append(Document(self._start or 1, self._root, self._lines))
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
+        """Any scalar; it is counted already."""
         text = event.value
-        self._count(1, len(text))
-        frame = self._frames[-1] if self._frames else None
-        if frame is not None and frame.key is None and type(frame.value) is dict:
+        frame = self._frame
+        if frame is not None and frame.key is None and frame.is_mapping:
             key = self._key(event)
             self._anchor(event.anchor, str(key), len(text))
             self._set_key(frame, key)
@@ -203,8 +206,8 @@ class _Loader:
 
     def _key(self, event: yaml.ScalarEvent) -> str:
         if event.tag is None and event.implicit[0]:
-            if event.value == _MERGE:
-                return _MERGE_KEY
+            if event.value == frames.MERGE:
+                return frames.MERGE_KEY
             try:
                 return scalars.key(event.value)
             except ValueError as error:
@@ -231,26 +234,27 @@ class _Loader:
         return value
 
     def _begin(self, value: Any, event: yaml.CollectionStartEvent) -> None:
-        own = f"{_STANDARD}map" if type(value) is dict else f"{_STANDARD}seq"
-        if event.tag not in (None, _NON_SPECIFIC, own):
+        if event.tag is not None and event.tag not in (_NON_SPECIFIC, _MAP if type(value) is dict else _SEQUENCE):
             raise self._refused(f"tag {_shown(event.tag)} (only YAML's own for plain JSON types are read)")
         if len(self._frames) >= limits.DEPTH_MAX:
             raise self._refused(f"nested deeper than {limits.DEPTH_MAX}")
-        frame = self._frames[-1] if self._frames else None
-        if frame is not None and frame.key is None and type(frame.value) is dict:
+        frame = self._frame
+        if frame is not None and frame.key is None and frame.is_mapping:
             raise self._refused("a key that is a list or a mapping")
         if self._start is None:
             self._start = self._line
         self._count(1, 0)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
-        self._frames.append(_Frame(value, event.anchor, self._nodes - 1, self._characters))
+        self._frame = frames.Frame(value, event.anchor, self._nodes - 1, self._characters)
+        self._frames.append(self._frame)
 
     def _end(self) -> None:
         frame = self._frames.pop()
+        self._frame = self._frames[-1] if self._frames else None
         if frame.anchor is not None:
             nodes, characters = self._nodes - frame.nodes, self._characters - frame.characters
-            self._anchors[frame.anchor] = _Anchored(frame.value, nodes, characters, frame.height)
+            self._anchors[frame.anchor] = frames.Anchored(frame.value, nodes, characters, frame.height)
         self._add(frame.value, frame.height)
 
     def _alias(self, name: str) -> None:
@@ -262,8 +266,8 @@ class _Loader:
         self._count(anchored.nodes, anchored.characters)
         if len(self._frames) + anchored.height > limits.DEPTH_MAX:
             raise self._refused(f"nested deeper than {limits.DEPTH_MAX} by alias *{name}")
-        frame = self._frames[-1] if self._frames else None
-        if frame is not None and frame.key is None and type(frame.value) is dict:
+        frame = self._frame
+        if frame is not None and frame.key is None and frame.is_mapping:
             if not isinstance(anchored.value, str):
                 raise self._refused(f"key *{name} is no string")
             self._set_key(frame, str(anchored.value))
@@ -272,17 +276,17 @@ class _Loader:
 
     def _anchor(self, name: str | None, value: Any, characters: int) -> None:
         if name is not None:
-            self._anchors[name] = _Anchored(value, 1, characters, 0)
+            self._anchors[name] = frames.Anchored(value, 1, characters, 0)
 
-    def _set_key(self, frame: _Frame, key: str) -> None:
-        if key is _MERGE_KEY:
+    def _set_key(self, frame: frames.Frame, key: str) -> None:
+        if key is frames.MERGE_KEY:
             if frame.seen_merge:
                 raise self._refused("duplicate key <<")
             frame.seen_merge = True
         elif key in frame.value:
             if key not in frame.merged:
                 raise self._refused(f"duplicate key {_shown(key)}")
-            frame.merged.discard(key)
+            frame.merged -= {key}
         frame.key = key
         if self._with_lines:
             self._lines[self._place()] = self._line
@@ -290,36 +294,39 @@ class _Loader:
             self._watch(self.watched)
 
     def _add(self, value: Any, height: int) -> None:
-        if not self._frames:
+        frame = self._frame
+        if frame is None:
             self._start = self._start or self._line
             self._root = value
             return
-        frame = self._frames[-1]
-        frame.height = max(frame.height, height + 1)
-        if type(frame.value) is list:
+        if height >= frame.height:
+            frame.height = height + 1
+        if not frame.is_mapping:
             if self.watched is not None and height == 0:
                 self._watch(self.watched)
             frame.value.append(value)
             return
         key, frame.key = frame.key, None
-        if key is _MERGE_KEY:
+        if key is frames.MERGE_KEY:
             self._merge(frame, value)
         else:
             frame.value[key] = value
 
-    def _merge(self, frame: _Frame, value: Any) -> None:
+    def _merge(self, frame: frames.Frame, value: Any) -> None:
+        merged = set(frame.merged)
+        frame.merged = merged
         for mapping in value if type(value) is list else [value]:
             if type(mapping) is not dict:
                 raise self._refused("<< takes a mapping or a list of mappings")
             for key, item in mapping.items():
-                if key in frame.merged:
+                if key in merged:
                     continue  # of several mappings the earlier wins
                 if key in frame.value:
                     # kubectl lets the merge win here, YAML's own rule and other readers the key.
                     raise self._refused(f"<< brings key {_shown(key)}, which stands before it (put << first)")
                 self._count(1, 0)
                 frame.value[key] = item
-                frame.merged.add(key)
+                merged.add(key)
 
     def _watch(self, watched: tuple[int, Place]) -> None:
         index, place = watched

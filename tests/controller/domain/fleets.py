@@ -79,8 +79,18 @@ class Shelf:
 
         Each source is on a repository of its own, unless `specs_` says otherwise.
         """
+        return derivation.derive(self.view(previous, *given, latest=latest, specs_=specs_), self.indexes)
+
+    def view(
+        self,
+        previous: bundles.ClusterRoot,
+        *given: catalogs.Catalog,
+        latest: Sequence[catalogs.Catalog] = (),
+        specs_: Mapping[str, specs.SourceSpec] = {},
+    ) -> derivation.View:
+        """What `derive` derives from."""
         newest = {catalog.source: catalog for catalog in (*given, *latest)}
-        view = derivation.View(
+        return derivation.View(
             cluster=cluster(env="prod"),
             facts=placements.facts(cluster(env="prod"), {}),
             sources={
@@ -93,7 +103,6 @@ class Shelf:
             },
             previous=previous,
         )
-        return derivation.derive(view, self.indexes)
 
 
 def _spec(source: ids.SourceName) -> specs.SourceSpec:

@@ -302,3 +302,31 @@ def test_a_source_that_says_nothing_at_present_keeps_what_it_gave() -> None:
     )
 
     assert (derived.root, derived.drops) == (before, ())
+
+
+@given(
+    st.lists(st.sampled_from([{}, {"region": "eu"}, {"region": "us"}, {"env": "prod"}]), min_size=1, max_size=6),
+    st.sampled_from(["all", "label", "name"]),
+)
+def test_clusters_that_are_alike_are_derived_alike(labels: list[dict[str, str]], chosen_by: str) -> None:
+    shelf = fleets.Shelf()
+    target = selectors.Target(match_labels={"region": "eu"} if chosen_by == "label" else {})
+    if chosen_by == "name":
+        target = selectors.Target(names=("c0",))
+    catalog = shelf.catalog("one", {"one/x": ["a"], "one/y": ["b"]})
+    entry = msgspec.structs.replace(catalog.entries[0], targets=(target,))
+    catalog = msgspec.structs.replace(catalog, entries=(entry, *catalog.entries[1:]))
+    before = shelf.root({"one/x": ["a"]})
+    view = shelf.view(before, catalog)
+    views = {
+        ids.ClusterId(f"c{number}"): msgspec.structs.replace(
+            view, facts=msgspec.structs.replace(view.facts, name=f"c{number}", labels=own)
+        )
+        for number, own in enumerate(labels)
+    }
+    shared = derivation.alike(views)
+
+    for cluster, own in views.items():
+        assert derivation.derive(shared[cluster], shelf.indexes) == derivation.derive(own, shelf.indexes)
+    if chosen_by == "all":
+        assert len({id(one) for one in shared.values()}) == 1

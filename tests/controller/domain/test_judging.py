@@ -1,9 +1,10 @@
 """How a cluster in flight is judged: by what the revision changes for it, and by nothing else."""
 
+import msgspec
 import pytest
 
 from controller.domain import inputs, judging, observed, rollouts
-from protocol import ids, reports, status
+from protocol import ids, reports, selectors, status
 from protocol.canonical import Digest
 from tests.controller.domain import examples
 from tests.controller.domain.test_observed import API, WEB, applied, bundle, folded
@@ -48,6 +49,31 @@ def test_only_what_two_catalogs_give_differently_is_a_change() -> None:
     assert first == judging.Change(
         changed={WEB: newer.variants[0].index, API: api.variants[0].index}, removed=frozenset()
     )
+
+
+def test_a_rollout_is_for_those_whom_its_catalog_gives_something_else() -> None:
+    shelf = examples.Shelf()
+    web = shelf.entry("shop/web", examples.config_map("web"))
+    only_eu = msgspec.structs.replace(
+        shelf.entry("shop/api", examples.config_map("api")), targets=(selectors.Target(match_labels={"region": "eu"}),)
+    )
+    base, new = examples.catalog(examples.SHOP, web), examples.catalog(examples.SHOP, web, only_eu)
+    eu, us = (inputs.Facts(name=name, labels={"region": name}) for name in ("eu", "us"))
+    members = {
+        ids.ClusterId("new-us"): (None, us),
+        ids.ClusterId("old-us"): (base, us),
+        ids.ClusterId("old-eu"): (base, eu),
+        ids.ClusterId("other-eu"): (base, msgspec.structs.replace(eu, name="other")),
+        ids.ClusterId("has-it"): (new, eu),
+    }
+
+    changes = judging.Changes(new, examples.EVERYWHERE, [one for one, _ in members.values() if one is not None])
+    found = {cluster: changes.of(base, of) for cluster, (base, of) in members.items()}
+
+    assert {cluster for cluster, one in found.items() if judging.is_affected(one)} == {"new-us", "old-eu", "other-eu"}
+    assert found == {c: judging.change(base, new, examples.EVERYWHERE, of) for c, (base, of) in members.items()}
+    unknown = msgspec.structs.replace(new)
+    assert not judging.is_affected(changes.of(unknown, EDGE))
 
 
 def test_a_cluster_that_comes_from_two_catalogs_is_judged_by_what_either_changes() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from controller import errors, library
 from controller.domain import debts, fleet, sources
-from protocol import canonical, desired, ids, reports, specs
+from protocol import canonical, desired, ids, reports, selectors, specs
 from protocol.events import deletions as events
 from protocol.events import fleet as fleet_events
 from protocol.events import rollouts
@@ -309,6 +309,8 @@ async def test_more_deletions_than_fit_a_message_are_a_blob() -> None:
 
 async def test_others_go_on_between_two_clusters() -> None:
     hub, agents = await begin(Streams(), clusters=5)
+    # Asked for their names, no two of them are alike.
+    await hub.declare(all_clusters=False, targets=(selectors.Target(names=("*",)),))
     turns = 0
 
     async def turn() -> None:

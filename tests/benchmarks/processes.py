@@ -1,0 +1,31 @@
+"""What processes use: processor time of this one and all below it, and its memory."""
+
+import os
+import pathlib
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process, of everything that it started, and of what those started and waited for."""
+    below: dict[int, list[int]] = {}
+    ticks: dict[int, int] = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            fields = pathlib.Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        below.setdefault(int(fields[1]), []).append(int(entry))
+        ticks[int(entry)] = sum(map(int, fields[11:15]))
+    total, pending = 0, [os.getpid()]
+    while pending:
+        pid = pending.pop()
+        total += ticks[pid]
+        pending.extend(below.get(pid, ()))
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib() -> float:
+    """Memory that this process holds."""
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
