@@ -15,7 +15,7 @@ ABOUT = {
     "agent": "serve clusters: verify, apply, prune, report",
     "apply": "make configuration documents true (-f FILE)",
     "bundle": "bundles: list, show",
-    "cluster": "clusters: add, list, show, label, suspend, resume, remove",
+    "cluster": "clusters: add, list, show, label, annotate, values, suspend, resume, remove",
     "deletions": "what would be taken away: list, show, approve, reject",
     "demo": "one commit, twelve clusters, on this machine",
     "diff": "what a source would change on every cluster, by dry runs",
@@ -24,11 +24,14 @@ ABOUT = {
     "login": "keep the hub's URL and token",
     "nats": "run the embedded nats-server by itself",
     "recover": "take a restored hub back into service",
+    "render": "what a working tree would come to for a cluster, offline",
     "rollout": "rollouts: list, status, pause, resume, abort, retry, history",
     "sandbox": "in-memory Kubernetes clusters to try things on",
     "schema": "JSON Schema of flotilla.yaml, for editors",
-    "source": "Git sources: add, list, show, sync, suspend, resume, remove",
+    "source": "Git sources: add, list, show, sync, accept, suspend, resume, remove",
     "status": "the fleet on one screen (-w watches)",
+    "targets": "which clusters a working tree is for, by which rule, with which variant",
+    "validate": "check a working tree before it is merged, for CI",
 }
 """One line for each command, as data: to list them nothing has to be loaded."""
 
