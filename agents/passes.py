@@ -13,7 +13,7 @@ from agents import acceptor, applying, clock, drifting, errors, inventory_store,
 from agents.domain import dependencies, drift, inventory, plan, prune, statuses
 from agents.kube import client, discovery
 from agents.kube import errors as kube_errors
-from protocol import ids, reports
+from protocol import ids, ordering, reports
 from protocol.status import Action, Health
 
 ESTABLISHED_POLL_S = 0.2
@@ -88,8 +88,8 @@ class Cluster:
         self, held: acceptor.Held, scope: Scope, layer: frozenset[ids.BundleId], *, stop: Callable[[], bool]
     ) -> bool:
         """Apply what is due of these bundles, stage by stage. False: a newer state ended the pass."""
-        for stage in plan.Stage:
-            if stage is plan.Stage.REST:
+        for stage in ordering.Stage:
+            if stage is ordering.Stage.REST:
                 self._planned = await self._served(held, self._planned, layer)
             items = [item for item in self._planned.stage(stage) if item.bundle in layer]
             await self._look_at([item for item in items if self._is_looked_at(item, scope)], stop)
@@ -200,7 +200,7 @@ class Cluster:
 
     async def _served(self, held: acceptor.Held, planned: plan.Plan, layer: frozenset[ids.BundleId]) -> plan.Plan:
         """The plan again, once the definitions that were applied are served: their objects had no resource before."""
-        definitions = [item for item in planned.stage(plan.Stage.DEFINITIONS) if item.bundle in layer]
+        definitions = [item for item in planned.stage(ordering.Stage.DEFINITIONS) if item.bundle in layer]
         if not definitions:
             return planned
         until = self._parts.clocks.monotonic() + self._established_timeout_s

@@ -19,7 +19,7 @@ from agents import acceptor, applying, blobs, clock, errors, hub, inventory_stor
 from agents.domain import adoption, drift, forecast, ignoring, inventory, plan, resources
 from agents.kube import client, discovery, rehearsing
 from agents.kube import errors as kube_errors
-from protocol import bundles, canonical, codec, ids, messages, plans, reports, signing
+from protocol import bundles, canonical, codec, ids, messages, ordering, plans, reports, signing
 from protocol.reports import Forecast, PlannedObject
 
 REQUESTS_MAX = 4
@@ -210,7 +210,7 @@ class _Look:
         """Kinds that nobody serves yet and that definitions of the same plan bring."""
         if not any(item.reason == kube_errors.NotServed.reason for item in planned.rejections):
             return frozenset()
-        definitions = planned.stage(plan.Stage.DEFINITIONS)
+        definitions = planned.stage(ordering.Stage.DEFINITIONS)
         plains = await self._library.plain_all((item.digest for item in definitions), bundles.MANIFEST_TAG)
         return frozenset(kind for plain in plains.values() if (kind := _kind_of(plain)) is not None)
 

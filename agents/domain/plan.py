@@ -5,32 +5,14 @@ that was carried out is carried out again without effect. Deletions are no part 
 not being in a plan.
 """
 
-import enum
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from agents.domain import inventory, resources
-from protocol import bundles, ids
+from protocol import bundles, ids, ordering
 from protocol.canonical import Digest
-
-DEFAULT_NAMESPACE = "default"
-"""Where kubectl puts a namespaced object that names no namespace."""
-
-_ADMISSION = frozenset(
-    {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "ValidatingAdmissionPolicyBinding"}
-)
-
-
-class Stage(enum.IntEnum):
-    """The order of applies. What comes before is needed by what comes after; within a stage order does not matter."""
-
-    NAMESPACES = 0
-    DEFINITIONS = 1
-    REST = 2
-    ADMISSION = 3
-    """Last: a webhook whose backend is only being created would refuse the objects before it."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -81,19 +63,8 @@ class Plan(msgspec.Struct, frozen=True):
     namespaces: tuple[str, ...]
     """Used but not contained in any bundle: created when missing, never ours, never deleted."""
 
-    def stage(self, stage: Stage) -> tuple[Wanted, ...]:
-        return tuple(item for item in self.wanted if stage_of(item.object) is stage)
-
-
-def stage_of(object_id: ids.ObjectId) -> Stage:
-    kind = resources.kind_of(object_id)
-    if kind == resources.NAMESPACE:
-        return Stage.NAMESPACES
-    if kind == resources.DEFINITION:
-        return Stage.DEFINITIONS
-    if kind.group == "admissionregistration.k8s.io" and kind.kind in _ADMISSION:
-        return Stage.ADMISSION
-    return Stage.REST
+    def stage(self, stage: ordering.Stage) -> tuple[Wanted, ...]:
+        return tuple(item for item in self.wanted if ordering.stage_of(item.object) is stage)
 
 
 def kinds(indexes: Iterable[bundles.BundleIndex]) -> frozenset[resources.GroupKind]:
@@ -118,7 +89,7 @@ def make(indexes: Sequence[bundles.BundleIndex], entries: inventory.Inventory, k
         rejections.extend(_claimed(rival, holder, rivals) for rival in rivals if rival is not holder)
         if holder is not None:
             wanted.append(msgspec.structs.replace(holder, entry=_owned_entry(entries.get(object_id))))
-    wanted.sort(key=lambda item: (stage_of(item.object), item.object))
+    wanted.sort(key=lambda item: (ordering.stage_of(item.object), item.object))
     rejections.sort(key=lambda item: (item.bundle, item.object))
     return Plan(tuple(wanted), tuple(rejections), _implied(wanted))
 
@@ -150,7 +121,7 @@ def _resolve(index: bundles.BundleIndex, item: bundles.IndexEntry, known: resour
 def _namespace(resource: resources.Resource, options: bundles.BundleOptions, written: ids.ObjectId) -> str:
     if not resource.namespaced:
         return ""
-    return options.namespace or written.namespace or options.default_namespace or DEFAULT_NAMESPACE
+    return options.namespace or written.namespace or options.default_namespace or ordering.DEFAULT_NAMESPACE
 
 
 def _owned_entry(entry: inventory.Entry | None) -> inventory.Entry | None:
@@ -183,6 +154,6 @@ def _claimed(rival: Wanted, holder: Wanted | None, rivals: list[Wanted]) -> Reje
 
 
 def _implied(wanted: list[Wanted]) -> tuple[str, ...]:
-    contained = {item.object.name for item in wanted if stage_of(item.object) is Stage.NAMESPACES}
+    contained = {item.object.name for item in wanted if ordering.stage_of(item.object) is ordering.Stage.NAMESPACES}
     used = {item.object.namespace for item in wanted if item.object.namespace}
     return tuple(sorted(used - contained))

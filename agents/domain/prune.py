@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from agents.domain import inventory, plan, resources
-from protocol import bundles, desired, ids, naming, reports
+from protocol import bundles, desired, ids, naming, ordering, reports
 
 BLOCKERS_NAMED_MAX = 10
 """Objects named in a refusal to cascade; a person needs the first few and the number."""
@@ -255,9 +255,9 @@ def doomed(entries: inventory.Inventory) -> frozenset[str]:
 
 def waves(deletes: Iterable[Delete]) -> list[list[Delete]]:
     """Contents before containers: the reverse of the order of applies, one wave after the other."""
-    found: defaultdict[plan.Stage, list[Delete]] = defaultdict(list)
+    found: defaultdict[ordering.Stage, list[Delete]] = defaultdict(list)
     for item in sorted(deletes, key=lambda item: item.entry.object):
-        found[plan.stage_of(item.entry.object)].append(item)
+        found[ordering.stage_of(item.entry.object)].append(item)
     return [found[stage] for stage in sorted(found, reverse=True)]
 
 

@@ -14,7 +14,7 @@ from controller.git import worktrees
 from controller.preview import fleets, invented, looking, objects, placing
 from controller.preview.findings import Finding, Report, Rule, Severity, of_problem
 from controller.render import discovery, errors, settings, staging
-from protocol import bundles, ids, selectors, specs
+from protocol import bundles, ids, ordering, selectors, specs
 from protocol import groups as api_groups
 from protocol.canonical import Digest
 from protocol.events import sources
@@ -175,7 +175,7 @@ def _claims(found: Sequence[bundles.BundleIndex]) -> Iterator[Finding]:
         for item in index.objects:
             identity = kinds.identity(item.object, index.options)
             options = index.options
-            namespace = identity.namespace or options.default_namespace or objects.DEFAULT_NAMESPACE
+            namespace = identity.namespace or options.default_namespace or ordering.DEFAULT_NAMESPACE
             claim = _Claim(index.bundle, item.file, namespace)
             first = claims.setdefault(identity, claim)
             if first.bundle == claim.bundle:

@@ -4,7 +4,6 @@ The hub cannot know the scope of a custom kind, unless its definition stands in 
 cluster knows, the namespace stays as it is written, and what the agent would write is told beside it.
 """
 
-import enum
 import graphlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,24 +12,8 @@ import msgspec
 
 from controller.domain import kinds, placements
 from controller.preview import looking
-from protocol import bundles, groups, ids
+from protocol import bundles, groups, ids, ordering
 from protocol.canonical import Digest
-
-DEFAULT_NAMESPACE = "default"
-"""Where the agent puts a namespaced object that names no namespace."""
-
-_ADMISSION = frozenset(
-    {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "ValidatingAdmissionPolicyBinding"}
-)
-
-
-class Stage(enum.IntEnum):
-    """The order in which an agent applies the objects of a bundle; within a stage, that of their ids."""
-
-    NAMESPACES = 0
-    DEFINITIONS = 1
-    REST = 2
-    ADMISSION = 3
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -72,22 +55,10 @@ def shown(look: looking.Look, placed: Sequence[placements.Placed], *, hooks: boo
         if bundle in rendered:
             index = rendered[bundle]
             objects = [_shown(look, index, item, scopes) for item in index.objects]
-            found += sorted(objects, key=lambda one: (stage_of(one.object), one.object))
+            found += sorted(objects, key=lambda one: (ordering.stage_of(one.object), one.object))
             if hooks:
                 found += [_hook(look, index, item, scopes) for item in index.hooks]
     return tuple(found)
-
-
-def stage_of(object_id: ids.ObjectId) -> Stage:
-    """When the agent applies it."""
-    kind = (object_id.group, object_id.kind)
-    if kind == ("", "Namespace"):
-        return Stage.NAMESPACES
-    if kind == ("apiextensions.k8s.io", "CustomResourceDefinition"):
-        return Stage.DEFINITIONS
-    if object_id.group == "admissionregistration.k8s.io" and object_id.kind in _ADMISSION:
-        return Stage.ADMISSION
-    return Stage.REST
 
 
 def refusal(object_id: ids.ObjectId, options: bundles.BundleOptions) -> str:
@@ -104,7 +75,7 @@ _Scopes = Mapping[tuple[str, str], bool]
 def _scopes(look: looking.Look, indexes: Iterable[bundles.BundleIndex]) -> Iterator[tuple[tuple[str, str], bool]]:
     for index in indexes:
         for item in index.objects:
-            if stage_of(item.object) is Stage.DEFINITIONS:
+            if ordering.stage_of(item.object) is ordering.Stage.DEFINITIONS:
                 spec = msgspec.json.decode(look.manifest(item.manifest)).get("spec")
                 if isinstance(spec, dict) and isinstance(names := spec.get("names"), dict):
                     yield (str(spec.get("group")), str(names.get("kind"))), spec.get("scope") == "Namespaced"
@@ -115,7 +86,7 @@ def _shown(
 ) -> Shown:
     written, options = item.object, index.options
     identity = kinds.identity(written, options)
-    namespace = options.namespace or written.namespace or options.default_namespace or DEFAULT_NAMESPACE
+    namespace = options.namespace or written.namespace or options.default_namespace or ordering.DEFAULT_NAMESPACE
     is_namespaced = scopes.get((written.group, written.kind))
     if_namespaced = ""
     if is_namespaced is not None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 
 from agents.domain import plan, resources
-from protocol import bundles, ids
+from protocol import bundles, ids, ordering
 from tests.agents.domain import examples
 from tests.agents.domain.examples import config_map, entry, index, namespace, owned
 
@@ -123,7 +123,7 @@ def test_stages_come_in_the_order_of_need() -> None:
         "ConfigMap",
         "ValidatingWebhookConfiguration",
     ]
-    assert [item.object for item in planned.stage(plan.Stage.DEFINITIONS)] == [definition]
+    assert [item.object for item in planned.stage(ordering.Stage.DEFINITIONS)] == [definition]
 
 
 def test_used_namespaces_are_implied_unless_they_are_contained() -> None:

@@ -6,7 +6,7 @@ import pytest
 from agents.domain import plan, resources
 from controller.domain import placements
 from controller.preview import objects
-from protocol import bundles, ids
+from protocol import bundles
 from tests.controller.preview.conftest import DEV, Tree
 from tests.controller.repositories import config_map
 
@@ -19,27 +19,11 @@ NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"
 ROLE = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a}\n"
 HOOK = "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingWebhookConfiguration\nmetadata: {name: a}\n"
 
-KINDS = [
-    ("", "Namespace"), ("", "ConfigMap"), ("apps", "Deployment"), ("rbac.authorization.k8s.io", "ClusterRole"),
-    ("apiextensions.k8s.io", "CustomResourceDefinition"), ("example.com", "Namespace"),
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
-]  # fmt: skip
-
 
 def shown(tree: Tree, files: dict[str, str]) -> tuple[objects.Shown, ...]:
     look = tree.write(files).look(DEV, paths=("*",))
     placed = [found for entry in look.entries if (found := placements.place(entry, DEV)) is not None]
     return objects.shown(look, placed)
-
-
-@pytest.mark.parametrize(("group", "kind"), KINDS)
-def test_stages_are_those_of_the_agent(group: str, kind: str) -> None:
-    one = ids.ObjectId(group, kind, "", "a")
-
-    assert objects.stage_of(one).name == plan.stage_of(one).name
 
 
 @pytest.mark.parametrize("options", ["", "namespace: forced\n", "defaultNamespace: fallback\n"])
