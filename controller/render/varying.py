@@ -61,6 +61,8 @@ class Session:
         self._staged: dict[str, objects.Objects] = {}
         self._named = _named(bundle, bundle.settings.recipe)
         self._id = ids.BundleId("")
+        self._has_asked = False
+        """Some variant depends on what its clusters say."""
         self.is_missing_something = False
         """A program or a chart was not to be had: the same commit may render later."""
 
@@ -70,7 +72,8 @@ class Session:
         found = self._variants(entry, fleet, before)
         if not found:
             return self._for_nobody()
-        if all(one.errors for one in found):
+        # What a cluster says may mend a variant that asked for it: then it has to be told by which questions.
+        if all(one.errors for one in found) and not self._has_asked:
             failures = tuple(dict.fromkeys(error for one in found for error in one.errors))
             return Varied(failures=failures, warnings=found[0].warnings)
         return Varied(tuple(sorted(found, key=_order)))
@@ -102,6 +105,7 @@ class Session:
     def _variant(self, matched: tuple[int, ...], facts: inputs.Facts, before: Before) -> catalogs.Variant:
         had = placements.variant(before, matched, facts)
         variant = self._rendered(matched, asking.Asking(facts), had)
+        self._has_asked = self._has_asked or bool(variant.inputs)
         if variant.errors and had is not None:
             # What these clusters had stays; those that had something else stay apart.
             return msgspec.structs.replace(

@@ -108,6 +108,18 @@ def test_a_cluster_that_lacks_a_variable_keeps_its_last_content_and_nobody_else_
     assert not catalogs.is_complete(catalogs.Catalog(SHOP, bench.revision({}), "raw", (second,)))
 
 
+def test_what_a_cluster_is_told_mends_what_lacked_a_value_everywhere(bench: Workbench) -> None:
+    """Nobody has the value: the one that gets it must be seen to need another look."""
+    broken = run(bench, {"a.yaml": NAMED.replace("cluster.name", "vars.size")}, EU, US)
+    told = msgspec.structs.replace(EU, values={"size": "big"})
+
+    assert [(entry_of(broken).errors, len(entry_of(broken).variants))] == [((), 1)]
+    assert placements.place(entry_of(broken), told) == placements.Placed(entry_of(broken), None)
+    mended = run(bench, {"a.yaml": NAMED.replace("cluster.name", "vars.size")}, told, US, before=broken)
+    assert manifest(bench, entry_of(mended), told)["data"]["who"] == "big"
+    assert len(catalogs.problems(entry_of(mended))) == 1
+
+
 def test_a_bundle_that_fails_for_everybody_is_spoiled_as_a_whole(bench: Workbench) -> None:
     first = run(bench, {"a.yaml": VARIABLE}, EU, US)
     second = entry_of(run(bench, {"a.yaml": "kind: [\n"}, EU, US, before=first))
