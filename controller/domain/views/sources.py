@@ -112,7 +112,7 @@ def _state(source: sources.Source) -> tuple[State, str]:
         return State.WAITING, _unrelated(source)
     if source.problem_count:
         first = str(source.problems[0]) if source.problems else ""
-        return State.DEGRADED, f"{source.problem_count} problems: {first}"
+        return State.DEGRADED, f"{source.problem_count} problems: {first}" if source.problem_count > 1 else str(first)
     if source.rollback_seen:
         return State.RESOLVED, f"moved to {source.rollback_seen[:12]}, not forward; counts if the next poll agrees"
     return State.RESOLVED, ""
