@@ -18,7 +18,8 @@ from protocol import canonical
 
 _EXACT = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_CREDENTIALS = re.compile(r"//[^/\s@]*@")
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
+"""Up to the last @: a password may hold one."""
 _OCI = "oci://"
 _HTTP = ("https://", "http://")
 
