@@ -93,6 +93,16 @@ def test_a_chart_that_is_not_whole_is_an_error(bench: Workbench, files: reposito
         charts.from_commit(_commit(bench, files), "web")
 
 
+def test_a_few_charts_that_say_billions_are_too_many(bench: Workbench) -> None:
+    files: dict[str, repositories.Content] = {"c7/Chart.yaml": "name: c7\nversion: 1.0.0\n"}
+    for level in range(7):
+        again = f"- {{name: c{level + 1}, repository: 'file://../c{level + 1}'}}\n" * 20
+        files[f"c{level}/Chart.yaml"] = f"name: c{level}\nversion: 1.0.0\ndependencies:\n{again}"
+
+    with pytest.raises(errors.UnreadableError, match=r"^c0: depends on more than 1000 charts$"):
+        charts.from_commit(_commit(bench, files), "c0")
+
+
 def test_without_a_store_nothing_is_fetched(bench: Workbench) -> None:
     files = {**_depending("https://example.com"), **_lock("https://example.com")}
 
