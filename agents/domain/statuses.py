@@ -51,10 +51,14 @@ _DISCREET = frozenset(
 )
 """Reasons whose messages name fields, managers and servers, but never values."""
 
+_DENIED = " denied "
+"""The words of a webhook or of a policy come after it, whatever the reason, and may be any."""
+
 
 def failure(wanted: plan.Wanted, reason: str, message: str, *, retry_after_s: float = 0.0) -> Failure:
     """Describe a failure. What a server says about a Secret may quote it, so that is not passed on."""
-    if resources.kind_of(wanted.object) == resources.SECRET and reason not in _DISCREET:
+    is_discreet = reason in _DISCREET and _DENIED not in message
+    if resources.kind_of(wanted.object) == resources.SECRET and not is_discreet:
         message = "the message is withheld, because it may quote the Secret"
     return Failure(
         object=wanted.object,

@@ -121,7 +121,8 @@ class _Reading:
 
 def _too_large(directory: str) -> errors.UnreadableError:
     return errors.UnreadableError(
-        f"{directory}: a chart of more than {limits.CHILD_INPUT_FILES_MAX} files, or {limits.CHILD_INPUT_BYTES_MAX} bytes"
+        f"{directory}: a chart of more than {limits.CHILD_INPUT_FILES_MAX} files,"
+        f" or {limits.CHILD_INPUT_BYTES_MAX} bytes"
     )
 
 
