@@ -281,6 +281,41 @@ def test_an_address_that_is_none_is_refused(store: chart_store.Store, chart: str
         store.fetch(chart_store.Remote(chart, repo, "1.0.0"))
 
 
+@pytest.mark.parametrize(
+    ("chart", "repo", "is_allowed"),
+    [
+        ("lib", "https://charts.example.com/stable", True),
+        ("lib", "https://charts.example.com/stable/more/", True),
+        ("lib", "https://ada:se@cret@charts.example.com/stable", True),
+        ("oci://example.com/charts/lib", "", True),
+        ("lib", "https://charts.example.com", False),
+        ("lib", "https://charts.example.com/stable2", False),
+        ("lib", "https://charts.example.com/stable/../other", False),
+        ("lib", "https://charts.example.com/stable/%2e%2e/other", False),
+        ("lib", "https://charts.example.com.evil.example/stable", False),
+        ("lib", "https://evil.example?@charts.example.com/stable", False),
+        ("lib", "https://evil.example#@charts.example.com/stable", False),
+        ("lib", "http://charts.example.com/stable", False),
+        ("lib", "http://169.254.169.254", False),
+        ("oci://example.com/other/lib", "", False),
+    ],
+)
+def test_charts_come_from_no_address_but_those_that_the_hub_allows(
+    tmp_path: pathlib.Path, chart: str, repo: str, *, is_allowed: bool
+) -> None:
+    absent = programs.Program(pathlib.Path("/nowhere/helm"), "helm/v0")
+    allowed = ("https://charts.example.com/stable/", "oci://example.com/charts")
+
+    with (
+        chart_store.Store(tmp_path, absent, environ={}, allowed=allowed) as store,
+        pytest.raises(errors.UnreadableError) as raised,
+    ):
+        store.fetch(chart_store.Remote(chart, repo, "1.0.0"))
+
+    assert ("not among the hub's chartRepositories" in raised.value.reason) is not is_allowed
+    assert ("cannot be started" in raised.value.reason) is is_allowed
+
+
 class _Registry(http.server.BaseHTTPRequestHandler):
     """As much of an OCI registry as a pull of one chart asks for."""
 

@@ -298,6 +298,10 @@ def test_an_attempt_at_the_network_is_named(sandbox: children.Sandbox) -> None:
     assert "unreachable" in reason
 
 
+def test_whether_programs_can_be_cut_off_is_known_before_any_runs(sandbox: children.Sandbox) -> None:
+    assert children.cuts_network() is sandbox.is_cut()
+
+
 def test_a_sandbox_with_a_network_has_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, children.Sandbox(network=True) as sandbox:
         done = sandbox.run(_python(NETWORK.format(port=server.getsockname()[1])))
