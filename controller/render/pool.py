@@ -314,7 +314,8 @@ class _Worker:
         except (git_errors.GitError, errors.SourceError) as error:
             return error  # of the commit, or of reading it: nothing may follow from a part of it (I1)
         except Exception as error:  # noqa: BLE001 - poison harms its own bundle (I14)
-            return _Fault(type(error).__name__, traceback.format_exc())
+            # Without the error's own words, which may quote what it was about: it goes into the log (I13).
+            return _Fault(type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
 
     def _tree(self, repository: str, tree: str) -> commits.Commit:
         if self._commit is None or self._commit[0] != (repository, tree):

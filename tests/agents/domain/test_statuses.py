@@ -113,6 +113,13 @@ def test_what_an_admission_webhook_says_of_a_secret_is_withheld() -> None:
     assert "correct-horse" not in statuses.failure(secret, "Forbidden", said).message
 
 
+@pytest.mark.parametrize(("kind", "kept"), [("Secret", False), ("ConfigMap", True)])
+def test_the_same_holds_for_a_delete(kind: str, *, kept: bool) -> None:
+    said = statuses.discreet(ids.ObjectId("", kind, "web", "x"), "Invalid", "correct-horse")
+
+    assert ("correct-horse" in said) is kept
+
+
 def test_a_message_is_bounded() -> None:
     """Webhooks can be talkative."""
     assert len(statuses.failure(wanted(), "Invalid", "x" * 5000).message) == reports.MESSAGE_CHARS_MAX

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog.testing
 
 from controller.domain import catalogs, inputs
 from controller.git import errors as git_errors
@@ -137,8 +138,10 @@ def test_a_bundle_that_never_ends_is_ended_and_nobody_else_waits_for_it(
 
 
 def test_an_error_that_nobody_foresaw_is_one_of_its_bundle(rendering: Bench) -> None:
-    found = told(rendering.resolve({"a": "bug", "b": ""}))
+    with structlog.testing.capture_logs() as logs:
+        found = told(rendering.resolve({"a": "bug", "b": ""}))
 
+    assert [("in _do" in log["stack"], "division" in log["stack"]) for log in logs if "stack" in log] == [(True, False)]
     assert found == {"a": ["a: internal error (ZeroDivisionError, see the hub's log)"], "b": []}
 
 
