@@ -256,7 +256,7 @@ def _path(entry: inventory.Entry) -> str:
 
 
 def _held(item: prune.Delete, error: kube_errors.KubeError) -> prune.Hold:
-    return prune.Hold(item.deletion, error.reason, str(error)[: reports.MESSAGE_CHARS_MAX])
+    return prune.Hold(item.deletion, error.reason, statuses.discreet(item.entry.object, error.reason, str(error)))
 
 
 def _outcome(judged: Judged) -> Outcome:

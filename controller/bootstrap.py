@@ -19,7 +19,7 @@ from controller.broker import connection, doors
 from controller.domain import fleet
 from controller.git import mirrors
 from controller.reactors import asking, listening, polling, publishing, rolling
-from controller.render import pool, stages, worker, workplaces
+from controller.render import children, pool, stages, worker, workplaces
 from protocol import crashpoints
 from protocol.events import fleet as fleet_events
 
@@ -87,7 +87,7 @@ async def assembled(
         stack.push_async_callback(store.close)
         late = lag.Lag(time.monotonic)
         measured = metrics.Metrics(lag_s=lambda: late.worst_s)
-        workers = await stack.enter_async_context(_workers(directory, measured))
+        workers = await stack.enter_async_context(_workers(chosen, directory, measured))
         around = _Around(
             settings=chosen,
             directory=directory,
@@ -105,10 +105,15 @@ async def assembled(
 
 
 @contextlib.asynccontextmanager
-async def _workers(directory: pathlib.Path, measured: metrics.Metrics) -> AsyncIterator[pool.Pool]:
+async def _workers(
+    chosen: settings.Settings, directory: pathlib.Path, measured: metrics.Metrics
+) -> AsyncIterator[pool.Pool]:
     """The processes that render, and a directory for their temporary files: a process that was killed leaves some."""
     with workplaces.room(directory / PLACES) as places:
         tools = await asyncio.to_thread(stages.find_tools, charts=str(directory / CHARTS), places=str(places))
+        tools = msgspec.structs.replace(tools, chart_repositories=tuple(chosen.chart_repositories.split()))
+        if (tools.helm or tools.kustomize) and not await asyncio.to_thread(children.cuts_network):
+            logger.warning("renderers keep the network", reason="the kernel takes it from nobody (user namespaces?)")
         workers = pool.Pool(
             functools.partial(worker.Worker, tools), version=tools.version, places=places, watch=measured.rendered
         )

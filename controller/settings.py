@@ -40,6 +40,10 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """Port of the embedded server; -1 takes a free one."""
     advertise: str = ""
     """URL of the NATS server that credentials tell agents; empty: the one that the hub uses."""
+    chart_repositories: str = ""
+    """The only addresses at or below which charts are fetched, with blanks between them; empty: any. Without it,
+    whoever may write a bundle can make the hub ask any server that it reaches. What a repository refers to is
+    followed."""
     silence_s: float = 30.0
     """A cluster not heard for so long is offline: three of the agents' default heartbeats."""
     log_format: str = "auto"

@@ -51,19 +51,27 @@ _DISCREET = frozenset(
 )
 """Reasons whose messages name fields, managers and servers, but never values."""
 
+_DENIED = " denied "
+"""The words of a webhook or of a policy come after it, whatever the reason, and may be any."""
+
 
 def failure(wanted: plan.Wanted, reason: str, message: str, *, retry_after_s: float = 0.0) -> Failure:
-    """Describe a failure. What a server says about a Secret may quote it, so that is not passed on."""
-    if resources.kind_of(wanted.object) == resources.SECRET and reason not in _DISCREET:
-        message = "the message is withheld, because it may quote the Secret"
+    """Describe a failure."""
     return Failure(
         object=wanted.object,
         written=wanted.written,
         bundle=wanted.bundle,
         reason=reason,
-        message=message[: reports.MESSAGE_CHARS_MAX],
+        message=discreet(wanted.object, reason, message),
         retry_after_s=retry_after_s,
     )
+
+
+def discreet(of: ids.ObjectId, reason: str, message: str) -> str:
+    """What a server says, as it is passed on: bounded, and not where it is of a Secret and may quote it."""
+    if resources.kind_of(of) == resources.SECRET and (reason not in _DISCREET or _DENIED in message):
+        return "the message is withheld, because it may quote the Secret"
+    return message[: reports.MESSAGE_CHARS_MAX]
 
 
 def is_applied(wanted: plan.Wanted, observed: Observations, failures: Failures) -> bool:

@@ -77,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--advertise", metavar="URL", help="the NATS URL that agents are told")
     parser.add_argument(
+        "--chart-repositories", metavar="URLS", help="the only ones that charts come from, in one text (default: any)"
+    )
+    parser.add_argument(
         "--silence-s", type=float, metavar="SECONDS", help="a cluster not heard so long is offline (default: 30)"
     )
     parser.add_argument("--log-format", choices=("auto", "console", "json"))

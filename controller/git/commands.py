@@ -5,7 +5,6 @@ that or in a directory that only we may read, never on the command line. Its tim
 bounded from outside: Git itself has no such bounds.
 """
 
-import base64
 import contextlib
 import os
 import pathlib
@@ -201,9 +200,7 @@ def _settings(conversation: Conversation, room: pathlib.Path) -> list[tuple[str,
         # The path is an empty one, so that the machine's CAs do not count beside those of the bundle.
         settings += [("http.sslCAInfo", str(room / "authorities")), ("http.sslCAPath", str(room / "none"))]
     if conversation.credentials is not None:
-        pair = f"{conversation.credentials.username}:{conversation.credentials.reveal()}"
-        token = base64.b64encode(pair.encode()).decode()
-        settings.append((f"http.{url}.extraHeader", f"Authorization: Basic {token}"))
+        settings.append((f"http.{url}.extraHeader", f"Authorization: Basic {conversation.credentials.basic()}"))
     return settings
 
 

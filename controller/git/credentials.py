@@ -4,6 +4,7 @@ Only the *names* of an environment variable or a file are ever stored; the file 
 rotated token is taken up by itself.
 """
 
+import base64
 from collections.abc import Mapping
 
 from controller.git import errors, places, urls
@@ -32,7 +33,11 @@ class Credentials:
 
     def scrub(self, text: str) -> str:
         """`text` without the password, in case a server repeats what it was sent."""
-        return text.replace(self._password, "***")
+        return text.replace(self.basic(), "***").replace(self._password, "***")
+
+    def basic(self) -> str:
+        """Both as HTTP's basic authentication sends them."""
+        return base64.b64encode(f"{self.username}:{self._password}".encode()).decode()
 
 
 def read(spec: specs.GitCredentials | None, *, url: urls.Url, environ: Mapping[str, str]) -> Credentials | None:

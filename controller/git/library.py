@@ -139,6 +139,7 @@ def _translated(conversation: Conversation) -> Iterator[None]:
         reason = _reason(error)
         if conversation.credentials is not None:
             reason = conversation.credentials.scrub(reason)
+        reason = reason[: limits.MESSAGE_CHARACTERS_MAX]  # not before: of a password, a part is too much as well
         if _CERTIFICATE.search(reason):
             detail = "not of a CA that this machine trusts, expired, or of another host"
             raise errors.HostUntrusted(complaints.untrusted(conversation.url, detail)) from None
@@ -162,4 +163,4 @@ def _meaning(error: Exception, reason: str) -> type[errors.GitError]:
 
 def _reason(error: Exception) -> str:
     text = str(error.args[0]) if error.args else type(error).__name__
-    return _UNPRINTABLE.sub(" ", text)[: limits.MESSAGE_CHARACTERS_MAX]
+    return _UNPRINTABLE.sub(" ", text)

@@ -33,7 +33,8 @@ def write(directory: pathlib.Path, shown: Iterable[objects.Shown]) -> int:
             folder = directory.joinpath(*path[:-1])
             folder.mkdir(parents=True, exist_ok=True)
             # It is new, so that neither a link nor anybody else's file is written through.
-            descriptor = os.open(folder / path[-1], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+            mode = 0o600 if (one.object.group, one.object.kind) == ("", "Secret") else 0o644
+            descriptor = os.open(folder / path[-1], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
             with os.fdopen(descriptor, "w") as file:
                 file.write(texts.one_as_yaml(one))
             written += 1

@@ -21,6 +21,9 @@ def unpack(name: str, data: bytes) -> dict[str, bytes]:
                     continue
                 if not member.isreg():
                     raise errors.UnreadableError(f"{name}: {member.name[:200]!r} is neither a file nor a directory")
+                if member.issparse() or member.size < 0:
+                    # Gigabytes that a few bytes promise; and a size below zero leads back to the same member for ever.
+                    raise errors.UnreadableError(f"{name}: {member.name[:200]!r} has holes, or no size")
                 content = archive.extractfile(member)
                 assert content is not None, "a regular file has a content"
                 files[_path(name, member.name)] = content.read()

@@ -9,7 +9,7 @@ import os
 import pathlib
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -18,7 +18,10 @@ from protocol import canonical
 
 _EXACT = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_CREDENTIALS = re.compile(r"//[^/\s@]*@")
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
+"""Up to the last @: a password may hold one."""
+_ODD = re.compile(r"[^!-~]|[?#%\\]")
+"""What may end the name of a host, or stand for something else."""
 _OCI = "oci://"
 _HTTP = ("https://", "http://")
 
@@ -77,14 +80,17 @@ class Store:
         *,
         environ: Mapping[str, str],
         plain_http: bool = False,
+        allowed: Sequence[str] = (),
     ) -> None:
-        """`environ` is read for proxies and certificates only. `plain_http`: OCI registries without TLS."""
+        """`environ` is read for proxies and certificates only. `plain_http`: OCI registries without TLS. `allowed`: the
+        only addresses at or below which charts are fetched; none: all are."""
         self._directory = directory
         self._helm = helm
         self._environment = {
             name: value for name, value in environ.items() if name.upper() in _PASSED_ON
         } | programs.ENVIRONMENT
         self._plain_http = plain_http
+        self._allowed = tuple(allowed)
         self._sandbox = children.Sandbox(network=True)
 
     def __enter__(self) -> "Store":
@@ -101,6 +107,8 @@ class Store:
         """A chart, from the store or its repository; raise UnreadableError for an address that is none, MissingError
         where nobody gives it now."""
         _check(remote)
+        if self._allowed and not _is_below(remote.repo or remote.chart, self._allowed):
+            raise errors.UnreadableError(f"{remote}: not among the hub's chartRepositories")
         kept = self._kept(remote)
         if kept is not None and _EXACT.fullmatch(remote.version):
             return kept
@@ -166,6 +174,14 @@ def _check(remote: Remote) -> None:
             raise errors.UnreadableError(f"{remote}: not the name of a chart in an http:// or https:// repository")
     elif not remote.chart.startswith(_OCI):
         raise errors.UnreadableError(f"{remote}: no repository is given, and it is no oci:// address")
+
+
+def _is_below(address: str, allowed: Sequence[str]) -> bool:
+    """Is it one of these addresses, or below one, however it is read?"""
+    if _ODD.search(address) or not {".", ".."}.isdisjoint(address.split("/")):
+        return False
+    plain = f"{_without_credentials(address).rstrip('/')}/"
+    return any(plain.startswith(f"{one.rstrip('/')}/") for one in allowed)
 
 
 def _without_credentials(text: str) -> str:

@@ -42,7 +42,7 @@ class _Dependency(msgspec.Struct, frozen=True):
 def from_commit(commit: commits.Commit, directory: str, store: chart_store.Store | None = None) -> Chart:
     """The chart in a directory of the commit, or in an archive there (`.tgz`); raise UnreadableError where it, or a
     dependency, is not whole. Without a store nothing is fetched."""
-    return _read(commit, directory, store, ())
+    return _Reading(commit, store).chart(directory)
 
 
 def from_repository(store: chart_store.Store, remote: chart_store.Remote) -> Chart:
@@ -78,24 +78,52 @@ def traits(commit: commits.Commit, directory: str) -> templates.Traits:
     return templates.traits(files)
 
 
-def _read(commit: commits.Commit, directory: str, store: chart_store.Store | None, within: tuple[str, ...]) -> Chart:
-    if directory in within or len(within) > _NESTED_MAX:
-        raise errors.UnreadableError(f"{within[0]}: its dependencies lead back to {directory}, or too deep")
-    files, warnings = _gathered(commit, directory)
-    resolved: list[chart_store.Resolved] = []
-    for dependency in _missing(directory, files):
-        repository = dependency.repository or ""
-        if repository.startswith(_FILE):
-            path = commits.resolved(directory, repository.removeprefix(_FILE))
-            below = _read(commit, path, store, (*within, directory))
-            files |= {f"charts/{dependency.name}/{name}": content for name, content in below.files.items()}
-            resolved.extend(below.resolved)
-            warnings.extend(below.warnings)
-        else:
-            fetched = _fetched(directory, dependency, files, store)
-            files[f"charts/{dependency.name}-{fetched.resolved.version}.tgz"] = fetched.archive
-            resolved.append(fetched.resolved)
-    return Chart(directory, files, tuple(resolved), tuple(warnings))
+class _Reading:
+    """Puts one chart together. What lies on several ways counts once for each: a few files can say billions of them."""
+
+    def __init__(self, commit: commits.Commit, store: chart_store.Store | None) -> None:
+        self._commit = commit
+        self._store = store
+        self._charts = 0
+        self._files = 0
+        self._bytes = 0
+
+    def chart(self, directory: str, within: tuple[str, ...] = ()) -> Chart:
+        """A directory's chart, `within` those that depend on it."""
+        if directory in within or len(within) > _NESTED_MAX:
+            raise errors.UnreadableError(f"{within[0]}: its dependencies lead back to {directory}, or too deep")
+        files, warnings = _gathered(self._commit, directory)
+        self._count((*within, directory)[0], files)
+        resolved: list[chart_store.Resolved] = []
+        for dependency in _missing(directory, files):
+            repository = dependency.repository or ""
+            if repository.startswith(_FILE):
+                path = commits.resolved(directory, repository.removeprefix(_FILE))
+                below = self.chart(path, (*within, directory))
+                files |= {f"charts/{dependency.name}/{name}": content for name, content in below.files.items()}
+                resolved.extend(below.resolved)
+                warnings.extend(below.warnings)
+            else:
+                fetched = _fetched(directory, dependency, files, self._store)
+                files[f"charts/{dependency.name}-{fetched.resolved.version}.tgz"] = fetched.archive
+                resolved.append(fetched.resolved)
+        return Chart(directory, files, tuple(resolved), tuple(warnings))
+
+    def _count(self, whole: str, files: Mapping[str, bytes]) -> None:
+        self._charts += 1
+        self._files += len(files)
+        self._bytes += sum(map(len, files.values()))
+        if self._charts > limits.KUSTOMIZATIONS_MAX:
+            raise errors.UnreadableError(f"{whole}: depends on more than {limits.KUSTOMIZATIONS_MAX} charts")
+        if self._files > limits.CHILD_INPUT_FILES_MAX or self._bytes > limits.CHILD_INPUT_BYTES_MAX:
+            raise _too_large(whole)
+
+
+def _too_large(directory: str) -> errors.UnreadableError:
+    return errors.UnreadableError(
+        f"{directory}: a chart of more than {limits.CHILD_INPUT_FILES_MAX} files,"
+        f" or {limits.CHILD_INPUT_BYTES_MAX} bytes"
+    )
 
 
 def _gathered(commit: commits.Commit, directory: str) -> tuple[dict[str, bytes], list[str]]:
@@ -117,10 +145,7 @@ def _gathered(commit: commits.Commit, directory: str) -> tuple[dict[str, bytes],
         content = files[path[skipped:]] = commit.content(path, entry)
         size += len(content)
         if size > limits.CHILD_INPUT_BYTES_MAX or len(files) > limits.CHILD_INPUT_FILES_MAX:
-            raise errors.UnreadableError(
-                f"{directory}: a chart of more than {limits.CHILD_INPUT_FILES_MAX} files,"
-                f" or {limits.CHILD_INPUT_BYTES_MAX} bytes"
-            )
+            raise _too_large(directory)
     return files, left_out
 
 

@@ -133,6 +133,14 @@ class Sandbox:
         return self._running
 
 
+def cuts_network() -> bool:
+    """Can programs be cut off from the network here? If not, only what is refused by name keeps them from it."""
+    if sys.platform != "linux":
+        return True  # nothing is run at all
+    with Sandbox() as sandbox:
+        return sandbox.is_cut()
+
+
 class _Launcher:
     """The process that starts programs, and the socket to it."""
 

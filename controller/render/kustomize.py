@@ -34,6 +34,19 @@ _REMOTE = re.compile(
 )
 """A URL, or kustomize's short forms of one, such as `github.com/owner/repository`."""
 
+_FETCHED = re.compile(r"https?://", re.IGNORECASE)
+"""How what kustomize would load from elsewhere begins, where it takes a file."""
+
+_LOADING = ("path", "files", "envs", "env")
+"""Fields of an entry, or of a plugin's configuration, that name files."""
+_LISTING = (
+    "patches", "patchesStrategicMerge", "patchesJson6902", "replacements", "openapi", "configMapGenerator",
+    "secretGenerator",
+)  # fmt: skip
+"""Fields of a kustomization with such entries."""
+
+_FIELDS = {name.casefold(): name for name in (*_PLACES, *_CHARTS, *_LISTING)}
+
 Overlay = Mapping[str, bytes]
 """Path in the repository → content that stands there instead."""
 
@@ -125,6 +138,10 @@ def _kustomization(commit: commits.Commit, directory: str, overlay: Overlay) -> 
     documents = _read(path, data)
     if len(documents) != 1 or not isinstance(documents[0], dict):
         raise errors.UnreadableError(f"{path}: not a kustomization (one YAML mapping)")
+    for name in documents[0]:
+        meant = _FIELDS.get(name.casefold(), name)
+        if name != meant:  # kustomize takes the one for the other, and would read what nobody looked at
+            raise errors.UnreadableError(f"{path}: {name[:60]!r} is written {meant}")
     return path, documents[0]
 
 
@@ -186,9 +203,11 @@ class _Survey:
         for field in _CHARTS:
             if content.get(field):
                 raise errors.UnreadableError(f"{path}: {field} is not built (let helm render the chart: helm.chart)")
+        for name in _LISTING:
+            self._load(f"{path}: {name}", content.get(name))
         for field, entry in _entries(path, content):
             if "\n" in entry:
-                _check_plugins(f"{path}: {field}", entry.encode())
+                self._check_plugins(f"{path}: {field}", entry.encode())
             else:
                 self._follow(directory, f"{path}: {field} entry {entry[:200]!r}", entry, is_plugin=field in _PLUGINS)
 
@@ -200,11 +219,7 @@ class _Survey:
         if path is None or found is None:
             if not _REMOTE.search(entry):
                 raise errors.UnreadableError(f"{who}: there is no such file or directory in the commit")
-            if not self._allowed:
-                raise errors.UnreadableError(
-                    f"{who}: a remote base, which another commit or nobody may answer tomorrow (copy it here)"
-                )
-            self._remotes.append(entry)
+            self._fetch(who, entry)
         elif found.kind is objects.Kind.DIRECTORY:
             self._enter(path, who)
         elif found.kind is not objects.Kind.FILE:
@@ -212,7 +227,40 @@ class _Survey:
         elif _above(path) != directory and not _above(path).startswith(f"{directory}/") and directory != discovery.ROOT:
             raise errors.UnreadableError(f"{who}: a file outside of its kustomization, which kustomize refuses")
         elif is_plugin:
-            _check_plugins(who, self._commit.content(path, found))
+            self._check_plugins(who, self._commit.content(path, found))
+
+    def _check_plugins(self, who: str, data: bytes) -> None:
+        """Of generators, transformers and validators, only kustomize's own run within the process."""
+        for document in _read(who, data):
+            if isinstance(document, dict):
+                _check_plugin(who, document)
+                self._load(who, document)
+
+    def _load(self, who: str, field: Any) -> None:
+        """A field that names files, in one of kustomize's forms: an entry, or a list of them."""
+        for entry in field if isinstance(field, list) else [field]:
+            for named in _named(entry):
+                if _FETCHED.match(named):
+                    self._fetch(f"{who} entry {named[:200]!r}", named)
+
+    def _fetch(self, who: str, address: str) -> None:
+        if not self._allowed:
+            raise errors.UnreadableError(
+                f"{who}: a remote base, which another commit or nobody may answer tomorrow (copy it here)"
+            )
+        self._remotes.append(address)
+
+
+def _named(entry: Any) -> Iterator[str]:
+    """The files that an entry names."""
+    if isinstance(entry, str):
+        yield entry
+    elif isinstance(entry, dict):
+        for name, value in entry.items():
+            if name.casefold() in _LOADING:
+                for one in value if isinstance(value, list) else [value]:
+                    if isinstance(one, str):
+                        yield from (one, one.partition("=")[2])  # the content's name may come first
 
 
 def _above(path: str) -> str:
@@ -242,20 +290,16 @@ def _entries(path: str, content: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield field, entry
 
 
-def _check_plugins(who: str, data: bytes) -> None:
-    """Of generators, transformers and validators, only kustomize's own run within the process."""
-    for document in _read(who, data):
-        if not isinstance(document, dict):
-            continue
-        kind = document.get("kind")
-        if kind == "HelmChartInflationGenerator":
-            raise errors.UnreadableError(f"{who}: {kind} is not built (let helm render the chart: helm.chart)")
-        metadata = document.get("metadata")
-        annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-        if isinstance(annotations, dict) and any(name in annotations for name in _FUNCTION):
-            raise errors.UnreadableError(f"{who}: {kind} runs a program or a container, which rendering may not")
-        if document.get("apiVersion") != _BUILTIN:
-            raise errors.UnreadableError(f"{who}: {kind} is a plugin; only those of kustomize itself are built")
+def _check_plugin(who: str, document: dict[str, Any]) -> None:
+    kind = document.get("kind")
+    if kind == "HelmChartInflationGenerator":
+        raise errors.UnreadableError(f"{who}: {kind} is not built (let helm render the chart: helm.chart)")
+    metadata = document.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    if isinstance(annotations, dict) and any(name in annotations for name in _FUNCTION):
+        raise errors.UnreadableError(f"{who}: {kind} runs a program or a container, which rendering may not")
+    if document.get("apiVersion") != _BUILTIN:
+        raise errors.UnreadableError(f"{who}: {kind} is a plugin; only those of kustomize itself are built")
 
 
 def _laid_out(commit: commits.Commit, directories: tuple[str, ...]) -> tuple[dict[str, bytes], list[str]]:

@@ -113,6 +113,10 @@ CHART_ARCHIVE_BYTES_MAX = 16 * MIB
 CHART_UNPACKED_BYTES_MAX = BUNDLE_BYTES_MAX
 """An archive of a chart, unpacked: a thousand times its size is easily written."""
 
+BUNDLE_WALL_S = 1800.0
+"""One bundle for all its clusters: a thousand charts of 0.3 s are five minutes, on a busy machine twenty. What still
+runs then is stuck in something that nobody foresaw, and would keep its source from every later commit."""
+
 WORKER_TASKS_MAX = 2000
 """Bundles that one render process works through before another takes its place: what a library leaks goes with it."""
 

@@ -36,6 +36,8 @@ bounded."""
 
 DIED = "rendering it killed its process twice (out of memory, or an error of a library)"
 
+LATE = "rendering it was ended by us after {seconds:g} s"
+
 ATTEMPTS_MAX = 2
 """A process may die for a reason that is not the bundle's: the machine ran out of memory once."""
 
@@ -164,8 +166,9 @@ class Pool:
             self._give_back(process, usable=outcome is not None)
             if outcome is not None:
                 return outcome
-        bundle = task.job.bundle
-        return assembly.spoiled(bundle, task.job.draft, sources.Problem(bundle.path, DIED))
+            if process.late:
+                return _spoiled(task, LATE.format(seconds=limits.BUNDLE_WALL_S))
+        return _spoiled(task, DIED)
 
     def _take(self) -> "_Process":
         with self._lock:
@@ -234,12 +237,15 @@ def _assembled(task: _Task, outcome: Outcome) -> assembly.Assembled:
         case assembly.Assembled():
             return outcome
         case _Fault():
-            bundle = task.job.bundle
             logger.error("bundle cannot be rendered", bundle=task.job.draft.bundle, stack=outcome.stack)
-            problem = sources.Problem(bundle.path, f"internal error ({outcome.kind}, see the hub's log)")
-            return assembly.spoiled(bundle, task.job.draft, problem)
+            return _spoiled(task, f"internal error ({outcome.kind}, see the hub's log)")
         case _:
             raise outcome
+
+
+def _spoiled(task: _Task, reason: str) -> assembly.Assembled:
+    bundle = task.job.bundle
+    return assembly.spoiled(bundle, task.job.draft, sources.Problem(bundle.path, reason))
 
 
 def _abandoned() -> git_errors.Abandoned:
@@ -254,15 +260,21 @@ class _Process:
         context = multiprocessing.get_context("spawn")
         self._link, theirs = context.Pipe()
         self.tasks = 0
+        self.late = False
+        """Ended by us, because it took too long."""
         self._process = context.Process(target=_serve, args=(theirs, open_worker), name="flotilla-render", daemon=True)
         self._process.start()
         theirs.close()
 
     def run(self, task: _Task) -> Outcome | None:
-        """Render a bundle; None if the process died over it."""
+        """Render a bundle; None if the process died over it, or had to."""
         self.tasks += 1
         try:
             self._link.send(task)
+            if not self._link.poll(limits.BUNDLE_WALL_S):
+                self.late = True
+                self.kill()
+                return None
             outcome: Outcome = self._link.recv()
         except (EOFError, OSError):
             return None
@@ -302,7 +314,8 @@ class _Worker:
         except (git_errors.GitError, errors.SourceError) as error:
             return error  # of the commit, or of reading it: nothing may follow from a part of it (I1)
         except Exception as error:  # noqa: BLE001 - poison harms its own bundle (I14)
-            return _Fault(type(error).__name__, traceback.format_exc())
+            # Without the error's own words, which may quote what it was about: it goes into the log (I13).
+            return _Fault(type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
 
     def _tree(self, repository: str, tree: str) -> commits.Commit:
         if self._commit is None or self._commit[0] != (repository, tree):

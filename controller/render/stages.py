@@ -32,6 +32,8 @@ class Tools(msgspec.Struct, frozen=True):
     """Why there is none."""
     charts: str = ""
     """Where charts of repositories are kept; empty: none are fetched."""
+    chart_repositories: tuple[str, ...] = ()
+    """The only addresses at or below which charts are fetched; none: all are."""
     places: str = ""
     """Where the programs' temporary files go; empty: where the system has such."""
     allow_remote_bases: bool = False
@@ -130,7 +132,9 @@ class Stages:
 def _store(tools: Tools) -> chart_store.Store | None:
     if tools.helm is None or not tools.charts:
         return None
-    return chart_store.Store(pathlib.Path(tools.charts), tools.helm, environ=os.environ)
+    return chart_store.Store(
+        pathlib.Path(tools.charts), tools.helm, environ=os.environ, allowed=tools.chart_repositories
+    )
 
 
 def _is_chart(order: staging.Order) -> bool:

@@ -9,7 +9,9 @@ import msgspec
 from controller.render import archives, errors, yamls
 
 _ACTION = re.compile(rb"\{\{(.*?)\}\}", re.DOTALL)
-_QUOTED = re.compile(rb'"(?:[^"\\\n]|\\.)*"|`[^`]*`|/\*.*?\*/', re.DOTALL)
+_END = b"}}"
+_QUOTED = re.compile(rb'"(?:[^"\\\n]|\\.)*+"?|`[^`]*+`?|/\*.*?(?:\*/|\Z)', re.DOTALL)
+"""What nobody closes reaches to the end: it takes a time that is linear in the text's length, whatever stands there."""
 _WHOLE_CAPABILITIES = re.compile(rb"\.Capabilities(?![\w.])")
 _LOOKUP = re.compile(rb"(?<![\w.$-])lookup\b")
 _CLOCK = re.compile(rb"(?<![\w.$-])(now|ago)\b")
@@ -66,7 +68,8 @@ class _Found:
         self.capabilities |= b"Capabilities" in content
         # `.Capabilities` as a whole may go anywhere from here.
         self.api_versions |= b"APIVersions" in content or _WHOLE_CAPABILITIES.search(content) is not None
-        code = b"\n".join(_QUOTED.sub(b" ", action[1]) for action in _ACTION.finditer(content))
+        whole = content[: content.rfind(_END) + len(_END)] if _END in content else b""
+        code = b"\n".join(_QUOTED.sub(b" ", action[1]) for action in _ACTION.finditer(whole))
         if _LOOKUP.search(code):
             self.lookup.append(path)
         if _CLOCK.search(code):

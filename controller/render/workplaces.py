@@ -18,6 +18,11 @@ PREFIX = "flotilla-render-"
 """Of everything that `room` removes, if nobody holds it any more."""
 
 
+_OF_THE_COMMIT = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+"""A name of 300 characters stands in a tree, but not on a disk, and an archive may hold a file below a file; a full
+disk is no fact of the commit."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """Where one child works."""
 
@@ -103,7 +108,7 @@ def _write_all(work: str, files: Mapping[str, bytes]) -> None:
     # Strings, not paths: of a rendering's own time, that was a tenth.
     made = {""}
     for path, content in files.items():
-        if path.startswith("/") or not {"", ".", ".."}.isdisjoint(path.split("/")):
+        if path.startswith("/") or "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
             raise errors.UnreadableError(f"{path[:200]}: no path of a file within the repository")
         _write(work, path, content, made=made)
 
@@ -117,8 +122,7 @@ def _write(work: str, path: str, content: bytes, *, made: set[str]) -> None:
         with open(f"{work}/{path}", "wb") as target:
             target.write(content)
     except OSError as error:
-        # A name of 300 characters stands in a tree, but not on a disk; a full disk is no fact of the commit.
-        kind = errors.UnreadableError if error.errno == errno.ENAMETOOLONG else errors.MissingError
+        kind = errors.UnreadableError if error.errno in _OF_THE_COMMIT else errors.MissingError
         raise kind(f"{path[:200]}: cannot be laid out ({os.strerror(error.errno or 0)})") from error
 
 

@@ -106,6 +106,20 @@ def test_a_message_about_a_secret_is_withheld_where_it_may_quote_it(reason: str,
     assert "correct-horse" in statuses.failure(wanted(), reason, "correct-horse").message
 
 
+def test_what_an_admission_webhook_says_of_a_secret_is_withheld() -> None:
+    secret = wanted(ids.ObjectId("", "Secret", "web", "x"), resource=examples.SECRET)
+    said = 'admission webhook "strength.example.com" denied the request: correct-horse is weak (403)'
+
+    assert "correct-horse" not in statuses.failure(secret, "Forbidden", said).message
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("Secret", False), ("ConfigMap", True)])
+def test_the_same_holds_for_a_delete(kind: str, *, kept: bool) -> None:
+    said = statuses.discreet(ids.ObjectId("", kind, "web", "x"), "Invalid", "correct-horse")
+
+    assert ("correct-horse" in said) is kept
+
+
 def test_a_message_is_bounded() -> None:
     """Webhooks can be talkative."""
     assert len(statuses.failure(wanted(), "Invalid", "x" * 5000).message) == reports.MESSAGE_CHARS_MAX

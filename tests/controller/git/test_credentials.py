@@ -1,5 +1,6 @@
 """Credentials: found where the spec says, read at every use, and shown nowhere."""
 
+import base64
 import pathlib
 
 import pytest
@@ -50,6 +51,9 @@ def test_no_representation_shows_the_password() -> None:
     assert SECRET not in f"{found} {found!r}"
     assert found is not None
     assert found.scrub(f"bad token {SECRET}!") == "bad token ***!"
+    assert (
+        found.scrub(f"bad header Basic {base64.b64encode(f'git:{SECRET}'.encode()).decode()}") == "bad header Basic ***"
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,15 @@ def named(name: str, **said: Any) -> Any:
     return shown({**config_map({}), "metadata": {"name": name}}, **said)
 
 
+def test_a_secret_is_for_its_owner_alone(tmp_path: pathlib.Path) -> None:
+    secret = msgspec.structs.replace(named("a").object, group="", kind="Secret")
+
+    folders.write(tmp_path / "out", [named("a", object=secret)])
+
+    (file,) = (path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert file.stat().st_mode & 0o077 == 0
+
+
 def test_each_object_has_a_file_of_its_own(tmp_path: pathlib.Path) -> None:
     where = ids.ObjectId("apps", "Deployment", "shop", "a")
     count = folders.write(tmp_path / "out", [named("a"), named("b", object=where), named("c", is_hook=True)])

@@ -90,3 +90,31 @@ def test_any_bytes_give_files_or_one_error(changes: list[tuple[int, int]]) -> No
     except errors.UnreadableError:
         return
     assert all(not path.startswith("/") for path in files)
+
+
+def test_a_file_with_holes_is_not_filled_up() -> None:
+    member, _ = _file("web/x")
+    member.pax_headers = {
+        "GNU.sparse.major": "0",
+        "GNU.sparse.minor": "1",
+        "GNU.sparse.name": "web/x",
+        "GNU.sparse.size": str(1 << 31),
+        "GNU.sparse.map": f"{(1 << 31) - 1},1",
+    }
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        member.size = 1
+        archive.addfile(member, io.BytesIO(b"x"))
+
+    with pytest.raises(errors.UnreadableError, match=r"^web\.tgz: 'web/x' has holes, or no size$"):
+        archives.unpack("web.tgz", target.getvalue())
+
+
+def test_a_size_below_zero_leads_nowhere() -> None:
+    header = bytearray(tarfile.TarInfo("web/x").tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = b"\xff" * 10 + (2**16 - 512).to_bytes(2, "big")  # base 256: -512, the header's own length
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+
+    with pytest.raises(errors.UnreadableError, match=r"^web\.tgz: "):
+        archives.unpack("web.tgz", gzip.compress(bytes(header) + bytes(1024)))

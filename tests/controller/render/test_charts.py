@@ -93,6 +93,16 @@ def test_a_chart_that_is_not_whole_is_an_error(bench: Workbench, files: reposito
         charts.from_commit(_commit(bench, files), "web")
 
 
+def test_a_few_charts_that_say_billions_are_too_many(bench: Workbench) -> None:
+    files: dict[str, repositories.Content] = {"c7/Chart.yaml": "name: c7\nversion: 1.0.0\n"}
+    for level in range(7):
+        again = f"- {{name: c{level + 1}, repository: 'file://../c{level + 1}'}}\n" * 20
+        files[f"c{level}/Chart.yaml"] = f"name: c{level}\nversion: 1.0.0\ndependencies:\n{again}"
+
+    with pytest.raises(errors.UnreadableError, match=r"^c0: depends on more than 1000 charts$"):
+        charts.from_commit(_commit(bench, files), "c0")
+
+
 def test_without_a_store_nothing_is_fetched(bench: Workbench) -> None:
     files = {**_depending("https://example.com"), **_lock("https://example.com")}
 
@@ -241,13 +251,13 @@ def test_a_chart_of_a_repository_is_templated(
 
 @pytest.mark.helm
 def test_what_nobody_gives_is_missing_and_names_no_password(repository: Repository, store: chart_store.Store) -> None:
-    url = repository.url.replace("//", "//ada:secret@")
+    url = repository.url.replace("//", "//ada:sec@ret@")
 
     with pytest.raises(errors.MissingError) as raised:
         store.fetch(chart_store.Remote("lib", url, "9.9.9"))
 
     assert raised.value.reason.startswith(f"chart lib 9.9.9 of {repository.url}: helm pull: exit code 1: Error: ")
-    assert "secret" not in raised.value.reason
+    assert "ret@" not in raised.value.reason
 
 
 @pytest.mark.helm
@@ -269,6 +279,41 @@ def test_a_kept_archive_that_the_disk_spoiled_is_fetched_anew(
 def test_an_address_that_is_none_is_refused(store: chart_store.Store, chart: str, repo: str) -> None:
     with pytest.raises(errors.UnreadableError, match=r"not the name of a chart|no repository is given"):
         store.fetch(chart_store.Remote(chart, repo, "1.0.0"))
+
+
+@pytest.mark.parametrize(
+    ("chart", "repo", "is_allowed"),
+    [
+        ("lib", "https://charts.example.com/stable", True),
+        ("lib", "https://charts.example.com/stable/more/", True),
+        ("lib", "https://ada:se@cret@charts.example.com/stable", True),
+        ("oci://example.com/charts/lib", "", True),
+        ("lib", "https://charts.example.com", False),
+        ("lib", "https://charts.example.com/stable2", False),
+        ("lib", "https://charts.example.com/stable/../other", False),
+        ("lib", "https://charts.example.com/stable/%2e%2e/other", False),
+        ("lib", "https://charts.example.com.evil.example/stable", False),
+        ("lib", "https://evil.example?@charts.example.com/stable", False),
+        ("lib", "https://evil.example#@charts.example.com/stable", False),
+        ("lib", "http://charts.example.com/stable", False),
+        ("lib", "http://169.254.169.254", False),
+        ("oci://example.com/other/lib", "", False),
+    ],
+)
+def test_charts_come_from_no_address_but_those_that_the_hub_allows(
+    tmp_path: pathlib.Path, chart: str, repo: str, *, is_allowed: bool
+) -> None:
+    absent = programs.Program(pathlib.Path("/nowhere/helm"), "helm/v0")
+    allowed = ("https://charts.example.com/stable/", "oci://example.com/charts")
+
+    with (
+        chart_store.Store(tmp_path, absent, environ={}, allowed=allowed) as store,
+        pytest.raises(errors.UnreadableError) as raised,
+    ):
+        store.fetch(chart_store.Remote(chart, repo, "1.0.0"))
+
+    assert ("not among the hub's chartRepositories" in raised.value.reason) is not is_allowed
+    assert ("cannot be started" in raised.value.reason) is is_allowed
 
 
 class _Registry(http.server.BaseHTTPRequestHandler):

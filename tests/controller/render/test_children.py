@@ -298,6 +298,10 @@ def test_an_attempt_at_the_network_is_named(sandbox: children.Sandbox) -> None:
     assert "unreachable" in reason
 
 
+def test_whether_programs_can_be_cut_off_is_known_before_any_runs(sandbox: children.Sandbox) -> None:
+    assert children.cuts_network() is sandbox.is_cut()
+
+
 def test_a_sandbox_with_a_network_has_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, children.Sandbox(network=True) as sandbox:
         done = sandbox.run(_python(NETWORK.format(port=server.getsockname()[1])))
@@ -417,7 +421,7 @@ def test_a_closed_sandbox_takes_its_launcher_along() -> None:
     assert launched._process.returncode == 0
 
 
-@pytest.mark.parametrize("path", ["../x", "/x", "a/../../x", "a//b", "."])
+@pytest.mark.parametrize("path", ["../x", "/x", "a/../../x", "a//b", ".", "a\0b"])
 def test_a_path_that_leads_elsewhere_is_not_written(sandbox: children.Sandbox, path: str) -> None:
     with pytest.raises(errors.UnreadableError, match="no path of a file within the repository"):
         sandbox.run(_python("pass", files={path: b""}))
@@ -426,6 +430,13 @@ def test_a_path_that_leads_elsewhere_is_not_written(sandbox: children.Sandbox, p
 def test_a_name_that_no_disk_holds_is_an_error(sandbox: children.Sandbox) -> None:
     with pytest.raises(errors.UnreadableError, match=r"cannot be laid out \(File name too long\)$"):
         sandbox.run(_python("pass", files={"x" * 300: b""}))
+
+
+def test_a_file_below_a_file_is_an_error_of_the_commit(sandbox: children.Sandbox) -> None:
+    with pytest.raises(errors.UnreadableError, match=r"^a/b: cannot be laid out") as raised:
+        sandbox.run(_python("pass", files={"a": b"", "a/b": b""}))
+
+    assert not isinstance(raised.value, errors.MissingError)
 
 
 def test_files_that_a_child_leaves_are_kept_if_asked_for(sandbox: children.Sandbox) -> None:

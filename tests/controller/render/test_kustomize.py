@@ -112,6 +112,40 @@ def test_what_cannot_be_built_is_named(bench: Workbench, content: str, reason: s
     assert reason in _refusal(bench, files)
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("Resources: [web.yaml]", "'Resources' is written resources"),
+        ("re\u017fources: [web.yaml]", "'re\u017fources' is written resources"),
+        ("HelmCharts: [{name: x}]", "'HelmCharts' is written helmCharts"),
+        ("configMapGenerator: [{name: x, files: ['a=http://example.com/x']}]", "a remote base"),
+        ("secretGenerator: [{name: x, Envs: [HTTPS://example.com/x]}]", "a remote base"),
+        ("patches: [{path: https://example.com/x}]", "a remote base"),
+        ("patchesStrategicMerge: [https://example.com/x]", "a remote base"),
+        ("openapi: {path: https://example.com/x}", "a remote base"),
+        ("transformers: [patch.yaml]", "a remote base"),
+    ],
+)
+def test_nothing_is_fetched_by_another_spelling_or_as_a_file(bench: Workbench, content: str, reason: str) -> None:
+    files = {
+        "app/kustomization.yaml": content,
+        "app/patch.yaml": "apiVersion: builtin\nkind: PatchTransformer\npath: http://example.com/x\n",
+    }
+
+    assert reason in _refusal(bench, files)
+
+
+def test_a_url_in_an_object_is_nobodys_base(bench: Workbench) -> None:
+    literal = "configMapGenerator: [{name: x, literals: ['url=https://example.com']}]\n"
+    note = "commonAnnotations: {path: https://example.com}\n"
+    patch = "patches: [{patch: '[{op: add, path: /data/x, value: https://example.com}]', target: {name: x}}]\n"
+
+    merge = "patchesStrategicMerge: ['{apiVersion: v1, kind: ConfigMap, data: {x: url=https://example.com}}']\n1: x\n"
+    files = {"app/kustomization.yaml": literal + note + patch + merge}
+
+    assert kustomize.closure(_commit(bench, files), "app").remotes == ()
+
+
 def test_two_kustomizations_in_one_directory_are_one_too_many(bench: Workbench) -> None:
     files = {"app/kustomization.yaml": "", "app/Kustomization": ""}
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog.testing
 
 from controller.domain import catalogs, inputs
 from controller.git import errors as git_errors
@@ -121,9 +122,26 @@ def test_what_killed_a_worker_is_tried_again_by_the_next_poll(rendering: Bench) 
     assert catalogs.may_mend_itself(rendering.resolve({"a": "die"}))
 
 
-def test_an_error_that_nobody_foresaw_is_one_of_its_bundle(rendering: Bench) -> None:
-    found = told(rendering.resolve({"a": "bug", "b": ""}))
+def test_a_bundle_that_never_ends_is_ended_and_nobody_else_waits_for_it(
+    rendering: Bench, pipe: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendering.resolve({"a": "", "b": ""})  # to start a process takes longer, where many do
+    monkeypatch.setattr(limits, "BUNDLE_WALL_S", 5.0)
+    found: list[dict[str, list[str]]] = []
 
+    with in_thread(lambda: found.append(told(rendering.resolve({"a": f"say-and-wait {pipe}", "b": ""})))) as failed:
+        stuck = pid_from(pipe)
+
+    assert failed == []
+    assert found == [{"a": [f"a: {pool.LATE.format(seconds=5)}"], "b": []}]
+    assert ended(stuck)
+
+
+def test_an_error_that_nobody_foresaw_is_one_of_its_bundle(rendering: Bench) -> None:
+    with structlog.testing.capture_logs() as logs:
+        found = told(rendering.resolve({"a": "bug", "b": ""}))
+
+    assert [("in _do" in log["stack"], "division" in log["stack"]) for log in logs if "stack" in log] == [(True, False)]
     assert found == {"a": ["a: internal error (ZeroDivisionError, see the hub's log)"], "b": []}
 
 

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import time
 
 import pytest
 
@@ -67,3 +68,11 @@ def test_a_packed_dependency_is_looked_into() -> None:
 
     assert found.capabilities
     assert found.random == ("charts/lib-1.0.0.tgz/templates/a.yaml (uuidv4)",)
+
+
+@pytest.mark.parametrize("text", ["{{" * 200_000, '{{ "' + '\\"' * 200_000 + "}}", "{{ " + "/*" * 200_000 + "}}"])
+def test_what_nobody_closes_takes_no_longer_than_its_length(text: str) -> None:
+    began = time.process_time()
+
+    assert _random(text) == ()
+    assert time.process_time() - began < 5
