@@ -70,8 +70,15 @@ class Rendered:
         }
 
 
-def run(bench: Workbench, stager: stages.Stages, files: dict[str, str], path: str, *fleet: inputs.Facts) -> Rendered:
-    request = resolve.Request(SHOP, bench.revision(files), paths=(path,), fleet=fleet or (DEV, PROD))
+def run(
+    bench: Workbench,
+    stager: stages.Stages,
+    files: dict[str, str],
+    path: str,
+    *fleet: inputs.Facts,
+    before: catalogs.Catalog | None = None,
+) -> Rendered:
+    request = resolve.Request(SHOP, bench.revision(files), paths=(path,), fleet=fleet or (DEV, PROD), previous=before)
     (entry,) = bench.run(request, stager=stager).catalog.entries
     return Rendered(bench, entry)
 
@@ -165,6 +172,25 @@ def test_a_chart_asks_for_the_clusters_apis_only_if_it_looks_at_them(bench: Work
     said = [next(iter(found.objects(one)["ConfigMap/a"]["data"].values())) for one in (monitored, plain)]
     assert said == [True, False]
     assert len(run(bench, stager, below("web", other), "web", monitored, plain).entry.variants) == 1
+
+
+def test_a_named_file_hides_no_file_of_that_name_in_a_chart_that_is_depended_on(
+    bench: Workbench, stager: stages.Stages
+) -> None:
+    lib = {
+        "lib/Chart.yaml": "apiVersion: v2\nname: lib\nversion: 1.0.0\n", "lib/more.yaml": "one",
+        "lib/templates/a.yaml": config_map("a", '{{ .Files.Get "more.yaml" }}'),
+    }  # fmt: skip
+    about = "apiVersion: v2\nname: web\nversion: 1.0.0\ndependencies:\n"
+    about += "- {name: lib, version: 1.0.0, repository: 'file://../lib'}\n"
+    web = {"Chart.yaml": about, "more.yaml": "x: y\n", "flotilla.yaml": "helm: {valuesFiles: [more.yaml]}\n"}
+
+    first = run(bench, stager, {**below("web", web), **lib}, "web", DEV)
+    before = catalogs.Catalog(SHOP, bench.revision({}), stager.version, (first.entry,))
+    second = run(bench, stager, {**below("web", web), **lib, "lib/more.yaml": "two"}, "web", DEV, before=before)
+
+    found = [next(iter(one.objects(DEV)["ConfigMap/a"]["data"].values())) for one in (first, second)]
+    assert found == ["one", "two"]
 
 
 def test_a_chart_of_chance_is_an_error_of_its_bundle(bench: Workbench, stager: stages.Stages) -> None:
