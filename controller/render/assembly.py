@@ -46,6 +46,8 @@ def assemble(
     warnings = varying.bounded((*warnings, *varied.warnings), limits.WARNINGS_MAX)
     if varied.failures:
         entry = _spoiled(bundle, draft, varied.failures, warnings)
+        if varied.looked_outside:
+            entry = msgspec.structs.replace(entry, spoiled=catalogs.SPOILED_BY_OTHERS)
     else:
         entry = msgspec.structs.replace(entry, variants=varied.variants, warnings=warnings)
     if session.is_missing_something:

@@ -154,6 +154,8 @@ class _Before:
         return (entry, *(self._entries[below] for below in self._paths[start:end]))
 
     def _is_same(self, entry: catalogs.Entry) -> bool:
+        if catalogs.is_open(entry):
+            return False
         for variant in entry.variants:
             for path, oid in variant.looked_at.items():
                 found = self._commit.entry(path)

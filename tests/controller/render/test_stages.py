@@ -1,5 +1,6 @@
 """The real helm and kustomize in the way of a bundle: what stands in its directory decides what renders it."""
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
@@ -198,6 +199,23 @@ def test_a_chart_of_chance_is_an_error_of_its_bundle(bench: Workbench, stager: s
     entry = run(bench, stager, below("web", files), "web").entry
 
     assert "ConfigMap" in catalogs.problems(entry)[0].reason
+
+
+@pytest.mark.parametrize("deed", ["refused", "gone"])
+def test_what_need_not_be_the_bundles_doing_is_tried_again(
+    bench: Workbench, helm_program: programs.Program, kustomize_program: programs.Program, tmp_path: pathlib.Path,
+    deed: str,
+) -> None:  # fmt: skip
+    """A server that does not answer, and a program that is being replaced."""
+    helm = msgspec.structs.replace(helm_program, path=tmp_path / "gone")
+    settings = "kustomize: {allowRemoteBases: true}\n" if deed == "refused" else ""
+    files = CHART if deed == "gone" else {"kustomization.yaml": "resources: ['http://127.0.0.1:1/web.yaml']\n"}
+    made = stages.Stages(stages.Tools(helm=helm, kustomize=kustomize_program, allow_remote_bases=True))
+    with contextlib.closing(made):
+        found = run(bench, made, below("web", {**files, "flotilla.yaml": settings}), "web", DEV)
+
+    assert len(catalogs.problems(found.entry)) == 1
+    assert found.entry.spoiled == catalogs.SPOILED_FOR_NOW
 
 
 def followers(objects: dict[str, Any]) -> int:
