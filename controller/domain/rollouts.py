@@ -69,7 +69,7 @@ class Start(msgspec.Struct, frozen=True):
 
 
 def start(state: rollout_state.State, command: Start) -> tuple[events.Event, ...]:
-    """Decide to roll a catalog out; nothing, where that catalog is the present rollout's already, or a pause is over it."""
+    """Decide to roll a catalog out; nothing, where it is the present rollout's, or a pause holds."""
     current = state.current
     if current is not None and current.catalog == command.catalog:
         return ()
