@@ -42,7 +42,8 @@ def assemble(
         return sealed.id
 
     session = varying.Session(bundle, commit, stager, emit)
-    varied = session.run(entry, fleet, draft.variants if same else ())
+    before = draft.variants if same else ()
+    varied = session.run(entry, fleet, before, loses=before != draft.variants)
     warnings = varying.bounded((*warnings, *varied.warnings), limits.WARNINGS_MAX)
     if varied.failures:
         entry = _spoiled(bundle, draft, varied.failures, warnings)

@@ -48,7 +48,7 @@ class Varied(msgspec.Struct, frozen=True):
     """Not empty: no variant could be rendered, for these reasons."""
     warnings: tuple[sources.Problem, ...] = ()
     looked_outside: bool = False
-    """With failures: what mends them may stand outside the bundle's own directory."""
+    """With failures: what mends them need not stand in the bundle's own directory."""
 
 
 class Session:
@@ -68,16 +68,18 @@ class Session:
         self.is_missing_something = False
         """A program or a chart was not to be had, or somebody stopped a program: the same commit may render later."""
 
-    def run(self, entry: catalogs.Entry, fleet: audiences.Audience, before: Before) -> Varied:
-        """The variants for these clusters; those that should not have the bundle, by its entry, count for nothing."""
+    def run(self, entry: catalogs.Entry, fleet: audiences.Audience, before: Before, *, loses: bool = False) -> Varied:
+        """The variants for these clusters; those that should not have the bundle, by its entry, count for nothing.
+        `loses`: there is content under other customizations, which variants that all fail would take away."""
         self._id = entry.bundle
         found = self._variants(entry, fleet, before)
         if not found:
             return self._for_nobody()
         # What a cluster says may mend a variant that asked for it: then it has to be told by which questions.
-        if all(one.errors for one in found) and not self._has_asked:
+        # Nor is what is wrong with one customization wrong with those of clusters to come.
+        if all(one.errors for one in found) and not self._has_asked and (loses or not entry.choices):
             failures = tuple(dict.fromkeys(error for one in found for error in one.errors))
-            outside = any(one.looked_at for one in found)
+            outside = any(one.looked_at for one in found) or bool(entry.choices)
             return Varied(failures=failures, warnings=found[0].warnings, looked_outside=outside)
         return Varied(tuple(sorted(found, key=_order)))
 

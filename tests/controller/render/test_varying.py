@@ -407,6 +407,32 @@ def test_a_file_outside_mends_a_bundle_that_was_never_good(bench: Workbench) -> 
         assert (len(catalogs.errors(broken.catalog)), catalogs.errors(mended.catalog)) == (1, ())
 
 
+def test_what_is_wrong_with_one_customization_is_not_said_of_the_others(bench: Workbench) -> None:
+    """Only the cluster of the broken one is there: the next to come, or to be labelled so, must be seen to need another
+    look."""
+    files = {
+        "flotilla.yaml": "targetMode: firstMatch\ntargets: [{matchLabels: {region: eu}}, {overlays: [gone]}]\n",
+        "a.yaml": config_map("a"),
+    }
+    broken = run(bench, files, US)
+    whole = run(bench, files, US, EU, before=broken)
+
+    assert len(catalogs.errors(broken.catalog)) == 1
+    assert placements.place(entry_of(broken), EU) == placements.Placed(entry_of(broken), None)
+    assert manifest(bench, entry_of(whole), EU)["metadata"]["name"] == "a"
+    assert len(catalogs.errors(whole.catalog)) == 1
+
+
+def test_a_bundle_that_fails_under_other_customizations_keeps_all_it_had(bench: Workbench) -> None:
+    files = {"flotilla.yaml": "targets: [{matchLabels: {region: eu}}]\n", "a.yaml": VARIABLE}
+    first = run(bench, files, EU)
+    broken = run(bench, {"flotilla.yaml": "targets: [{}]\n", "a.yaml": "kind: [\n"}, EU, US, before=first)
+    mended = run(bench, {"flotilla.yaml": "targets: [{}]\n", "a.yaml": VARIABLE}, EU, US, before=broken)
+
+    assert entry_of(broken).variants == entry_of(first).variants
+    assert (len(catalogs.errors(broken.catalog)), len(entry_of(mended).variants)) == (1, 2)
+
+
 def test_what_is_wrong_below_a_bundle_that_stays_is_looked_at_again(bench: Workbench) -> None:
     files = {
         "web/a.yaml": config_map("a"), "web/app/b.yaml": config_map("b"),
