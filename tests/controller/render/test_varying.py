@@ -423,6 +423,15 @@ def test_what_is_wrong_with_one_customization_is_not_said_of_the_others(bench: W
     assert len(catalogs.errors(whole.catalog)) == 1
 
 
+def test_what_was_wrong_for_a_cluster_that_has_gone_is_told_no_more(bench: Workbench) -> None:
+    """Else deletions would wait for it."""
+    files = {"a.yaml": VARIABLE.replace(":-none", "")}
+    broken = run(bench, files, EU, PLAIN)
+    whole = run(bench, files, EU, before=broken)
+
+    assert (catalogs.is_complete(broken.catalog), catalogs.is_complete(whole.catalog)) == (False, True)
+
+
 def test_a_bundle_that_fails_under_other_customizations_keeps_all_it_had(bench: Workbench) -> None:
     files = {"flotilla.yaml": "targets: [{matchLabels: {region: eu}}]\n", "a.yaml": VARIABLE}
     first = run(bench, files, EU)
