@@ -51,7 +51,7 @@ def signature(world: World, cluster: Cluster) -> tuple[object, ...]:
         cluster.kubernetes_version,
         cluster.api_versions,
         tuple(
-            (name, id(source.spec), source.removed, source.catalog, world.rollout(name).assigned.get(cluster.id))
+            (name, source.spec, source.removed, source.catalog, world.rollout(name).assigned.get(cluster.id))
             for name, source in world.sources.items()
         ),
     )

@@ -14,7 +14,8 @@ from protocol.codec import Codec
 from protocol.events.sources import Problem, Revision
 
 SPOILED_BY_OTHERS = "dependsOn"
-"""As an entry's `spoiled`: another bundle may mend it, so that its own files do not say if it is the same."""
+"""As an entry's `spoiled`: another bundle, or a file outside of it, may mend it, so that its own files do not say if it
+is the same."""
 
 SPOILED_FOR_NOW = "missing"
 """As an entry's `spoiled`: a program or a chart was not to be had. The same commit may render later."""
@@ -183,6 +184,11 @@ def carried(entry: Entry, *, because: tuple[Problem, ...]) -> Entry:
 def fingerprint(tree: str, inputs: str) -> str:
     """All that a bundle's entry follows from."""
     return f"{tree}.{inputs}"
+
+
+def is_open(entry: Entry) -> bool:
+    """May the same bundle resolve to something else, for what is wrong with it is not in its own files alone?"""
+    return entry.spoiled in (SPOILED_BY_OTHERS, SPOILED_FOR_NOW)
 
 
 def resolved_from(entry: Entry) -> str:

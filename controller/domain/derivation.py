@@ -158,11 +158,12 @@ class _Placements:
     def __init__(self, view: View) -> None:
         self.given: dict[ids.BundleId, placements.Placed] = {}
         self.latest: list[placements.Placed] = []
+        had = frozenset(entry.bundle for entry in view.previous.bundles)
         # In the order of names: the first to claim stands in the reason, and the reason is part of the root.
         for _, one in sorted(view.sources.items()):
             if one.removed:
                 continue
-            given = placements.placed(one.given, one.spec, view.facts) if one.given is not None else ()
+            given = placements.placed(one.given, one.spec, view.facts, had=had) if one.given is not None else ()
             self.given.update({found.bundle: found for found in given})
             if one.latest is one.given:
                 self.latest.extend(given)
@@ -250,7 +251,7 @@ def _doubt(view: View, placed: _Placements) -> str:
             if catalog is not None and not catalogs.is_complete(catalog):
                 return f"source {name} has bundles in error: what left Git may be in one of them"
     for found in (*placed.given.values(), *placed.latest):
-        if found.variant is None:
+        if found.variant is None and not found.entry.paused:
             return f"bundle {found.bundle} is not rendered yet for this cluster: what left Git may be in it"
     return ""
 

@@ -5,7 +5,7 @@ values that it gives to the variables a rendering used, decide about its variant
 """
 
 import fnmatch
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import assert_never
 
 import msgspec
@@ -83,20 +83,24 @@ def source_targets(spec: specs.SourceSpec, of: Facts) -> bool:
     return spec.all_clusters or any(targets(target, of) for target in spec.targets)
 
 
-def placed(catalog: catalogs.Catalog, spec: specs.SourceSpec, of: Facts) -> tuple[Placed, ...]:
-    """The bundles of a catalog that this cluster should have, in their order, each with its variant."""
+def placed(
+    catalog: catalogs.Catalog, spec: specs.SourceSpec, of: Facts, *, had: Set[ids.BundleId] = frozenset()
+) -> tuple[Placed, ...]:
+    """The bundles of a catalog that this cluster should have, in their order, each with its variant. `had`: those that
+    it has."""
     if not source_targets(spec, of):
         return ()
-    return tuple(found for entry in catalog.entries if (found := place(entry, of)) is not None)
+    return tuple(found for one in catalog.entries if (found := place(one, of, has=one.bundle in had)) is not None)
 
 
-def place(entry: catalogs.Entry, of: Facts) -> Placed | None:
-    """The bundle as this cluster should have it; None: it should not. The source's own targets are not looked at."""
+def place(entry: catalogs.Entry, of: Facts, *, has: bool = False) -> Placed | None:
+    """The bundle as this cluster should have it; None: it should not. The source's own targets are not looked at.
+    `has`: it has the bundle, and keeps it while that is paused, whatever it was rendered for."""
     matched = matching_choices(entry, of)
     if matched is None:
         return None
     found = variant(entry.variants, matched, of)
-    return None if found is None and entry.paused else Placed(entry, found)
+    return None if found is None and entry.paused and not has else Placed(entry, found)
 
 
 def matching_choices(entry: catalogs.Entry, of: Facts) -> tuple[int, ...] | None:

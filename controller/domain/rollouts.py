@@ -69,9 +69,11 @@ class Start(msgspec.Struct, frozen=True):
 
 
 def start(state: rollout_state.State, command: Start) -> tuple[events.Event, ...]:
-    """Decide to roll a catalog out; nothing, where that catalog is the present rollout's already."""
+    """Decide to roll a catalog out; nothing, where it is the present rollout's, or a pause holds."""
     current = state.current
     if current is not None and current.catalog == command.catalog:
+        return ()
+    if is_held(state, command.revision):
         return ()
     running = current is not None and current.phase not in _OVER
     started = events.RolloutStarted(
@@ -94,6 +96,12 @@ def start(state: rollout_state.State, command: Start) -> tuple[events.Event, ...
         for part in _chunks(stage.clusters)
     )
     return (started, *planned)
+
+
+def is_held(state: rollout_state.State, revision: str) -> bool:
+    """Did somebody pause this very revision? That it was rendered anew, as for a cluster that joined, ends no pause."""
+    current = state.current
+    return current is not None and current.phase is rollout_state.Phase.PAUSED and current.revision == revision
 
 
 def advance(state: rollout_state.State, facts: Facts) -> tuple[events.Event, ...]:

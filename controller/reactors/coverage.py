@@ -36,6 +36,9 @@ class Coverage:
         known = self._known.get(source.name)
         if known is None or known.catalog != source.catalog:
             known = self._known[source.name] = _Known(source.catalog, {})
+        moved = any(fleet.get(cluster) != facts for cluster, facts in known.fleet.items())
+        if moved and not catalogs.is_complete(catalog):
+            return False  # what is wrong may be wrong for nobody any more
         changed = {cluster: facts for cluster, facts in fleet.items() if known.fleet.get(cluster) != facts}
         # All bundles for each of these clusters: seconds, where a hub of thousands starts.
         if changed and await asyncio.to_thread(assignments.unrendered, catalog, source.spec, changed) is not None:

@@ -139,7 +139,9 @@ class Polling:
         """One poll: fetch, and resolve what is new; raise SourceFailure."""
         revision = await repository.poll(spec.ref)
         source = self._shared.world.sources[name]
-        if self._resolved.get(name) == (revision.commit, spec) and await self._is_settled(name):
+        # A source that was removed and added again has nothing of what it was resolved to before.
+        is_known = bool(source.catalog) and self._resolved.get(name) == (revision.commit, spec)
+        if is_known and await self._is_settled(name):
             await self._run(name, sources.unchanged)
             return
         rollback = False

@@ -78,6 +78,8 @@ class Rolling:
         state = self._shared.world.rollout(source.name)
         if state.current is not None and state.current.catalog == source.catalog:
             return
+        if rollouts.is_held(state, str(source.revision)):
+            return
         catalog = self._shared.library.catalogs[source.catalog]
         members = [cluster for cluster in self._shared.world.clusters.values() if clusters.active(cluster)]
         what_if = await self._deriver.derive(members, lambda view: assignments.with_given(view, source.name, catalog))

@@ -42,10 +42,13 @@ def assemble(
         return sealed.id
 
     session = varying.Session(bundle, commit, stager, emit)
-    varied = session.run(entry, fleet, draft.variants if same else ())
+    before = draft.variants if same else ()
+    varied = session.run(entry, fleet, before, loses=before != draft.variants)
     warnings = varying.bounded((*warnings, *varied.warnings), limits.WARNINGS_MAX)
     if varied.failures:
         entry = _spoiled(bundle, draft, varied.failures, warnings)
+        if varied.looked_outside:
+            entry = msgspec.structs.replace(entry, spoiled=catalogs.SPOILED_BY_OTHERS)
     else:
         entry = msgspec.structs.replace(entry, variants=varied.variants, warnings=warnings)
     if session.is_missing_something:

@@ -92,7 +92,9 @@ class ChartStage:
         below = commits.prefix(directory)
         left_out = {path.removeprefix(below) for path in order.named if path.startswith(below)} - {"values.yaml"}
         reads = tuple(
-            read for path, oid in charts.closure(commit, directory) for read in _own(commit, path, oid, left_out)
+            read
+            for path, oid in charts.closure(commit, directory)
+            for read in _own(commit, path, oid, left_out if path == directory else set())
         )
         key = (("chart", directory), *reads)
         if key not in self._traits:

@@ -20,12 +20,17 @@ def resolved(entries: Sequence[catalogs.Entry], draft: Callable[[str], catalogs.
     """The entries, each with the bundles that it depends on. `draft` gives the entry before of the bundle at a path."""
     if not any(entry.needs or entry.depends_on for entry in entries):
         return tuple(entries)
-    found = {entry.bundle: _dependencies(entry, entries) for entry in entries if not entry.errors}
-    circles = _circles({bundle: [one.bundle for one in needed] for bundle, (needed, _) in found.items()})
-    return tuple(
-        entry if entry.errors else _with(entry, found[entry.bundle], circles.get(entry.bundle), draft)
-        for entry in entries
-    )
+    while True:
+        found = {entry.bundle: _needed(entry, entries) for entry in entries}
+        circles = _circles({bundle: [one.bundle for one in needed] for bundle, (needed, _) in found.items()})
+        next_ = tuple(
+            entry if entry.errors else _with(entry, found[entry.bundle], circles.get(entry.bundle), draft)
+            for entry in entries
+        )
+        # What falls back needs what it needed before: that may be a circle, too.
+        if not any(new.errors and not old.errors for old, new in zip(entries, next_, strict=True)):
+            return next_
+        entries = next_
 
 
 def _with(
@@ -44,6 +49,11 @@ def _with(
             catalogs.carried(draft(entry.path), because=problems), spoiled=catalogs.SPOILED_BY_OTHERS
         )
     return msgspec.structs.replace(entry, depends_on=needed)
+
+
+def _needed(entry: catalogs.Entry, entries: Iterable[catalogs.Entry]) -> Needed:
+    """As `_dependencies`; a bundle in error needs what its last good content did."""
+    return (entry.depends_on, ()) if entry.errors else _dependencies(entry, entries)
 
 
 def _dependencies(entry: catalogs.Entry, entries: Iterable[catalogs.Entry]) -> Needed:

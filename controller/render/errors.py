@@ -103,6 +103,15 @@ class MissingError(UnreadableError):
     """What rendering needs cannot be had now; the same commit may render later."""
 
 
+PASSING = frozenset({Cause.SIGNAL, Cause.START})
+"""Causes that may be the machine's: somebody ended the program, or it could not begin."""
+
+
+def may_pass(error: UnreadableError) -> bool:
+    """May the same commit render later, as it is?"""
+    return isinstance(error, MissingError) or (isinstance(error, ChildError) and error.cause in PASSING)
+
+
 class ProblemsError(RenderError):
     """What is wrong with a bundle, or a variant of it."""
 

@@ -154,12 +154,23 @@ class _Before:
         return (entry, *(self._entries[below] for below in self._paths[start:end]))
 
     def _is_same(self, entry: catalogs.Entry) -> bool:
+        if catalogs.is_open(entry) or not self._is_anybodys(entry):
+            return False
         for variant in entry.variants:
             for path, oid in variant.looked_at.items():
                 found = self._commit.entry(path)
                 if (found.oid if found is not None else commits.ABSENT) != oid:
                     return False
         return self._request.covered or bool(entry.errors) or placements.unrendered(entry, self._fleet) is None
+
+    def _is_anybodys(self, entry: catalogs.Entry) -> bool:
+        """Has each variant in error a cluster? What is wrong for nobody any more would keep deletions back."""
+        wrong = [variant for variant in entry.variants if variant.errors]
+        if not wrong or entry.errors or entry.paused:
+            return True
+        fleet = self._fleet.distinct(placements.asked(entry, entry.variants))
+        there = {id(found.variant) for of in fleet if (found := placements.place(entry, of)) is not None}
+        return all(id(variant) in there for variant in wrong)
 
 
 class _Counting:

@@ -114,7 +114,13 @@ class Stages:
         def make() -> staging.Staged:
             below = under.make() if under is not None else None
             rendered = b"\n---\n".join(text.data for text in below.texts) if below is not None else None
-            built = kustomize.build(engine, commit, directory, rendered=rendered, remote=remote)
+            try:
+                built = kustomize.build(engine, commit, directory, rendered=rendered, remote=remote)
+            except errors.ChildError as error:
+                # What could not be fetched now may be there tomorrow.
+                if found.remotes:
+                    raise errors.MissingError(error.reason) from error
+                raise
             warnings = tuple(sources.Problem(directory, warning) for warning in built.warnings)
             text = staging.Text(directory, built.documents, has_lines=False)
             if below is None:

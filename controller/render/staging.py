@@ -63,7 +63,7 @@ class Plan(msgspec.Struct, frozen=True):
             msgspec.structs.replace(order.wanted, vars={}, vars_files=()), order="sorted", enc_hook=_marked
         )
         kept = order.settings
-        options = [kept.adopt.value, kept.prune.value, kept.substitute, order.namespace]
+        options = [msgspec.to_builtins(kept.options(), order="sorted"), kept.substitute, order.namespace]
         reads = [list(read) for read in self.reads]
         return hashlib.sha256(canonical.encode([self.tool, said, options, reads])).hexdigest()
 

@@ -47,6 +47,8 @@ class Varied(msgspec.Struct, frozen=True):
     failures: tuple[sources.Problem, ...] = ()
     """Not empty: no variant could be rendered, for these reasons."""
     warnings: tuple[sources.Problem, ...] = ()
+    looked_outside: bool = False
+    """With failures: what mends them need not stand in the bundle's own directory."""
 
 
 class Session:
@@ -64,18 +66,21 @@ class Session:
         self._has_asked = False
         """Some variant depends on what its clusters say."""
         self.is_missing_something = False
-        """A program or a chart was not to be had: the same commit may render later."""
+        """A program or a chart was not to be had, or somebody stopped a program: the same commit may render later."""
 
-    def run(self, entry: catalogs.Entry, fleet: audiences.Audience, before: Before) -> Varied:
-        """The variants for these clusters; those that should not have the bundle, by its entry, count for nothing."""
+    def run(self, entry: catalogs.Entry, fleet: audiences.Audience, before: Before, *, loses: bool = False) -> Varied:
+        """The variants for these clusters; those that should not have the bundle, by its entry, count for nothing.
+        `loses`: there is content under other customizations, which variants that all fail would take away."""
         self._id = entry.bundle
         found = self._variants(entry, fleet, before)
         if not found:
             return self._for_nobody()
         # What a cluster says may mend a variant that asked for it: then it has to be told by which questions.
-        if all(one.errors for one in found) and not self._has_asked:
+        # Nor is what is wrong with one customization wrong with those of clusters to come.
+        if all(one.errors for one in found) and not self._has_asked and (loses or not entry.choices):
             failures = tuple(dict.fromkeys(error for one in found for error in one.errors))
-            return Varied(failures=failures, warnings=found[0].warnings)
+            outside = any(one.looked_at for one in found) or bool(entry.choices)
+            return Varied(failures=failures, warnings=found[0].warnings, looked_outside=outside)
         return Varied(tuple(sorted(found, key=_order)))
 
     def _variants(self, entry: catalogs.Entry, fleet: audiences.Audience, before: Before) -> list[catalogs.Variant]:
@@ -95,7 +100,8 @@ class Session:
         ask = asking.Asking(None)
         variant = self._rendered((), ask, None)
         if variant.errors and not ask.recorded and not self._read.recipe.choices:
-            return Varied(failures=variant.errors, warnings=variant.warnings)
+            outside = bool(variant.looked_at)
+            return Varied(failures=variant.errors, warnings=variant.warnings, looked_outside=outside)
         if variant.errors or ask.recorded:
             # With placeholders in it, it is for nobody at all; and what is wrong without any customization may be right
             # for every cluster to come.
@@ -106,12 +112,17 @@ class Session:
         had = placements.variant(before, matched, facts)
         variant = self._rendered(matched, asking.Asking(facts), had)
         self._has_asked = self._has_asked or bool(variant.inputs)
-        if variant.errors and had is not None:
-            # What these clusters had stays; those that had something else stay apart.
-            return msgspec.structs.replace(
-                variant, index=had.index, objects=had.objects, inputs={**had.inputs, **variant.inputs}
-            )
-        return variant
+        if not variant.errors:
+            return variant
+        if had is None:
+            # Who had something answers one of these otherwise, and is not answered for.
+            names = {name for one in before if one.matched == matched for name in one.inputs}
+            others = {name: inputs.lookup(facts, name) for name in names}
+            return msgspec.structs.replace(variant, inputs=_sorted({**others, **variant.inputs}))
+        # What these clusters had stays; those that had something else stay apart.
+        return msgspec.structs.replace(
+            variant, index=had.index, objects=had.objects, inputs=_sorted({**had.inputs, **variant.inputs})
+        )
 
     def _rendered(self, matched: tuple[int, ...], ask: asking.Asking, had: catalogs.Variant | None) -> catalogs.Variant:
         self._commit.looked_at = {}
@@ -121,7 +132,7 @@ class Session:
             stage = plan.origin(order)
             origin = _origin(stage, ask)
             if had is not None and had.origin == origin and not had.errors and had.inputs.keys() >= ask.recorded.keys():
-                return had
+                return msgspec.structs.replace(had, looked_at=self._outside())
             content = self._content(plan, stage, order, ask)
             return msgspec.structs.replace(
                 content, matched=matched, inputs=_sorted(ask.recorded), origin=origin, looked_at=self._outside()
@@ -129,7 +140,7 @@ class Session:
         except errors.ProblemsError as error:
             problems = error.problems
         except errors.UnreadableError as error:
-            self.is_missing_something = self.is_missing_something or isinstance(error, errors.MissingError)
+            self.is_missing_something = self.is_missing_something or errors.may_pass(error)
             problems = (sources.Problem(self._bundle.path, error.reason, error.line),)
         return catalogs.Variant(
             matched=matched,
@@ -256,10 +267,11 @@ def bounded(found: Iterable[sources.Problem], most: int) -> tuple[sources.Proble
 
 
 def _origin(stage: str, ask: asking.Asking) -> str:
-    """Of a variant: its stage, and the variables of the source, whichever of them are used."""
-    return (
-        hashlib.sha256(canonical.encode([stage, dict(sorted(ask.below.items()))])).hexdigest() if ask.below else stage
-    )
+    """Of a variant: its stage, what was asked before that, and the variables of the source, whichever are used."""
+    if not ask.below and not ask.recorded:
+        return stage
+    said = [stage, sorted(ask.recorded), dict(sorted(ask.below.items()))]
+    return hashlib.sha256(canonical.encode(said)).hexdigest()
 
 
 def _order(variant: catalogs.Variant) -> tuple[Any, ...]:

@@ -132,6 +132,22 @@ def test_with_no_owner_neither_gets_it() -> None:
     assert derived.root.bundles == ()
 
 
+def test_a_paused_bundle_stays_though_the_cluster_is_another_by_now() -> None:
+    """A cluster that is upgraded, say: the bundle is not rendered for what it is, and will not be (I1)."""
+    shelf = fleets.Shelf()
+    before = shelf.root({"one/x": ["a"], "one/y": ["b"]})
+    whole = shelf.catalog("one", {"one/x": ["a"], "one/y": []})
+    variant = msgspec.structs.replace(whole.entries[0].variants[0], inputs={"cluster.labels.env": "dev"})
+    paused = msgspec.structs.replace(whole.entries[0], variants=(variant,), paused=True)
+    catalog = msgspec.structs.replace(whole, entries=(paused, whole.entries[1]))
+
+    derived = shelf.derive(before, catalog)
+    newcomer = shelf.derive(shelf.root({"one/y": ["b"]}), catalog)
+
+    assert (fleets.contents(derived.root, shelf), fleets.names(derived.drops)) == ({"a"}, ["b"])
+    assert (fleets.contents(newcomer.root, shelf), fleets.names(newcomer.drops)) == (set(), ["b"])
+
+
 def test_a_label_that_no_longer_matches_misplaces_the_whole_bundle() -> None:
     shelf = fleets.Shelf()
     before = shelf.root({"one/x": ["a"]})

@@ -242,3 +242,17 @@ def test_a_cluster_that_a_bundle_is_not_rendered_for_is_found() -> None:
 @pytest.mark.parametrize("source", ["shop", "other"])
 def test_a_decision_about_a_rollout_rests_on_its_source(source: str) -> None:
     assert assignments.read_for_rollout(ids.SourceName(source)) == (f"flotilla.v1.log.source.{source}",)
+
+
+def test_a_source_that_is_declared_otherwise_again_and_again_is_never_taken_for_what_it_was() -> None:
+    """What a declaration left behind may hold the next one, at the same place in memory."""
+    log = logs.Log()
+    edge = examples.cluster(0)
+    seen = []
+    for number in range(20):
+        spec = specs.SourceSpec(url="https://git.example/shop.git", ref=str(number))
+        log.world.sources[examples.SHOP] = sources.Source(name=examples.SHOP, spec=spec, managed_by=COMMAND)
+        del spec
+        seen.append(assignments.signature(log.world, edge))
+
+    assert len(set(seen)) == len(seen)

@@ -5,7 +5,7 @@ import pytest
 
 from controller.domain import rejections, rollout_state, rollouts
 from controller.domain.rollout_state import Phase
-from protocol import specs
+from protocol import ids, specs
 from tests.controller.domain import examples
 from tests.controller.domain.journeys import (
     HEALTHY,
@@ -31,6 +31,18 @@ def test_a_paused_rollout_admits_nobody_and_goes_on_when_it_is_resumed() -> None
     assert journey.advance().flying() == set()
     journey.take(rollouts.resume(journey.state))
     assert names(journey, journey.advance().flying()) == ALL
+
+
+def test_a_revision_that_is_rendered_anew_ends_no_pause() -> None:
+    journey = at_once()
+    journey.commit(B)
+    journey.take(rollouts.pause(journey.state))
+    anew = rollouts.Start(rollout=ids.RolloutId("x"), revision=B, catalog=C, policy=journey.policy, plan=())
+
+    assert rollouts.start(journey.state, anew) == ()
+    assert rollouts.start(journey.state, msgspec.structs.replace(anew, revision=C)) != ()
+    journey.take(rollouts.resume(journey.state))
+    assert rollouts.start(journey.state, anew) != ()
 
 
 def test_a_halted_rollout_is_not_resumed_but_retried() -> None:

@@ -278,6 +278,18 @@ async def test_a_suspended_source_is_not_polled_until_it_is_resumed(poller: Poll
     assert poller.opened == [ids.SourceName("other"), SHOP]
 
 
+async def test_a_source_that_is_added_again_is_resolved_again(poller: Poller) -> None:
+    await poller.poll()
+    spec, command = poller.source.spec, specs.ManagedBy.COMMAND
+    await poller.hub.run(lambda world: sources.remove(world.sources[SHOP], prune=False, by=command))
+    await poller.hub.run(lambda world: sources.declare(world.sources[SHOP], SHOP, spec, by=command))
+    assert not poller.source.catalog
+
+    await poller.poll()
+
+    assert (commit_of(poller.source), bool(poller.source.catalog)) == (head_of(poller.origin), True)
+
+
 async def test_a_changed_declaration_begins_anew(poller: Poller) -> None:
     signal = poller.hub.shared.subscribe()
     narrower = msgspec.structs.replace(poller.source.spec, paths=("nowhere/*",))

@@ -1,5 +1,6 @@
 """The real helm and kustomize in the way of a bundle: what stands in its directory decides what renders it."""
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
@@ -70,8 +71,15 @@ class Rendered:
         }
 
 
-def run(bench: Workbench, stager: stages.Stages, files: dict[str, str], path: str, *fleet: inputs.Facts) -> Rendered:
-    request = resolve.Request(SHOP, bench.revision(files), paths=(path,), fleet=fleet or (DEV, PROD))
+def run(
+    bench: Workbench,
+    stager: stages.Stages,
+    files: dict[str, str],
+    path: str,
+    *fleet: inputs.Facts,
+    before: catalogs.Catalog | None = None,
+) -> Rendered:
+    request = resolve.Request(SHOP, bench.revision(files), paths=(path,), fleet=fleet or (DEV, PROD), previous=before)
     (entry,) = bench.run(request, stager=stager).catalog.entries
     return Rendered(bench, entry)
 
@@ -167,11 +175,47 @@ def test_a_chart_asks_for_the_clusters_apis_only_if_it_looks_at_them(bench: Work
     assert len(run(bench, stager, below("web", other), "web", monitored, plain).entry.variants) == 1
 
 
+def test_a_named_file_hides_no_file_of_that_name_in_a_chart_that_is_depended_on(
+    bench: Workbench, stager: stages.Stages
+) -> None:
+    lib = {
+        "lib/Chart.yaml": "apiVersion: v2\nname: lib\nversion: 1.0.0\n", "lib/more.yaml": "one",
+        "lib/templates/a.yaml": config_map("a", '{{ .Files.Get "more.yaml" }}'),
+    }  # fmt: skip
+    about = "apiVersion: v2\nname: web\nversion: 1.0.0\ndependencies:\n"
+    about += "- {name: lib, version: 1.0.0, repository: 'file://../lib'}\n"
+    web = {"Chart.yaml": about, "more.yaml": "x: y\n", "flotilla.yaml": "helm: {valuesFiles: [more.yaml]}\n"}
+
+    first = run(bench, stager, {**below("web", web), **lib}, "web", DEV)
+    before = catalogs.Catalog(SHOP, bench.revision({}), stager.version, (first.entry,))
+    second = run(bench, stager, {**below("web", web), **lib, "lib/more.yaml": "two"}, "web", DEV, before=before)
+
+    found = [next(iter(one.objects(DEV)["ConfigMap/a"]["data"].values())) for one in (first, second)]
+    assert found == ["one", "two"]
+
+
 def test_a_chart_of_chance_is_an_error_of_its_bundle(bench: Workbench, stager: stages.Stages) -> None:
     files = CHART | {"templates/web.yaml": config_map("a", "{{ randAlphaNum 9 }}")}
     entry = run(bench, stager, below("web", files), "web").entry
 
     assert "ConfigMap" in catalogs.problems(entry)[0].reason
+
+
+@pytest.mark.parametrize("deed", ["refused", "gone"])
+def test_what_need_not_be_the_bundles_doing_is_tried_again(
+    bench: Workbench, helm_program: programs.Program, kustomize_program: programs.Program, tmp_path: pathlib.Path,
+    deed: str,
+) -> None:  # fmt: skip
+    """A server that does not answer, and a program that is being replaced."""
+    helm = msgspec.structs.replace(helm_program, path=tmp_path / "gone")
+    settings = "kustomize: {allowRemoteBases: true}\n" if deed == "refused" else ""
+    files = CHART if deed == "gone" else {"kustomization.yaml": "resources: ['http://127.0.0.1:1/web.yaml']\n"}
+    made = stages.Stages(stages.Tools(helm=helm, kustomize=kustomize_program, allow_remote_bases=True))
+    with contextlib.closing(made):
+        found = run(bench, made, below("web", {**files, "flotilla.yaml": settings}), "web", DEV)
+
+    assert len(catalogs.problems(found.entry)) == 1
+    assert found.entry.spoiled == catalogs.SPOILED_FOR_NOW
 
 
 def followers(objects: dict[str, Any]) -> int:
