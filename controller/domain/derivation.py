@@ -4,7 +4,7 @@ What falls out of the desired state becomes a *drop*: a candidate for a debt. It
 else the object is *kept*, listed in the root with the reason, and looked at again with the next derivation. Kept
 objects are in doubt when
 - the source that had them has a bundle in error, or any other source for this cluster has: the object may be there;
-- a bundle was not rendered yet for what this cluster is: they may be in it;
+- a bundle was not rendered yet for what this cluster is, or is paused and not read: they may be in it;
 - another source reads the same ref and is at another commit: one commit may have moved an object to that one;
 - a bundle claims them that this cluster has not been given yet.
 Two bundles that claim one object: its present owner stays and the other keeps its last content; with no owner both do.
@@ -251,7 +251,9 @@ def _doubt(view: View, placed: _Placements) -> str:
             if catalog is not None and not catalogs.is_complete(catalog):
                 return f"source {name} has bundles in error: what left Git may be in one of them"
     for found in (*placed.given.values(), *placed.latest):
-        if found.variant is None and not found.entry.paused:
+        if found.entry.paused:
+            return f"bundle {found.bundle} is paused, and not read: what left Git may be in it"
+        if found.variant is None:
             return f"bundle {found.bundle} is not rendered yet for this cluster: what left Git may be in it"
     return ""
 
