@@ -16,6 +16,8 @@ from tests.agents.publisher import Manifest, Publisher, bundle, config_map
 
 pytestmark = pytest.mark.nats
 
+CONTROLLERS_OWN = "kube-root-ca.crt"
+
 
 def by_name(found: reports.Planned) -> dict[str, reports.PlannedObject]:
     return {item.object.name: item for item in found.objects}
@@ -26,7 +28,8 @@ def secret(name: str, namespace: str, **data: str) -> Manifest:
 
 
 async def versions(place: Place) -> dict[str, str]:
-    """The version of everything that a plan could have touched, with the namespaces that are there."""
+    """The version of everything that a plan could have touched, with the namespaces that are there. What controllers
+    make in a new namespace, and what is on its way out, comes and goes by itself."""
     found: dict[str, str] = {}
     for path in (
         f"/api/v1/namespaces/{place.namespace}/configmaps",
@@ -36,9 +39,12 @@ async def versions(place: Place) -> dict[str, str]:
     ):
         async for item in place.api.list(path):
             metadata = item["metadata"]
+            if metadata["name"] == CONTROLLERS_OWN or "deletionTimestamp" in metadata:
+                continue
             found[f"{path}/{metadata['name']}"] = f"{metadata['uid']} {metadata['resourceVersion']}"
     async for item in place.api.list("/api/v1/namespaces"):
-        found[f"namespace {item['metadata']['name']}"] = item["metadata"]["uid"]
+        if "deletionTimestamp" not in item["metadata"]:
+            found[f"namespace {item['metadata']['name']}"] = item["metadata"]["uid"]
     return found
 
 
