@@ -111,7 +111,11 @@ async def _workers(
     """The processes that render, and a directory for their temporary files: a process that was killed leaves some."""
     with workplaces.room(directory / PLACES) as places:
         tools = await asyncio.to_thread(stages.find_tools, charts=str(directory / CHARTS), places=str(places))
-        tools = msgspec.structs.replace(tools, chart_repositories=tuple(chosen.chart_repositories.split()))
+        tools = msgspec.structs.replace(
+            tools,
+            chart_repositories=tuple(chosen.chart_repositories.split()),
+            allow_remote_bases=chosen.allow_remote_bases,
+        )
         if (tools.helm or tools.kustomize) and not await asyncio.to_thread(children.cuts_network):
             logger.warning("renderers keep the network", reason="the kernel takes it from nobody (user namespaces?)")
         workers = pool.Pool(

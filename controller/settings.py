@@ -44,6 +44,9 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """The only addresses at or below which charts are fetched, with blanks between them; empty: any. Without it,
     whoever may write a bundle can make the hub ask any server that it reaches. What a repository refers to is
     followed."""
+    allow_remote_bases: bool = False
+    """Whether a bundle that asks for it may build on kustomize bases from elsewhere: what they say is in no commit of
+    ours, and the hub goes wherever the bundle's author sends it."""
     silence_s: float = 30.0
     """A cluster not heard for so long is offline: three of the agents' default heartbeats."""
     log_format: str = "auto"

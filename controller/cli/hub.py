@@ -80,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
         "--chart-repositories", metavar="URLS", help="the only ones that charts come from, in one text (default: any)"
     )
     parser.add_argument(
+        "--allow-remote-bases",
+        action="store_const",
+        const=True,
+        help="let bundles with kustomize.allowRemoteBases fetch bases from elsewhere (default: refused)",
+    )
+    parser.add_argument(
         "--silence-s", type=float, metavar="SECONDS", help="a cluster not heard so long is offline (default: 30)"
     )
     parser.add_argument("--log-format", choices=("auto", "console", "json"))

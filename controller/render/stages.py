@@ -41,16 +41,15 @@ class Tools(msgspec.Struct, frozen=True):
 
     @property
     def version(self) -> str:
-        """All renderers with their versions: what a catalog was rendered by (I2)."""
+        """All renderers with their versions: what a catalog was rendered by (I2). What they may do is part of it: what
+        was refused is looked at again once it is allowed."""
         found = [raw.VERSION, *(one.identity for one in (self.helm, self.kustomize) if one is not None)]
-        return " ".join(found)
+        return " ".join([*found, "remote-bases"] if self.allow_remote_bases else found)
 
 
-def find_tools(
-    path: str | None = None, *, charts: str = "", places: str = "", allow_remote_bases: bool = False
-) -> Tools:
+def find_tools(path: str | None = None, *, charts: str = "", places: str = "") -> Tools:
     """Look for the programs on `path` (default: PATH)."""
-    found = Tools(charts=charts, places=places, allow_remote_bases=allow_remote_bases)
+    found = Tools(charts=charts, places=places)
     try:
         found = msgspec.structs.replace(found, helm=programs.find_helm(path))
     except errors.MissingError as error:

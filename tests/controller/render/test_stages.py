@@ -242,3 +242,8 @@ def test_the_examples_of_fleet_give_what_their_readmes_say(bench: Workbench, sta
     assert [followers(one) for one in (dev, test, prod)] == [0, 2, 2]
     assert [one["Deployment/frontend"]["spec"]["replicas"] for one in (test, prod)] == [3, 3]
     assert [one["Service/frontend"]["spec"].get("type") for one in (test, prod)] == ["NodePort", "LoadBalancer"]
+
+
+def test_what_may_be_fetched_is_part_of_what_renders() -> None:
+    """A base that was refused is looked at again once the operator allows it."""
+    assert stages.Tools().version != stages.Tools(allow_remote_bases=True).version
