@@ -55,14 +55,15 @@ class ChartStage:
         """What a render of the order's chart takes; raise UnreadableError where it cannot be had."""
         wanted = order.wanted.helm or recipes.Helm()
         source = self._remote(wanted) if wanted.repo or wanted.chart.startswith(_OCI) else self._local(order, commit)
-        files = tuple((path, _entry(commit, path)) for path in _values_paths(order, wanted))
         version = (ask.lookup(inputs.KUBERNETES) or "") if source.traits.capabilities else ""
         values = fleet_templates.fill(wanted.values, ask.lookup) if wanted.fleet_templates else wanted.values
-        contents = _values_files(commit, wanted, [path for path, _ in files], ask)
+        files = helm.values_files(commit, order.bundle.path, wanted.values_files)
+        if wanted.fleet_templates:
+            files = tuple(helm.File(file.path, _filled(file, ask)) for file in files)
         release = helm.Release(
             name=wanted.release_name or release_name(order.id),
             namespace=order.namespace or "default",
-            values_files=(*_inline_first(wanted, values), *contents),
+            values_files=(*_inline_first(wanted, values), *files),
             values={} if wanted.files_win else values,
             kube_version=version,
             api_versions=ask.api_versions() if source.traits.api_versions else (),
@@ -77,8 +78,9 @@ class ChartStage:
             hooks = (staging.Text(source.path, output.hooks, has_lines=False),) if output.hooks.strip() else ()
             return staging.Staged((text,), hooks=hooks, warnings=warnings)
 
+        # The values files are in it, with their content.
         made_from = hashlib.sha256(msgspec.json.encode(release, order="deterministic")).hexdigest()
-        reads = (*source.reads, *files, ("release", made_from))
+        reads = (*source.reads, ("release", made_from))
         return staging.Plan(reads, self._engine.program.identity, make)
 
     def _local(self, order: staging.Order, commit: commits.Commit) -> Source:
@@ -135,26 +137,6 @@ def _own(commit: commits.Commit, path: str, oid: str, left_out: set[str]) -> lis
         return [(path, oid)]
     below = commits.prefix(path)
     return [(file, entry.oid) for file, entry in commit.walk(path) if file.removeprefix(below) not in left_out]
-
-
-def _values_paths(order: staging.Order, wanted: recipes.Helm) -> list[str]:
-    return [commits.resolved(order.bundle.path, name) for name in wanted.values_files]
-
-
-def _entry(commit: commits.Commit, path: str) -> str:
-    found = commit.entry(path)
-    if found is None:
-        raise errors.UnreadableError(f"{path}: there is no such values file in the commit")
-    return found.oid
-
-
-def _values_files(
-    commit: commits.Commit, wanted: recipes.Helm, paths: list[str], ask: asking.Asking
-) -> tuple[helm.File, ...]:
-    files = [helm.File(path, commit.file(path)) for path in paths]
-    if not wanted.fleet_templates:
-        return tuple(files)
-    return tuple(helm.File(file.path, _filled(file, ask)) for file in files)
 
 
 def _filled(file: helm.File, ask: asking.Asking) -> bytes:

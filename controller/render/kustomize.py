@@ -6,7 +6,6 @@ name: remote bases (unless allowed), Helm charts, plugins. kustomize's own load 
 reads files at or below itself only.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +14,6 @@ import msgspec
 
 from controller.git import objects
 from controller.render import commits, discovery, errors, limits, programs, yamls
-from protocol import canonical
 
 RENDERED = "flotilla-rendered.yaml"
 """What was rendered before stands under this name beside the kustomization that changes it."""
@@ -76,14 +74,6 @@ def closure(commit: commits.Commit, directory: str, *, remote: bool = False, ove
     """The directories that a build of one reads. Raise UnreadableError where something is missing, is not read, or is
     refused; `remote` allows bases from elsewhere."""
     return _Survey(commit, overlay or {}, remote=remote).run(directory)
-
-
-def fingerprint(commit: commits.Commit, directory: str, *, remote: bool = False) -> str:
-    """The same for two commits only if a build reads the same in both. Reads kustomizations only; remote bases count
-    by their address."""
-    found = closure(commit, directory, remote=remote)
-    content = [directory, list(found.directories), list(found.oids), list(found.remotes)]
-    return hashlib.sha256(canonical.encode(content)).hexdigest()
 
 
 def build(

@@ -173,12 +173,12 @@ def test_any_kustomization_has_a_closure_or_one_error(bench: Workbench, field: s
     assert found.directories == ("app",)
 
 
-def test_the_fingerprint_follows_what_is_read_and_nothing_else(bench: Workbench) -> None:
+def test_the_closure_follows_what_is_read_and_nothing_else(bench: Workbench) -> None:
     files = {**BASE, "app/kustomization.yaml": "resources: [../base]\n", "other/x.yaml": "1"}
-    before = kustomize.fingerprint(_commit(bench, files), "app")
+    before = kustomize.closure(_commit(bench, files), "app")
 
-    assert kustomize.fingerprint(_commit(bench, {**files, "other/x.yaml": "2"}), "app") == before
-    assert kustomize.fingerprint(_commit(bench, {**files, "base/note": "2"}), "app") != before
+    assert kustomize.closure(_commit(bench, {**files, "other/x.yaml": "2"}), "app") == before
+    assert kustomize.closure(_commit(bench, {**files, "base/note": "2"}), "app") != before
 
 
 @pytest.mark.kustomize
