@@ -11,7 +11,7 @@ finalizers and garbage collection. One conformance suite holds it to the real se
   custom resource's schema, types, enumerations, required fields, defaults and pruning count; patterns, bounds and CEL
   do not. What Go says about a value of the wrong type is paraphrased.
 - A false, zero or empty string is kept where the real server would leave it out.
-- Pages of a list are taken from the present state, not from that of the first page.
+- A version that is not there yet is refused at once: the real server waits three seconds for it.
 - Pods get no service account, volumes or tolerations, and workloads at most ten Pods; a DaemonSet counts one node.
 - A rollout is one step: nothing is up to date until all is ready. Old ReplicaSets go at once.
 """

@@ -144,7 +144,10 @@ def _definition_heard(cluster: Cluster, name: Name) -> None:
     elif not _established(value):
         cluster.timers.after(cluster.settings.established_after_s, lambda: _establish(cluster, name))
     else:
-        cluster.registry.serve(name[1], crds.resources(value))
+        resources = crds.resources(value)
+        cluster.registry.serve(name[1], resources)
+        for resource in resources:
+            cluster.store.begin(store.key_of(resource))
 
 
 def _established(value: Object) -> bool:

@@ -13,6 +13,8 @@ from agents.sandbox import (
     deletes,
     discovery,
     faults,
+    list_options,
+    pages,
     patches,
     reads,
     routes,
@@ -103,7 +105,8 @@ class Handler:
         accept = request.headers.get("Accept", "")
         how = reads.rendering(route.target.resource, accept, query, at=self._cluster.timers.clock())
         if verb == "list":
-            return answer(reads.listing(self._cluster, route.target, query, how=how))
+            options = list_options.of_list(query)
+            return answer(pages.listing(self._cluster, reads.selection(route.target, query), options, how=how))
         if verb == "watch":
             return await self._watch(request, route.target, query, how=how)
         if route.target.subresource == "log":
@@ -112,6 +115,7 @@ class Handler:
             raise statuses.method_not_allowed()
         if route.target.subresource == "scale":
             return answer(store.encode(scales.scale(reads.live(self._cluster, route.target))))
+        list_options.check_version(query.get("resourceVersion", ""), self._cluster.store.version)
         return answer(reads.get(self._cluster, route.target, how))
 
     async def _watch(
@@ -121,7 +125,7 @@ class Handler:
         response = web.StreamResponse(headers={"Content-Type": JSON})
         await response.prepare(request)
         try:
-            await watches.stream(self._cluster, watch, query, response=response)
+            await watches.stream(self._cluster, watch, response=response)
             await response.write_eof()
         except ConnectionError:  # the client went away: the normal end of a watch
             pass
@@ -170,7 +174,7 @@ class Handler:
         if media == APPLY:
             if not query.get("fieldManager"):
                 cause = ("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
-                raise _invalid_options(cause)
+                raise statuses.invalid_options("PatchOptions", [cause])
             return applies.apply(self._cluster, target, body, options=options)
         change = _PATCHES.get(media)
         if change is None or (target.resource.custom and media.startswith("application/strategic")):
@@ -216,7 +220,7 @@ class Handler:
 def _verb(method: str, route: routes.Route, query: Mapping[str, str]) -> str:
     match method:
         case "GET" if route.collection:
-            return "watch" if query.get("watch", "").lower() in ("1", "true") else "list"
+            return "watch" if list_options.flag(query, "watch") else "list"
         case "GET":
             return "get"
         case "POST" if route.collection:
@@ -245,17 +249,6 @@ def _options(request: web.BaseRequest, query: Mapping[str, str]) -> Options:
         force=query.get("force", "").lower() in ("1", "true"),
         strict=query.get("fieldValidation") == "Strict",
     )
-
-
-def _invalid_options(cause: tuple[str, str, str]) -> statuses.Failure:
-    reason, message, field = cause
-    details = {
-        "group": "meta.k8s.io",
-        "kind": "PatchOptions",
-        "causes": [{"reason": reason, "message": message, "field": field}],
-    }
-    text = f'PatchOptions.meta.k8s.io "" is invalid: {field}: {message}'
-    return statuses.Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", text, details=details)
 
 
 def _written(written: Written) -> web.Response:

@@ -1,7 +1,5 @@
 """Reading: which objects a request selects, and how they are rendered."""
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -19,6 +17,11 @@ class Selection(msgspec.Struct, frozen=True):
     namespace: str = ""
     labels: selectors.Requirement | None = None
     fields: Sequence[selectors.FieldRequirement] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether all objects of the namespace, or of all namespaces, are asked for."""
+        return self.labels is None and not self.fields
 
     def matches(self, record: Record) -> bool:
         if self.namespace and record.name[0] != self.namespace:
@@ -124,33 +127,3 @@ def get(cluster: Cluster, target: Target, how: Rendering) -> bytes:
     if record is None:
         raise statuses.not_found(target.resource, target.name)
     return how.one(record)
-
-
-def listing(cluster: Cluster, target: Target, query: Mapping[str, str], *, how: Rendering) -> bytes:
-    """Return a collection, or the part of it that a limit allows."""
-    wanted = selection(target, query)
-    key = store.key_of(target.resource)
-    records = [record for record in cluster.store.collection(key, target.namespace) if wanted.matches(record)]
-    after = _position(query.get("continue", ""))
-    if after is not None:
-        records = [record for record in records if record.name > after]
-    limit = int(query.get("limit", "0") or 0)
-    version = str(cluster.store.version)
-    if not limit or len(records) <= limit:
-        return how.many(records, version)
-    more = {"continue": _token(records[limit - 1]), "remainingItemCount": len(records) - limit}
-    return how.many(records[:limit], version, more=more)
-
-
-def _token(record: Record) -> str:
-    return base64.urlsafe_b64encode("\0".join(record.name).encode()).decode()
-
-
-def _position(token: str) -> tuple[str, str] | None:
-    if not token:
-        return None
-    try:
-        namespace, _, name = base64.urlsafe_b64decode(token).decode().partition("\0")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise statuses.bad_request("continue key is not valid") from error
-    return (namespace, name)

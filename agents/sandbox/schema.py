@@ -39,8 +39,8 @@ class List(msgspec.Struct, frozen=True, eq=False):
 class Type(msgspec.Struct, frozen=True, eq=False):
     """A union of at most one scalar, one list and one map: a deduced type has all three.
 
-    A scalar is a `string`, an `enum` of some, `byte` (a string of base64), `boolean`, `integer`, `number`, a `quantity`
-    or `untyped`.
+    A scalar is a `string`, an `enum` of some, `byte` (a string of base64), `microtime` (a time with six digits of a
+    second, as Leases have it), `boolean`, `integer`, `number`, a `quantity` or `untyped`.
     """
 
     scalar: str | None = None
@@ -114,6 +114,7 @@ def _deduced() -> Type:
 
 DEDUCED = _deduced()
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+MICRO_TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"
 
 
 _SCALARS = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean", "scalar": "untyped"}
@@ -125,7 +126,7 @@ class _Loader:
 
     def __init__(self, definitions: Mapping[str, Json]) -> None:
         self._definitions = definitions
-        self.types: dict[str, Type] = {}
+        self.types: dict[str, Type] = {MICRO_TIME: Type(scalar="microtime")}  # published as a mere string
 
     def named(self, name: str) -> Type:
         known = self.types.get(name)

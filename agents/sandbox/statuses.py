@@ -13,15 +13,18 @@ from agents.sandbox.schema import Json, Object, Resource
 class Failure(Exception):
     """An error answer: the HTTP code, the machine-readable reason and the message."""
 
-    def __init__(self, code: int, reason: str, message: str, *, details: Object | None = None) -> None:
+    def __init__(
+        self, code: int, reason: str, message: str, *, details: Object | None = None, metadata: Object | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
         self.details = details
+        self.metadata = metadata or {}
 
     def document(self) -> Object:
         """Return the Status object that the server answers with."""
-        out: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        out: Object = {"kind": "Status", "apiVersion": "v1", "metadata": self.metadata, "status": "Failure"}
         out["message"] = str(self)
         if self.reason:
             out["reason"] = self.reason
@@ -108,6 +111,47 @@ def no_such_group() -> Failure:
 
 def expired(asked: int, current: int) -> Failure:
     return Failure(HTTPStatus.GONE, "Expired", f"too old resource version: {asked} ({current})")
+
+
+def expired_list() -> Failure:
+    return Failure(HTTPStatus.GONE, "Expired", "The resourceVersion for the provided list is too old.")
+
+
+def expired_page(token: str) -> Failure:
+    """Refuse the next page of a state that is forgotten; a client may go on with the token, in the newest state."""
+    message = (
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list"
+        " without the continue parameter, or use the continue token in this response to retrieve the remainder of the"
+        " results. Continuing with the provided token results in an inconsistent list - objects that were created,"
+        " modified, or deleted between the time the first chunk was returned and now may show up in the list."
+    )
+    return Failure(HTTPStatus.GONE, "Expired", message, metadata={"continue": token})
+
+
+def too_large_version(asked: int, current: int) -> Failure:
+    """Refuse to read a state that is not there yet; the real server waits three seconds for it first."""
+    causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+    message = f"Timeout: Too large resource version: {asked}, current: {current}"
+    details = {"causes": causes, "retryAfterSeconds": 1}
+    return Failure(HTTPStatus.GATEWAY_TIMEOUT, "Timeout", message, details=details)
+
+
+def no_version(text: str, *, listed: bool) -> Failure:
+    """Refuse what is no resource version; only a list knows that this is the client's fault."""
+    message = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+    if listed:
+        return bad_request(f"invalid resource version: {message}")
+    return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, "", message)
+
+
+def invalid_options(kind: str, causes: Sequence["Cause"]) -> Failure:
+    """Refuse options of a request that contradict each other."""
+    texts = [f"{field}: {message}" for _, message, field in causes]
+    listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    details: Object = {"group": "meta.k8s.io", "kind": kind}
+    details["causes"] = [{"reason": reason, "message": text, "field": field} for reason, text, field in causes]
+    message = f'{kind}.meta.k8s.io "" is invalid: {listed}'
+    return Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", message, details=details)
 
 
 def method_not_allowed() -> Failure:

@@ -4,7 +4,7 @@ An object is kept as the bytes that are served: a read copies nothing, and a clu
 """
 
 import collections
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -51,11 +51,25 @@ Listener = Callable[[Event], None]
 
 
 class TooOld(Exception):
-    """The changes since a version are no longer all in memory."""
+    """The changes since a version are no longer all in memory; `oldest` is the first version that would do."""
+
+    def __init__(self, oldest: int) -> None:
+        super().__init__(f"changes are remembered since {oldest}")
+        self.oldest = oldest
 
 
 def key_of(resource: Resource) -> Key:
     return (resource.group, resource.plural)
+
+
+def path_of(name: Name) -> str:
+    """Return what objects are ordered by, in lists over all namespaces too: `a-b/x` comes before `a/x`."""
+    return "/".join(name) if name[0] else name[1]
+
+
+def _ordered(found: Mapping[Name, Record], namespace: str) -> list[Record]:
+    names = [name for name in found if name[0] == namespace] if namespace else list(found)
+    return [found[name] for name in sorted(names, key=path_of)]
 
 
 class Store:
@@ -66,7 +80,8 @@ class Store:
         self._collections: dict[Key, dict[Name, Record]] = {}
         self._history: collections.deque[Event] = collections.deque()
         self._history_bytes = 0
-        self._forgotten = 0  # the version of the newest change that is no longer remembered
+        self._compacted = 0  # the version before which nothing is remembered of any collection
+        self._forgotten: dict[Key, int] = {}  # of each collection, that of the newest change no longer remembered
         self._events_max, self._bytes_max = events_max, bytes_max
         self._places: dict[str, tuple[Key, Name]] = {}
         self._dependents: dict[str, set[tuple[Key, Name]]] = {}
@@ -81,9 +96,17 @@ class Store:
         return self._collections.get(key, {}).get(name)
 
     def collection(self, key: Key, namespace: str = "") -> Iterable[Record]:
-        """Return a collection's objects, of one namespace or of all, in the order of their names."""
-        found = self._collections.get(key, {})
-        return [found[name] for name in sorted(found) if not namespace or name[0] == namespace]
+        """Return a collection's objects, of one namespace or of all, in the order of their paths."""
+        return _ordered(self._collections.get(key, {}), namespace)
+
+    def collection_at(self, key: Key, namespace: str, *, version: int) -> Iterable[Record]:
+        """Return a collection as it was at a version; `TooOld` when changes since then are forgotten."""
+        found = dict(self._collections.get(key, {}))
+        for event in reversed(self.since(key, version)):
+            found.pop(event.record.name, None)
+            if event.previous is not None:
+                found[event.record.name] = event.previous
+        return _ordered(found, namespace)
 
     def occupied(self) -> Iterable[Key]:
         return [key for key, found in self._collections.items() if found]
@@ -155,16 +178,22 @@ class Store:
         """Forget all changes so far, as the real server does when it compacts: watches from before must list again."""
         while self._history:
             self._forget_oldest()
+        self._compacted = self.version
 
     def _forget_oldest(self) -> None:
-        oldest = self._history.popleft().record
-        self._history_bytes -= len(oldest.raw)
-        self._forgotten = oldest.version
+        oldest = self._history.popleft()
+        self._history_bytes -= len(oldest.record.raw)
+        self._forgotten[oldest.key] = oldest.record.version
+
+    def begin(self, key: Key) -> None:
+        """Remember a collection's changes from now on, as the real server does from when a kind is first served."""
+        self._forgotten.setdefault(key, self.version)
 
     def since(self, key: Key, version: int) -> list[Event]:
         """Return a collection's changes after a version; `TooOld` when some of them are forgotten."""
-        if version < self._forgotten:
-            raise TooOld
+        oldest = max(self._compacted, self._forgotten.get(key, 0))
+        if version < oldest:
+            raise TooOld(oldest)
         out: list[Event] = []
         for event in reversed(self._history):
             if event.record.version <= version:

@@ -18,6 +18,9 @@ DEPTH_MAX = 200  # deeper than any object; the real server's decoder stops at 10
 # Where a value is: its parent's path and its own name or index. Text is made of it only for a message.
 Path: TypeAlias = "tuple[()] | tuple[Path, str]"
 
+_STRINGS = ("string", "enum", "byte", "microtime")
+_MICRO_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)?(\.\d{6}(Z|[-+]\d\d:\d\d)$)?(.*)", re.ASCII)
+_LAYOUT = "2006-01-02T15:04:05.000000Z07:00"  # how Go writes that layout
 _NUMBERS: dict[str, Any] = {"integer": int, "number": int | float}
 
 
@@ -105,7 +108,7 @@ class Reader:
             return value
         if kind.scalar == "quantity":
             return canonical_quantity(value)
-        if kind.scalar in ("string", "enum", "byte"):
+        if kind.scalar in _STRINGS:
             self._string(kind, value, path)
         elif kind.scalar == "boolean":
             if not isinstance(value, bool):
@@ -124,6 +127,11 @@ class Reader:
                 base64.b64decode(value, validate=True)
             except ValueError:
                 self.wrong.append("illegal base64 data at input byte 0")
+        elif kind.scalar == "microtime" and not self._typed:
+            found = _MICRO_TIME.match(value)
+            if found is None or not found[1] or not found[2]:
+                rest = found[4] if found and found[1] else value
+                self.wrong.append(f'parsing time "{value}" as "{_LAYOUT}": cannot parse "{rest}" as ".000000"')
 
 
 def _text(path: Path) -> str:

@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from aiohttp import web
 
-from agents.sandbox import reads, statuses, store
+from agents.sandbox import list_options, reads, statuses, store
 from agents.sandbox.admission import Target
 from agents.sandbox.cluster import Cluster
+from agents.sandbox.list_options import WatchOptions
 from agents.sandbox.reads import Rendering, Selection
 from agents.sandbox.store import Event, Key
 
 BOOKMARK_INTERVAL_S = 60.0  # the real server's interval
+BOOKMARK_BEFORE_END_S = 2.0  # and its last one, so that the next watch begins at what this one has seen
 DURATION_S = 1800.0  # the real server ends a watch without a time-out after 30 to 60 minutes
 
 
@@ -26,8 +28,7 @@ class Watch(msgspec.Struct, frozen=True):
     key: Key
     wanted: Selection
     how: Rendering
-    bookmarks: bool
-    duration_s: float
+    options: WatchOptions
 
     def line(self, event: Event) -> bytes | None:
         """Return an event as this watch sees it: an object that leaves the selection is deleted for it."""
@@ -45,46 +46,50 @@ def _line(kind: str, document: bytes) -> bytes:
 
 def open_watch(target: Target, query: Mapping[str, str], how: Rendering) -> Watch:
     """Read what a watch request asks for."""
-    return Watch(
-        key=store.key_of(target.resource),
-        wanted=reads.selection(target, query),
-        how=how,
-        bookmarks=query.get("allowWatchBookmarks", "").lower() in ("1", "true"),
-        duration_s=float(query.get("timeoutSeconds") or DURATION_S),
-    )
+    options = list_options.of_watch(query)
+    return Watch(key=store.key_of(target.resource), wanted=reads.selection(target, query), how=how, options=options)
 
 
-async def stream(cluster: Cluster, watch: Watch, query: Mapping[str, str], *, response: web.StreamResponse) -> None:
+async def stream(cluster: Cluster, watch: Watch, *, response: web.StreamResponse) -> None:
     """Write changes until the watch's time is over; raises what writing raises when the client is gone."""
     wake = asyncio.Event()
+    ends = asyncio.get_running_loop().time() + (watch.options.timeout_s or DURATION_S)
     cluster.store.watch(watch.key, wake.set)
     try:
-        async with asyncio.timeout(watch.duration_s):
-            position = await _initial(cluster, watch, query, response=response)
+        async with asyncio.timeout_at(ends):
+            position = await _initial(cluster, watch, response=response)
             while True:
+                wake.clear()
                 position = await _changes(cluster, watch, position, response=response)
-                await _woken(wake, watch, cluster.store.version, response=response)
+                if watch.options.bookmarks:
+                    await _marked(cluster, watch, wake, ends=ends, response=response)
+                else:
+                    await wake.wait()
     except TimeoutError:  # the watch's own time: the normal end
-        if watch.bookmarks:
-            await response.write(_line("BOOKMARK", watch.how.bookmark(cluster.store.version)))
-    except store.TooOld:
-        gone = statuses.expired(int(query.get("resourceVersion") or 0), cluster.store.version)
-        await response.write(_line("ERROR", store.encode(gone.document())))
+        pass
+    except store.TooOld as error:
+        await response.write(_error(statuses.expired(watch.options.version, error.oldest)))
+    except statuses.Failure as failure:
+        await response.write(_error(failure))
     finally:
         cluster.store.unwatch(watch.key, wake.set)
 
 
-async def _initial(cluster: Cluster, watch: Watch, query: Mapping[str, str], *, response: web.StreamResponse) -> int:
-    """Write the state from which the watch starts, when it names no version to start from."""
-    asked = query.get("resourceVersion", "")
-    initial_events = query.get("sendInitialEvents", "").lower() == "true"
-    if asked not in ("", "0") and not initial_events:
-        return int(asked)
-    version = cluster.store.version
-    for line in list(_state(cluster, watch)):
-        await response.write(line)
-    if initial_events:
-        await response.write(_line("BOOKMARK", watch.how.bookmark(version, initial=True)))
+def _error(failure: statuses.Failure) -> bytes:
+    return _line("ERROR", store.encode(failure.document()))
+
+
+async def _initial(cluster: Cluster, watch: Watch, *, response: web.StreamResponse) -> int:
+    """Write the state from which the watch starts, if it wants that; return the version from which it goes on."""
+    options, version = watch.options, cluster.store.version
+    if not options.initial:
+        return options.version or version
+    if options.version > version:
+        raise statuses.too_large_version(options.version, version)
+    lines = list(_state(cluster, watch))
+    if options.bookmarks:
+        lines.append(_line("BOOKMARK", watch.how.bookmark(version, initial=True)))
+    await response.write(b"".join(lines))
     return version
 
 
@@ -95,20 +100,26 @@ def _state(cluster: Cluster, watch: Watch) -> Iterator[bytes]:
 
 
 async def _changes(cluster: Cluster, watch: Watch, position: int, *, response: web.StreamResponse) -> int:
-    events = cluster.store.since(watch.key, position)
+    events, seen = cluster.store.since(watch.key, position), max(position, cluster.store.version)
     lines = [line for line in map(watch.line, events) if line]
     if lines:
         await response.write(b"".join(lines))
-    return events[-1].record.version if events else position
+    return seen
 
 
-async def _woken(wake: asyncio.Event, watch: Watch, version: int, *, response: web.StreamResponse) -> None:
+async def _marked(
+    cluster: Cluster, watch: Watch, wake: asyncio.Event, *, ends: float, response: web.StreamResponse
+) -> None:
     """Wait for a change; a bookmark now and then tells a quiet client how far it has seen."""
     while not wake.is_set():
         try:
-            async with asyncio.timeout(BOOKMARK_INTERVAL_S):
+            async with asyncio.timeout_at(_next_bookmark(asyncio.get_running_loop().time(), ends)):
                 await wake.wait()
         except TimeoutError:
-            if watch.bookmarks:
-                await response.write(_line("BOOKMARK", watch.how.bookmark(version)))
-    wake.clear()
+            if not wake.is_set():  # else there is something before the version that the bookmark would name
+                await response.write(_line("BOOKMARK", watch.how.bookmark(cluster.store.version)))
+
+
+def _next_bookmark(now: float, ends: float) -> float:
+    regular, last = now + BOOKMARK_INTERVAL_S, ends - BOOKMARK_BEFORE_END_S
+    return last if now < last < regular else regular

@@ -283,3 +283,35 @@ def test_a_namespace_is_born_with_an_account_and_an_authority(api: Api) -> None:
 
     assert account
     assert authority["ca.crt"].startswith("-----BEGIN CERTIFICATE-----")
+
+
+LEASE = {"holderIdentity": "a", "leaseDurationSeconds": 15, "renewTime": "2026-11-25T21:06:25.123456Z"}
+
+
+def test_a_lease_changes_hands_once(api: Api) -> None:
+    """Two that want it write the version they have read: the second is told to read again."""
+    path = api.path("leases", group="coordination.k8s.io")
+    created = api.call("POST", path, {"metadata": {"name": "agent"}, "spec": LEASE})
+    meta = {"name": "agent", "resourceVersion": created.body["metadata"]["resourceVersion"]}
+    taken = api.call("PUT", f"{path}/agent", {"metadata": meta, "spec": {**LEASE, "holderIdentity": "b"}})
+    refused = api.call("PUT", f"{path}/agent", {"metadata": meta, "spec": {**LEASE, "holderIdentity": "c"}})
+
+    assert (created.code, created.body["spec"]) == (201, LEASE)
+    assert (taken.code, taken.body["spec"]["holderIdentity"]) == (200, "b")
+    assert (refused.code, refused.body["reason"]) == (409, "Conflict")
+
+
+def test_a_lease_that_has_no_microseconds_is_refused(api: Api) -> None:
+    path = api.path("leases", group="coordination.k8s.io")
+    refused = api.call("POST", path, {"metadata": {"name": "a"}, "spec": {"renewTime": "2026-11-25T21:06:25Z"}})
+
+    assert (refused.code, refused.body["reason"]) == (400, "BadRequest")
+    assert 'parsing time "2026-11-25T21:06:25Z" as "2006-01-02T15:04:05.000000Z07:00"' in refused.message
+
+
+def test_a_service_account_is_a_plain_object(api: Api) -> None:
+    path = api.path("serviceaccounts", "agent")
+    created = api.apply(path, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "agent"}})
+
+    assert created.code == 201
+    assert api.get(path)["metadata"]["uid"] == created.body["metadata"]["uid"]

@@ -44,6 +44,46 @@ def test_what_is_forgotten_is_too_old() -> None:
         found.since(KEY, 1)
 
 
+def test_a_busy_collection_does_not_age_a_quiet_one() -> None:
+    found = Store(events_max=2)
+    found.put(KEY, value("a"))
+    for _ in range(2):
+        found.put(OTHER, value("b"))
+    found.put(KEY, value("b"))
+
+    assert [event.record.name[1] for event in found.since(KEY, 2)] == ["b"]
+    with pytest.raises(TooOld) as refused:
+        found.since(OTHER, 2)
+    assert refused.value.oldest == 3
+
+
+def test_a_collection_can_be_seen_as_it_was() -> None:
+    found = Store()
+    for name in ("a", "b"):
+        found.put(KEY, value(name))
+    found.put(KEY, value("a", labels={"x": "y"}))
+    found.remove(KEY, ("", "b"))
+    found.put(KEY, value("c"))
+    states = {
+        version: [(record.name[1], record.version) for record in found.collection_at(KEY, "", version=version)]
+        for version in (1, 3, 4, 6)
+    }
+
+    assert states == {1: [], 3: [("a", 2), ("b", 3)], 4: [("a", 4), ("b", 3)], 6: [("a", 4), ("c", 6)]}
+
+
+def test_nothing_is_remembered_from_before_a_collection_begins() -> None:
+    found = Store()
+    found.put(OTHER, value("b"))
+    found.begin(KEY)
+    found.put(KEY, value("a"))
+    found.begin(KEY)
+
+    assert len(found.since(KEY, 2)) == 1
+    with pytest.raises(TooOld):
+        found.since(KEY, 1)
+
+
 def test_the_memory_of_changes_is_bounded_in_bytes() -> None:
     size = len(Store().put(KEY, value("a")).raw)
     found = Store(bytes_max=3 * size + 10)  # a version of two digits is a byte longer
