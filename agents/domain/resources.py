@@ -37,6 +37,7 @@ class Resource(msgspec.Struct, frozen=True):
     namespaced: bool
     listable: bool = True
     deletable: bool = True
+    watchable: bool = True
 
     @property
     def api_version(self) -> str:

@@ -13,6 +13,9 @@ from kubernetes_asyncio import config as kubernetes_config
 
 from agents.kube import errors
 
+CONNECTIONS_MAX = 160
+"""To one API server: every watch holds one for itself, and the requests beside them must not wait for it."""
+
 
 class Access(msgspec.Struct, frozen=True):
     """Which API server, with whose credentials."""
@@ -35,6 +38,7 @@ class Session:
     async def open(self) -> None:
         """Read the configuration; raise ConfigurationError if it cannot be used."""
         configuration = kubernetes_client.Configuration()
+        configuration.connection_pool_maxsize = CONNECTIONS_MAX
         try:
             if self._access.kubeconfig is None:
                 kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]

@@ -1,12 +1,13 @@
-"""Requests to one API server: server-side apply, get, list, create, merge patch, delete.
+"""Requests to one API server: server-side apply, get, list, watch, create, merge patch, delete.
 
 They go straight over the session: the generated client costs six times the CPU of a raw request and would build model
 objects that nobody here reads. Objects are plain dictionaries, errors are typed, and every request has a time limit and
-a place in a bounded number of concurrent ones.
+a place in a bounded number of concurrent ones. A watch has neither: it lasts, and whoever opens it bounds its silence.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -29,6 +30,9 @@ PAGE_ITEMS = 500
 
 PAGES_MAX = 200
 """100,000 objects of a kind: whoever lists more here is lost anyway, and memory is not."""
+
+LINE_BYTES_MAX = 8 * 1024 * 1024
+"""Of one event of a watch: five times what etcd holds of one object."""
 
 RESPONSE_BYTES_MAX = 64 * 1024 * 1024
 """No page of 500 objects is larger: etcd holds 1.5 MiB an object, and real ones are a hundredth of that."""
@@ -65,6 +69,47 @@ class Client:
         """Read one object, or whatever stands at the path."""
         _, body = await self._send("GET", path, params=params, accept=accept)
         return self._read(path, body)
+
+    async def read(self, path: str, params: Mapping[str, str], *, accept: str) -> bytes:
+        """The answer as it is, for whoever decodes it otherwise."""
+        _, body = await self._send("GET", path, params=params, accept=accept)
+        return body
+
+    async def watch(
+        self, path: str, params: Mapping[str, str], *, accept: str, silence_s: float
+    ) -> AsyncGenerator[bytes, None]:
+        """The events of a collection as they come, a line each, until the server ends the watch. Raise TimedOut once
+        nothing came for `silence_s`: a connection can be dead without either side knowing."""
+        renewed = self._session.renewed
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                response = await stack.enter_async_context(self._opened(path, params, accept, silence_s=silence_s))
+            except errors.Unauthorized:
+                await self._session.renew(renewed)
+                response = await stack.enter_async_context(self._opened(path, params, accept, silence_s=silence_s))
+            async for line in _lines(response, f"WATCH {path}", silence_s):
+                yield line
+
+    @contextlib.asynccontextmanager
+    async def _opened(
+        self, path: str, params: Mapping[str, str], accept: str, *, silence_s: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        what = f"WATCH {path}"
+        arguments = await self._session.arguments()
+        arguments["headers"]["Accept"] = accept
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.total, sock_read=silence_s)
+        try:
+            async with self._session.http.get(
+                self._session.host + path, params=params, timeout=timeout, allow_redirects=False, **arguments
+            ) as response:
+                if response.status >= 300:
+                    body = await _bounded(response, what)
+                    raise errors.from_response(what, response.status, body=body, headers=response.headers)
+                yield response
+        except TimeoutError as error:
+            raise errors.TimedOut(f"{what}: silent for {silence_s:g} s") from error
+        except aiohttp.ClientError as error:
+            raise errors.Unreachable(f"{what}: {error}") from error
 
     async def apply(self, path: str, manifest: Object, *, force: bool, dry_run: bool = False) -> Applied:
         """Server-side apply as our field manager; without `force`, a field that another manager holds is a Conflict."""
@@ -175,6 +220,20 @@ class Client:
         if response.status >= 300:
             raise errors.from_response(what, response.status, body=data, headers=response.headers)
         return response.status, data
+
+
+async def _lines(response: aiohttp.ClientResponse, what: str, silence_s: float) -> AsyncIterator[bytes]:
+    rest = b""
+    while True:
+        async with asyncio.timeout(silence_s):
+            chunk = await response.content.readany()
+        if not chunk:
+            return  # a half line is of a server that stopped: the next watch begins before it
+        *whole, rest = (rest + chunk).split(b"\n") if b"\n" in chunk else (rest + chunk,)
+        if len(rest) > LINE_BYTES_MAX:
+            raise errors.Unexpected(f"{what}: an event of more than {LINE_BYTES_MAX} bytes")
+        for line in whole:
+            yield line
 
 
 async def _bounded(response: aiohttp.ClientResponse, what: str) -> bytes:

@@ -151,4 +151,5 @@ def _listed(group: str, version: str, document: Object) -> Iterable[Resource]:
             namespaced=item["namespaced"],
             listable="list" in verbs,
             deletable="delete" in verbs,
+            watchable="list" in verbs and "watch" in verbs,
         )

@@ -14,6 +14,7 @@ KubeError
 │   ├── NotServed          404 for the resource: no such API here, which says nothing about any object
 │   ├── Conflict           409: other field managers, an outdated resourceVersion, or another UID
 │   ├── AlreadyExists      409 of a create
+│   ├── Expired            410: the version to go on from is forgotten, list again
 │   ├── Invalid            400, 413, 415, 422
 │   └── Unexpected         any other answer
 └── ConfigurationError     the kubeconfig or the service account cannot be used
@@ -139,6 +140,12 @@ class AlreadyExists(Terminal):
     reason = "AlreadyExists"
 
 
+class Expired(Terminal):
+    """The version to go on from is forgotten."""
+
+    reason = "Expired"
+
+
 class Invalid(Terminal):
     """The server does not take the object."""
 
@@ -195,6 +202,7 @@ def from_response(what: str, status: int, *, body: bytes, headers: Mapping[str, 
         400: Invalid,
         401: Unauthorized,
         403: Forbidden,
+        410: Expired,
         413: Invalid,
         415: Invalid,
         422: Invalid,
