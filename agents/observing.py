@@ -1,4 +1,4 @@
-"""Reading objects again: those that are not healthy yet, and the pods that tell why."""
+"""Reading objects again: those that are not healthy yet, and the pods and events that tell why."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from agents.domain import health, plan, resources, statuses
+from agents.domain import event_reasons, health, plan, pods, resources, statuses
 from agents.kube import client
 from agents.kube import errors as kube_errors
 from protocol.status import Health
@@ -15,7 +15,14 @@ from protocol.status import Health
 PODS_READ_MAX = 50
 """Pods of one workload looked through for a reason; all of them usually fail for the same one."""
 
+EVENTS_READ_MAX = 50
+"""Warnings about one object looked through: the server counts repetitions in one event, and forgets after an hour."""
+
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
+_EXPLAINED = _WORKLOADS | {"Pod", "PersistentVolumeClaim", "Service"}
+"""Kinds that others work for, who say in events what keeps them."""
+
+EVENTS = resources.Resource(group="", version="v1", kind="Event", plural="events", namespaced=True)
 PODS = resources.Resource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
 
 
@@ -50,15 +57,40 @@ class Observer:
     async def _explained(
         self, item: plan.Wanted, live: dict[str, Any], assessment: health.Assessment
     ) -> health.Assessment:
-        """Add what a failing pod says; a pod that cannot be read leaves the reason as it is."""
-        selector = health.selector(live)
-        settled = assessment.health in (Health.HEALTHY, Health.SUSPENDED)
-        if settled or not selector or item.object.kind not in _WORKLOADS:
+        """Add what a failing pod or an event says; what cannot be read leaves the reason as it is."""
+        kind = item.object.kind
+        if assessment.health in statuses.RESTING or kind not in _EXPLAINED or "deletionTimestamp" in live["metadata"]:
             return assessment
-        path = PODS.collection(item.object.namespace)
         try:
-            page = await self._api.get(path, {"labelSelector": selector, "limit": str(PODS_READ_MAX)})
+            found = [live] if kind == PODS.kind else await self._pods(item, live)
+            worst = pods.complaint(found)
+            if worst is None or worst.is_vague:
+                reason, message = await self._warning(item, pods.unready(found) or live)
+                if reason:
+                    return health.explained(assessment, reason, message)
         except kube_errors.KubeError as error:
-            self._log.debug("pods not read", object=str(item.object), reason=str(error))
+            self._log.debug("reasons not read", object=str(item.object), reason=str(error))
             return assessment
-        return health.explained(assessment, page.get("items") or ())
+        if worst is None or kind == PODS.kind:
+            return assessment
+        return health.explained(assessment, worst.reason, worst.message)
+
+    async def _pods(self, item: plan.Wanted, live: dict[str, Any]) -> list[dict[str, Any]]:
+        selector = health.selector(live)
+        if not selector or item.object.kind not in _WORKLOADS:
+            return []
+        query = {"labelSelector": selector, "limit": str(PODS_READ_MAX)}
+        return (await self._api.get(PODS.collection(item.object.namespace), query)).get("items") or []
+
+    async def _warning(self, item: plan.Wanted, of: dict[str, Any]) -> tuple[str, str]:
+        """The newest warning about an object; nothing, where events may not be read."""
+        query = {
+            "fieldSelector": f"involvedObject.uid={of['metadata']['uid']},type=Warning",
+            "limit": str(EVENTS_READ_MAX),
+        }
+        try:
+            page = await self._api.get(EVENTS.collection(item.object.namespace), query)
+        except kube_errors.KubeError as error:
+            self._log.debug("events not read", object=str(item.object), reason=str(error))
+            return "", ""
+        return event_reasons.newest(page.get("items") or ())

@@ -18,6 +18,9 @@ FAILURES_MAX = 20
 MESSAGE_CHARS_MAX = 512
 """Longest message of an API server that is passed on."""
 
+REASON_CHARS_MAX = 64
+"""Longest reason that is passed on: one word, but custom resources may hold anything."""
+
 ITEMS_MAX = 1000
 """Confirmations, adoptions or orphans in one report; more are split."""
 
