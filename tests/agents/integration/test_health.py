@@ -1,0 +1,126 @@
+"""Why a workload is not well, as the hub hears it: in the words of its pods, and of the events about them.
+
+On the real control plane a test says what a kubelet would, through the status of the pods; the sandbox says it itself.
+"""
+
+from typing import Any
+
+import pytest
+
+from agents.kube import client
+from protocol import reports
+from protocol.status import Health
+from tests.agents.conftest import Place, Station
+from tests.agents.publisher import Manifest, Publisher, bundle
+
+pytestmark = pytest.mark.nats
+
+IMAGE = "registry.example/web:none"
+NO_IMAGE = 'failed to pull image "registry.example/web:none": not found'
+
+
+def deployment(namespace: str, **annotations: str) -> Manifest:
+    labels = {"app": "web"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": namespace, "annotations": annotations},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "web", "image": IMAGE}]},
+            },
+        },
+    }
+
+
+async def pod_of(place: Place) -> dict[str, Any]:
+    """The only pod of the deployment, once there is one."""
+    pods = await place.until(f"/api/v1/namespaces/{place.namespace}/pods", lambda found: bool(found["items"]))
+    found: dict[str, Any] = pods["items"][0]
+    return found
+
+
+async def report_status(of: client.Client, pod: dict[str, Any], status: dict[str, Any]) -> None:
+    """Say what the node's kubelet would say."""
+    about = pod["metadata"]
+    path = f"/api/v1/namespaces/{about['namespace']}/pods/{about['name']}/status"
+    await of.merge(path, {"metadata": {"uid": about["uid"]}, "status": status})
+
+
+def why(reason: str) -> Any:
+    """Does a report give this reason for the first bundle?"""
+    return lambda report: any(one.reason == reason for one in report.bundles[0].failures)
+
+
+async def test_a_workload_without_its_image_says_so(place: Place, station: Station, hub_of_test: Publisher) -> None:
+    """The waiting reason, the image, the message and how far the workload is."""
+    asked = {"sandbox.flotilla.gitops/fail": f"ErrImagePull {NO_IMAGE}"} if place.has_workloads else {}
+    async with station.running():
+        await hub_of_test.publish(bundle("web", deployment(place.namespace, **asked)))
+        await hub_of_test.applied()
+        if not place.has_workloads:
+            waiting = {"waiting": {"reason": "ErrImagePull", "message": NO_IMAGE}}
+            container = {"name": "web", "image": IMAGE, "imageID": "", "ready": False, "restartCount": 0}
+            told = {"phase": "Pending", "containerStatuses": [{**container, "state": waiting}]}
+            await report_status(place.foreign, await pod_of(place), told)
+        report = await hub_of_test.hear(reports.Ready, why("ErrImagePull"))
+
+    (problem,) = report.bundles[0].failures
+    assert report.bundles[0].health in (Health.PROGRESSING, Health.DEGRADED)
+    assert f"container web ({IMAGE}): {NO_IMAGE}" in problem.message
+    assert problem.message.startswith("pod web-")
+
+
+async def test_a_volume_that_cannot_be_mounted_is_told_by_an_event(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    """The pod's own status says no more than that it is being made."""
+    if place.has_workloads:
+        pytest.skip("the sandbox keeps no events")
+    async with station.running():
+        await hub_of_test.publish(bundle("web", deployment(place.namespace)))
+        await hub_of_test.applied()
+        about = (await pod_of(place))["metadata"]
+        event = {
+            "metadata": {"name": "web.mount", "namespace": place.namespace},
+            "involvedObject": {"kind": "Pod", "name": about["name"], "namespace": place.namespace, "uid": about["uid"]},
+            "type": "Warning",
+            "reason": "FailedMount",
+            "message": 'secret "tls" not found',
+            "lastTimestamp": "2026-11-25T10:00:00Z",
+        }
+        await place.foreign.create(f"/api/v1/namespaces/{place.namespace}/events", event)
+        report = await hub_of_test.hear(reports.Ready, why("FailedMount"))
+
+    assert report.bundles[0].failures[0].message == (
+        f'pod {about["name"]}: secret "tls" not found (0 of 1 replicas available)'
+    )
+
+
+async def test_a_quota_that_is_spent_is_told_by_the_controller(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    """No pod comes to be, so no pod can explain it."""
+    if place.has_workloads:
+        pytest.skip("the sandbox keeps no quotas")
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "none", "namespace": place.namespace},
+        "spec": {"hard": {"pods": "0"}},
+    }
+    async with station.running():
+        await hub_of_test.publish(bundle("quota", quota))
+        await hub_of_test.applied()
+        path = f"/api/v1/namespaces/{place.namespace}/resourcequotas/none"
+        await place.until(path, lambda found: "hard" in found.get("status", {}))
+        await hub_of_test.publish(bundle("quota", quota), bundle("web", deployment(place.namespace)))
+        report = await hub_of_test.hear(
+            reports.Ready, lambda one: any(f.reason == "FailedCreate" for b in one.bundles for f in b.failures)
+        )
+
+    (problem,) = next(one for one in report.bundles if one.failures).failures
+    assert "exceeded quota: none" in problem.message
