@@ -13,13 +13,12 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
-from opentelemetry import trace
 
-from agents import blobs, disk, errors, hub, mark_store, reporter, signals, tracing
+from agents import blobs, disk, errors, hub, mark_store, reporter, signals
 from agents.domain import acceptance, retry
 from agents.domain.acceptance import Mark, Verdict
 from agents.kube import errors as kube_errors
-from protocol import bundles, codec, crashpoints, desired, ids, messages, reports, signing
+from protocol import bundles, codec, crashpoints, desired, ids, messages, reports, signing, streams, tracing
 from protocol.canonical import Digest
 
 RETRY_BASE_S = 0.5
@@ -79,7 +78,7 @@ class Acceptor:
         marks: mark_store.MarkStore,
         outbox: reporter.Reporter,
         chance: random.Random,
-        tracer: trace.Tracer,
+        traces: tracing.Tracing,
         boundary: crashpoints.Boundary,
     ) -> None:
         self._destination = destination
@@ -88,7 +87,7 @@ class Acceptor:
         self._marks = marks
         self._reporter = outbox
         self._chance = chance
-        self._tracer = tracer
+        self._traces = traces
         self._boundary = boundary
         self._pending: Candidate | None = None
         self._offered = signals.Signal()
@@ -219,8 +218,12 @@ class Acceptor:
         attributes: tracing.Attributes = {
             "k8s.cluster.uid": self._destination.cluster_uid,
             "flotilla.generation": candidate.state.generation,
+            **tracing.SYSTEM,
+            "messaging.destination.name": streams.DESIRED.name,
+            "messaging.operation.name": "verify",
+            "messaging.operation.type": "process",
         }
-        with tracing.span(self._tracer, "verify", candidate.record.traceparent, attributes):
+        with self._traces.span("verify", attributes, origin=tracing.sent_by(candidate.record.traceparent)):
             held, needed = await self._gather(candidate)
             self._boundary("verify")
             await self._disk.accept(candidate.record, used=needed)

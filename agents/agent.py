@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from opentelemetry import trace
+from opentelemetry import metrics
 
 from agents import (
     acceptor,
@@ -31,6 +31,7 @@ from agents import (
     inbox,
     inventory_store,
     mark_store,
+    measuring,
     observing,
     passes,
     planning,
@@ -43,7 +44,7 @@ from agents import (
 from agents.domain import retry
 from agents.kube import access, client, discovery
 from agents.kube import errors as kube_errors
-from protocol import crashpoints, plans, reports, subjects
+from protocol import crashpoints, plans, reports, subjects, tracing
 from protocol.canonical import NO_DIGEST
 
 VERSION_PATH = "/version"
@@ -55,7 +56,8 @@ class Surroundings(msgspec.Struct, frozen=True):
 
     clocks: clock.Clock
     chance: random.Random
-    tracer: trace.Tracer
+    traces: tracing.Tracing
+    meter: metrics.Meter
     boundary: crashpoints.Boundary
     version: str
 
@@ -96,6 +98,7 @@ class Agent:
             boundary=around.boundary,
         )
         self._announcer = announcing.Announcer(self._reporter)
+        self._measures = measuring.Measures(around.meter, identity.credentials.name)
         self._serving: _Serving | None = None
 
     async def run(self) -> None:
@@ -167,7 +170,7 @@ class Agent:
             marks=marks,
             outbox=self._reporter,
             chance=around.chance,
-            tracer=around.tracer,
+            traces=around.traces,
             boundary=around.boundary,
         )
         kinds = discovery.Discovery(api)
@@ -202,7 +205,7 @@ class Agent:
                 ceiling_s=options.retry_ceiling,
                 chance=around.chance,
             ),
-            watchers=reconciler.Watchers(self._announcer, around.tracer, self._log, facts.cluster_uid),
+            watchers=reconciler.Watchers(self._announcer, around.traces, self._measures, self._log, facts.cluster_uid),
             clocks=around.clocks,
         )
         box = inbox.Inbox(self._cluster, self._hub, accepting, interval_s=options.resync, chance=around.chance)
@@ -243,6 +246,7 @@ class Agent:
 
     async def _heartbeat(self) -> None:
         while True:
+            self._measures.stands(connected=self._hub.connected, waiting=self._reporter.waiting)
             if self._hub.connected:
                 root = self._serving.reconciler.root if self._serving else NO_DIGEST
                 try:

@@ -11,40 +11,47 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
-from opentelemetry.sdk import resources as telemetry_resources
-from opentelemetry.sdk import trace as telemetry_trace
 
-from agents import agent, clock, configuration, settings, tracing
+from agents import agent, clock, configuration, settings
 from agents.domain import retry
-from protocol import crashpoints
+from protocol import crashpoints, telemetry, tracing
+
+SERVICE = "flotilla-agent"
 
 RESTART_BASE_S = 1.0
 RESTART_CEILING_S = 60.0
 """A cluster whose agent failed is taken up again; one that fails each time costs little."""
 
 
-def surroundings() -> agent.Surroundings:
+def telemetry_opened() -> telemetry.Telemetry:
+    """What the environment asks for; raise TelemetryError."""
+    version = importlib.metadata.version("flotilla-gitops")
+    log = structlog.get_logger()
+    return telemetry.opened(SERVICE, version, os.environ, told=lambda text: log.warning("telemetry", reason=text))
+
+
+def surroundings(exported: telemetry.Telemetry) -> agent.Surroundings:
     """Those of production."""
-    provider = telemetry_trace.TracerProvider(
-        resource=telemetry_resources.Resource.create({"service.name": "flotilla-agent"})
-    )
     return agent.Surroundings(
         clocks=clock.SystemClock(),
         chance=clock.system_random(),
-        tracer=provider.get_tracer(tracing.SOURCE),
+        traces=tracing.Tracing(exported.tracer("flotilla.agent")),
+        meter=exported.meter("flotilla.agent"),
         boundary=crashpoints.from_environment(os.environ),
         version=importlib.metadata.version("flotilla-gitops"),
     )
 
 
-def configure_logging() -> None:
-    """One JSON object a line on standard error."""
+def configure_logging(form: str = "auto") -> None:
+    """Standard error: `console` for a person, `json` with one object a line, `auto`: console on a terminal."""
+    console = form == "console" or (form == "auto" and sys.stderr.isatty())
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            tracing.add_ids,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
+            structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),

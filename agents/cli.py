@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from agents import bootstrap, configuration, errors, keys, settings
-from protocol import crashpoints
+from protocol import crashpoints, telemetry
 
 USAGE_ERROR = 2
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
-    except (errors.SetupError, crashpoints.CrashPointError) as error:
+    except (errors.SetupError, crashpoints.CrashPointError, telemetry.TelemetryError) as error:
         sys.stderr.write(f"flotilla agent: {error}\n")
         return USAGE_ERROR
 
@@ -78,6 +78,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{field}", type=type(default), metavar="N", default=None, help=f"{text} (default: {default:g})"
         )
+    parser.add_argument("--log-format", choices=("auto", "console", "json"), default="auto")
     parser.set_defaults(run=_run)
 
 
@@ -87,9 +88,13 @@ def _run(arguments: argparse.Namespace) -> int:
     names = ("heartbeat", "resync", "health_interval", "requests_max")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     options = msgspec.structs.replace(found.settings, **given)
-    bootstrap.configure_logging()
-    around = bootstrap.surroundings()
-    return asyncio.run(bootstrap.serve(identities, arguments.state_dir, options=options, around=around))
+    bootstrap.configure_logging(arguments.log_format)
+    exported = bootstrap.telemetry_opened()
+    try:
+        around = bootstrap.surroundings(exported)
+        return asyncio.run(bootstrap.serve(identities, arguments.state_dir, options=options, around=around))
+    finally:
+        exported.close()
 
 
 def _configuration(arguments: argparse.Namespace) -> tuple[configuration.Configuration, Path]:

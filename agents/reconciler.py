@@ -9,12 +9,11 @@ from collections.abc import Mapping
 
 import msgspec
 import structlog
-from opentelemetry import trace
 
-from agents import acceptor, announcing, clock, errors, passes, pruning, scheduling, tracing
+from agents import acceptor, announcing, clock, errors, measuring, passes, pruning, scheduling
 from agents.domain import statuses
 from agents.kube import errors as kube_errors
-from protocol import ids, reports
+from protocol import ids, reports, tracing
 from protocol.canonical import NO_DIGEST, Digest
 from protocol.status import Health
 
@@ -26,7 +25,8 @@ class Watchers(msgspec.Struct, frozen=True):
     """Who is told: the hub, the trace, the log."""
 
     announcer: announcing.Announcer
-    tracer: trace.Tracer
+    traces: tracing.Tracing
+    measures: measuring.Measures
     log: structlog.stdlib.BoundLogger
     cluster_uid: str
 
@@ -49,7 +49,7 @@ class Reconciler:
         self._watchers = watchers
         self._clock = clocks
         self._held: acceptor.Held | None = None
-        self._begun_ns = 0
+        self._begun = clocks.now()
         self._traceparent = ""
         """Of the last apply, so that the reports of it continue its span."""
         self._worked_through = False
@@ -75,7 +75,7 @@ class Reconciler:
 
     def _take_up(self, held: acceptor.Held | None) -> None:
         self._held = held
-        self._begun_ns = int(self._clock.now().timestamp() * 1e9)
+        self._begun = self._clock.now()
         self._worked_through = False
         self._healthy = False
         self._schedule.fresh()
@@ -119,17 +119,19 @@ class Reconciler:
         self._schedule.finished(done, pending=bool(outcome and outcome.undeleted), changed=changed)
 
     async def _apply(self, held: acceptor.Held, scope: passes.Scope) -> bool:
-        with tracing.span(self._watchers.tracer, "apply", held.traceparent, self._attributes(held)) as span:
+        name, origin = ("resync", self._again(held)) if self._worked_through else ("apply", self._following(held))
+        with self._watchers.traces.span(name, self._attributes(held), origin=origin) as span:
             self._traceparent = tracing.traceparent_of(span) or held.traceparent
             started = self._clock.monotonic()
             whole = await self._cluster.apply(held, scope, stop=lambda: self._acceptor.held is not held)
-            self._log_pass(held, whole=whole, seconds=self._clock.monotonic() - started)
+            self._tell_pass(held, whole=whole, seconds=self._clock.monotonic() - started)
             return whole
 
     async def _prune(self, held: acceptor.Held) -> pruning.Outcome | None:
         if not held.deletions.items:
             return await self._cluster.settle(held, newest=lambda: False)
-        with tracing.span(self._watchers.tracer, "prune", held.traceparent, self._attributes(held)):
+        origin = self._again(held) if self._worked_through else self._following(held)
+        with self._watchers.traces.span("prune", self._attributes(held), origin=origin):
             return await self._cluster.settle(held, newest=lambda: self._acceptor.newest == held.mark)
 
     def _announce(self, held: acceptor.Held) -> None:
@@ -152,13 +154,16 @@ class Reconciler:
         if self._healthy or any(item.health is not Health.HEALTHY or item.failed for item in found.values()):
             return
         self._healthy = True
-        span = self._watchers.tracer.start_span(
-            "healthy",
-            context=tracing.parent(held.traceparent),
-            start_time=self._begun_ns,
-            attributes=self._attributes(held),
+        self._watchers.traces.past(
+            "healthy", self._attributes(held), began=self._begun, ended=self._clock.now(), origin=self._following(held)
         )
-        span.end(int(self._clock.now().timestamp() * 1e9))
+
+    def _following(self, held: acceptor.Held) -> tracing.Origin:
+        return tracing.Origin(held.traceparent)
+
+    def _again(self, held: acceptor.Held) -> tracing.Origin:
+        """What is done again each five minutes does not belong to the commit's trace, which is over; it links to it."""
+        return tracing.Origin(links=(held.traceparent,))
 
     def _stumble(self, held: acceptor.Held, error: Exception) -> None:
         """Something that concerns all objects went wrong: the API server, the inventory, the disk."""
@@ -175,8 +180,9 @@ class Reconciler:
         }
         self._watchers.announcer.failed(held, found, traceparent=self._traceparent)
 
-    def _log_pass(self, held: acceptor.Held, *, whole: bool, seconds: float) -> None:
+    def _tell_pass(self, held: acceptor.Held, *, whole: bool, seconds: float) -> None:
         actions = collections.Counter(seen.action.value for seen in self._cluster.observed.values())
+        self._watchers.measures.passed(seconds, whole=whole, failed=len(self._cluster.failures), actions=actions)
         self._watchers.log.info(
             "reconciled" if whole else "superseded",
             generation=str(held.mark),

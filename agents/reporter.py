@@ -80,6 +80,11 @@ class Reporter:
         self.lost = False
         """Reports were dropped: everything has to be said again."""
 
+    @property
+    def waiting(self) -> int:
+        """Reports that are not delivered yet."""
+        return len(self._outbox)
+
     def stand_at(self, standing: acceptance.Standing) -> None:
         """From now on every report rests on this, the newest verified desired state."""
         self._standing = standing

@@ -14,13 +14,25 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import msgspec
 import structlog
 
-from controller import errors, keys, lag, library, metrics, nats_server, repositories, runtime, settings, transact
+from controller import (
+    errors,
+    exporting,
+    keys,
+    lag,
+    library,
+    metrics,
+    nats_server,
+    repositories,
+    runtime,
+    settings,
+    transact,
+)
 from controller.broker import connection, doors
 from controller.domain import fleet
 from controller.git import mirrors
 from controller.reactors import asking, listening, polling, publishing, rolling
 from controller.render import children, pool, stages, worker, workplaces
-from protocol import crashpoints
+from protocol import crashpoints, telemetry, tracing
 from protocol.events import fleet as fleet_events
 
 logger = structlog.get_logger(__name__)
@@ -47,6 +59,7 @@ class Hub(msgspec.Struct, frozen=True):
     asking: asking.Asking
     lag: lag.Lag
     metrics: metrics.Metrics
+    exporting: exporting.Exporting | None
     nats_url: str
 
 
@@ -87,7 +100,10 @@ async def assembled(
         stack.push_async_callback(store.close)
         late = lag.Lag(time.monotonic)
         measured = metrics.Metrics(lag_s=lambda: late.worst_s)
-        workers = await stack.enter_async_context(_workers(chosen, directory, measured))
+        exported = await stack.enter_async_context(exporting.opened(environ))
+        traces = tracing.Tracing(exported.tracer("flotilla.hub"))
+        watch = exporting.watch(measured, traces, clock)
+        workers = await stack.enter_async_context(_workers(chosen, directory, watch))
         around = _Around(
             settings=chosen,
             directory=directory,
@@ -97,6 +113,8 @@ async def assembled(
             workers=workers,
             lag=late,
             metrics=measured,
+            traces=traces,
+            exporting=_exporting(exported, measured, environ, clock),
             nats_url=chosen.advertise or url,
         )
         hub = _hub(around, clock=clock, boundary=crashpoints.from_environment(environ))
@@ -105,9 +123,7 @@ async def assembled(
 
 
 @contextlib.asynccontextmanager
-async def _workers(
-    chosen: settings.Settings, directory: pathlib.Path, measured: metrics.Metrics
-) -> AsyncIterator[pool.Pool]:
+async def _workers(chosen: settings.Settings, directory: pathlib.Path, watch: pool.Watch) -> AsyncIterator[pool.Pool]:
     """The processes that render, and a directory for their temporary files: a process that was killed leaves some."""
     with workplaces.room(directory / PLACES) as places:
         tools = await asyncio.to_thread(stages.find_tools, charts=str(directory / CHARTS), places=str(places))
@@ -118,9 +134,7 @@ async def _workers(
         )
         if (tools.helm or tools.kustomize) and not await asyncio.to_thread(children.cuts_network):
             logger.warning("renderers keep the network", reason="the kernel takes it from nobody (user namespaces?)")
-        workers = pool.Pool(
-            functools.partial(worker.Worker, tools), version=tools.version, places=places, watch=measured.rendered
-        )
+        workers = pool.Pool(functools.partial(worker.Worker, tools), version=tools.version, places=places, watch=watch)
         with contextlib.closing(workers):
             yield workers
 
@@ -136,6 +150,8 @@ async def run(hub: Hub) -> None:
         group.create_task(_follow(hub.shared))
         group.create_task(_lost(hub.doors.hub))
         group.create_task(hub.lag.run())
+        if hub.exporting is not None:
+            group.create_task(hub.exporting.run())
 
 
 class _Around(msgspec.Struct, frozen=True):
@@ -149,14 +165,35 @@ class _Around(msgspec.Struct, frozen=True):
     workers: pool.Pool
     lag: lag.Lag
     metrics: metrics.Metrics
+    traces: tracing.Tracing
+    exporting: exporting.Exporting | None
     nats_url: str
+
+
+def _exporting(
+    exported: telemetry.Telemetry,
+    measured: metrics.Metrics,
+    environ: Mapping[str, str],
+    clock: Callable[[], datetime.datetime],
+) -> exporting.Exporting | None:
+    if not exported.asked.metrics:
+        return None
+    return exporting.Exporting(
+        measured.families,
+        telemetry.metric_exporter(),
+        resource=exported.resource,
+        clock=clock,
+        interval_s=exporting.interval_s(environ),
+    )
 
 
 def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: crashpoints.Boundary) -> Hub:
     opened = around.doors
-    transactor = transact.Transactor(opened.log, clock=clock, new_id=new_id, boundary=boundary)
+    transactor = transact.Transactor(opened.log, clock=clock, new_id=new_id, traces=around.traces, boundary=boundary)
     timing = runtime.Timing(silence_s=around.settings.silence_s)
-    shared = runtime.Runtime(transactor, library.Library(opened.blobs), clock=clock, timing=timing)
+    shared = runtime.Runtime(
+        transactor, library.Library(opened.blobs), clock=clock, timing=timing, traces=around.traces
+    )
     publisher = publishing.Publishing(shared, opened.desired, around.ring.signer, new_id=new_id, boundary=boundary)
     resolver = polling.Polling(
         shared,
@@ -185,6 +222,7 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
         ),
         lag=around.lag,
         metrics=around.metrics,
+        exporting=around.exporting,
         nats_url=around.nats_url,
     )
 

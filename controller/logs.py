@@ -4,6 +4,8 @@ import sys
 
 import structlog
 
+from protocol import tracing
+
 
 def configure(form: str = "auto") -> None:
     """`console`, `json`, or `auto`: console on a terminal."""
@@ -11,6 +13,7 @@ def configure(form: str = "auto") -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            tracing.add_ids,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import prometheus_client
+from prometheus_client import metrics_core
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
@@ -41,6 +42,10 @@ class Metrics:
         """A bundle was rendered; `whole`: nothing of it is in error."""
         self._renders.labels("whole" if whole else "in_error").inc()
         self._render_s.observe(seconds)
+
+    def families(self) -> list[metrics_core.Metric]:
+        """All of it, as data."""
+        return list(self._registry.collect())
 
     def exposition(self) -> bytes:
         """All of it, as CONTENT_TYPE says."""

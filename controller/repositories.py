@@ -14,7 +14,7 @@ from controller.git import mirrors, trees
 from controller.reactors import polling
 from controller.render import errors as render_errors
 from controller.render import pool, resolve, workplaces
-from protocol import ids, sealing, specs
+from protocol import ids, sealing, specs, tracing
 from protocol.events import sources
 
 _KINDS = (
@@ -64,13 +64,15 @@ class Repository:
             covered=asked.covered,
         )
         blobs: dict[str, sealing.Sealed] = {}
+        trace = tracing.current()
 
         def take(blob: sealing.Sealed) -> None:
             blobs[blob.id] = blob
 
         def work(reader: trees.Reader) -> resolve.Resolution:
             with tempfile.TemporaryDirectory(prefix=workplaces.PREFIX, dir=self._workers.places) as scratch:
-                renderer = self._workers.at(reader.mirror, pathlib.Path(scratch), abandoned=reader.abandoned)
+                place = pathlib.Path(scratch)
+                renderer = self._workers.at(reader.mirror, place, abandoned=reader.abandoned, trace=trace)
                 return resolve.resolve(request, reader, take, renderer=renderer)
 
         with _told():

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from controller import library, questions, tracing, transact
+from controller import library, questions, transact
 from controller.domain import observed, publications, world
-from protocol import ids
+from protocol import ids, subjects, tracing
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -29,6 +29,7 @@ class Runtime:
         *,
         clock: Callable[[], datetime.datetime],
         timing: Timing,
+        traces: tracing.Tracing = tracing.SILENT,
     ) -> None:
         self.transactor = transactor
         self.library = shelves
@@ -43,9 +44,7 @@ class Runtime:
         """The epoch in which a cluster, since this hub started, showed a LOG head that is ours."""
         self.reports_sequence = 0
         """Of the newest report that is folded in: what a decision rests on."""
-        self.tracing = tracing.Tracing()
-        self.traces: dict[ids.SourceName, str] = {}
-        """The traceparent of each source's present revision."""
+        self.traces = traces
         self.asked: dict[str, questions.Question] = {}
         """Questions that somebody waits for, by the ids that answers name."""
         self._signals: list[transact.Signal] = []
@@ -54,6 +53,10 @@ class Runtime:
     def world(self) -> world.World:
         """The fold of the log."""
         return self.transactor.world
+
+    def trace_of(self, source: ids.SourceName) -> str:
+        """The traceparent of the event that resolved the source's present revision; empty: it was not traced."""
+        return self.transactor.traceparents.get(subjects.log("source", source), "")
 
     def subscribe(self) -> transact.Signal:
         """A signal for new events and new observations alike."""

@@ -7,12 +7,13 @@ the append fail; then the world catches up and the decision is made again.
 import asyncio
 import datetime
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from controller import errors
 from controller.domain import world
 from controller.store import records
-from protocol import canonical, codec, envelope
+from protocol import canonical, codec, envelope, streams, tracing
 from protocol.events import log
 
 ATTEMPTS_MAX = 8
@@ -20,6 +21,16 @@ ATTEMPTS_MAX = 8
 itself; eight in a row mean that it writes without pause."""
 
 SOURCE = "/flotilla/hub"
+
+TRACED = envelope.TYPE_PREFIX + "RevisionResolved"
+"""The event that begins a commit's way through the fleet: what follows from it goes on in its trace."""
+
+_ATTRIBUTES = {
+    **tracing.SYSTEM,
+    "messaging.destination.name": streams.LOG.name,
+    "messaging.operation.name": "append",
+    "messaging.operation.type": "send",
+}
 
 Decide = Callable[[world.World], Sequence[log.Event]]
 
@@ -68,17 +79,19 @@ class Transactor:
         *,
         clock: Callable[[], datetime.datetime],
         new_id: Callable[[], str],
-        traceparent: Callable[[], str] = lambda: "",
+        traces: tracing.Tracing = tracing.SILENT,
         boundary: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._new_id = new_id
-        self._traceparent = traceparent
+        self._traces = traces
         self._boundary = boundary
         self._lock = asyncio.Lock()
         self._signals: list[Signal] = []
         self.world = world.World()
+        self.traceparents: dict[str, str] = {}
+        """Of the last TRACED event, by subject: whoever starts anew, or is another hub, goes on in the same trace."""
 
     def subscribe(self) -> Signal:
         """A signal that is set whenever an event was folded."""
@@ -92,28 +105,29 @@ class Transactor:
             return await self._catch_up()
 
     async def run(
-        self, decide: Decide, *, by: str, cause: str = "", reads: Callable[[world.World], Sequence[str]] | None = None
+        self,
+        decide: Decide,
+        *,
+        by: str,
+        cause: str = "",
+        reads: Callable[[world.World], Sequence[str]] | None = None,
+        trace: str = "",
     ) -> tuple[log.Record, ...]:
         """Decide and append; return the new records, none if there was nothing to decide.
 
-        `reads` names the aggregates (by subject) that the decision rests on beside those it writes. A Rejection of the
-        decision passes through; ContendedError after ATTEMPTS_MAX lost races.
+        `reads` names the aggregates (by subject) that the decision rests on beside those it writes. `trace`: the
+        traceparent of what led to it; empty: the span that is open. A Rejection of the decision passes through;
+        ContendedError after ATTEMPTS_MAX lost races.
         """
         async with self._lock:
             for _ in range(ATTEMPTS_MAX):
                 events = decide(self.world)
                 if not events:
                     return ()
-                batch, written = self._batch(events, by=by, cause=cause)
-                subjects = {pending.subject for pending in batch}
-                fences = {
-                    subject: self._last(subject)
-                    for subject in (reads(self.world) if reads is not None else ())
-                    if subject not in subjects
-                }
-                try:
-                    last = await self._store.append(batch, reads=fences)
-                except records.Conflict:
+                with self._span(events, trace):
+                    batch, written = self._batch(events, by=by, cause=cause)
+                    last = await self._append(batch, reads(self.world) if reads is not None else ())
+                if last is None:
                     await self._catch_up()
                     continue
                 self._boundary("append")
@@ -121,6 +135,23 @@ class Transactor:
                 self._notify()
                 return written
         raise ContendedError(f"log: another writer was first {ATTEMPTS_MAX} times in a row")
+
+    def _span(self, events: Sequence[log.Event], trace: str) -> AbstractContextManager[object]:
+        attributes: tracing.Attributes = {
+            **_ATTRIBUTES,
+            "messaging.batch.message_count": len(events),
+            "flotilla.events": ",".join(sorted({codec.tag_of(event) for event in events})),
+        }
+        return self._traces.span("append LOG", attributes, origin=tracing.Origin(trace, kind=tracing.PRODUCER))
+
+    async def _append(self, batch: Sequence[records.Pending], reads: Sequence[str]) -> int | None:
+        """The sequence of the last; None: somebody else was first."""
+        subjects = {pending.subject for pending in batch}
+        fences = {subject: self._last(subject) for subject in reads if subject not in subjects}
+        try:
+            return await self._store.append(batch, reads=fences)
+        except records.Conflict:
+            return None
 
     async def _fold(self, batch: Sequence[records.Pending], last: int) -> None:
         """Fold what was appended; the fences let another hub's events on other aggregates come in between."""
@@ -130,15 +161,21 @@ class Transactor:
             return
         for offset, pending in enumerate(batch):
             self.world.take(before + 1 + offset, pending.subject, pending.body)
+            self._follow(pending)
 
     async def _catch_up(self) -> int:
         count = 0
         async for stored in self._store.read(self.world.log_head.sequence):
             self.world.take(stored.sequence, stored.subject, stored.body)
+            self._follow(stored)
             count += 1
         if count:
             self._notify()
         return count
+
+    def _follow(self, event: records.Pending | records.Stored) -> None:
+        if event.headers.get("ce-type") == TRACED and "traceparent" in event.headers:
+            self.traceparents[event.subject] = event.headers["traceparent"]
 
     def _batch(
         self, events: Sequence[log.Event], *, by: str, cause: str
@@ -171,7 +208,7 @@ class Transactor:
                 type=codec.tag_of(record.event),
                 source=SOURCE,
                 time=record.at,
-                traceparent=self._traceparent(),
+                traceparent=tracing.current(),
             )
         )
 

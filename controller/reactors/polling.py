@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from controller import errors, library, runtime, tracing, transact
+from controller import errors, library, runtime, transact
 from controller.domain import catalogs, clusters, inputs, placements, sources
 from controller.reactors import coverage
 from protocol import bundles, ids, sealing, specs
@@ -137,7 +137,9 @@ class Polling:
 
     async def poll(self, name: ids.SourceName, spec: specs.SourceSpec, repository: Repository) -> None:
         """One poll: fetch, and resolve what is new; raise SourceFailure."""
+        began = self._shared.clock()
         revision = await repository.poll(spec.ref)
+        fetched = self._shared.clock()
         source = self._shared.world.sources[name]
         # A source that was removed and added again has nothing of what it was resolved to before.
         is_known = bool(source.catalog) and self._resolved.get(name) == (revision.commit, spec)
@@ -153,13 +155,16 @@ class Polling:
                 return
             rollback = move is not catalogs.Move.FORWARD
         attributes = {
+            "flotilla.source": name,
             "vcs.repository.url.full": spec.url,
             "vcs.ref.head.name": revision.ref,
             "vcs.ref.head.revision": revision.commit,
         }
-        with self._shared.tracing.span("resolve", attributes):
-            await self._resolve(source, revision, repository, rollback=rollback)
-            self._shared.traces[name] = tracing.current()
+        traces = self._shared.traces
+        with traces.span("commit", attributes, began=began):
+            traces.past("git fetch", attributes, began=began, ended=fetched)
+            with traces.span("resolve", attributes):
+                await self._resolve(source, revision, repository, rollback=rollback)
         self._resolved[name] = (revision.commit, spec)
         self._wake_siblings(spec, revision.commit)
 

@@ -6,7 +6,9 @@ stored.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,7 +18,7 @@ from controller import errors, runtime
 from controller.domain import assignments, clusters, debts, derivation, losses, observed, publications
 from controller.domain.world import World
 from controller.store import records
-from protocol import bundles, canonical, desired, envelope, ids, messages, sealing, signing
+from protocol import bundles, canonical, desired, envelope, ids, messages, sealing, signing, streams, tracing
 from protocol.canonical import Digest
 
 logger = structlog.get_logger(__name__)
@@ -24,6 +26,14 @@ logger = structlog.get_logger(__name__)
 BY = "hub"
 SOURCE = "/flotilla/hub"
 NO_DELETIONS = desired.deletions_digest(canonical.encode(desired.NO_DELETIONS))
+
+
+_SPAN = {
+    **tracing.SYSTEM,
+    "messaging.destination.name": streams.DESIRED.name,
+    "messaging.operation.name": "publish",
+    "messaging.operation.type": "send",
+}
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -169,17 +179,18 @@ class Publishing:
     async def _publish(self, outcomes: Mapping[ids.ClusterId, losses.Outcome]) -> tuple[int, set[ids.ClusterId]]:
         """Store the states that differ from what lies there; return how many were, and the clusters who lost their
         turn."""
-        world, outgoing, drafts = self._shared.world, [], []
+        world, drafts = self._shared.world, []
         named = debts.named(world.ledger)
         for cluster, outcome in outcomes.items():
             draft = await self._draft(world, outcome, named.get(cluster, desired.NO_DELETIONS))
             if draft is not None:
                 drafts.append(draft)
-                outgoing.append(self._outgoing(draft))
         for draft in drafts:
             offered = (draft.state.epoch, draft.state.generation)
             self._shared.offered[draft.state.cluster] = offered
-        results = await self._stream.publish(outgoing) if outgoing else ()
+        with self._spans(drafts) as carried:
+            outgoing = [self._outgoing(draft, carried[self._led_by(draft)]) for draft in drafts]
+            results = await self._stream.publish(outgoing) if outgoing else ()
         self._boundary("publish")
         refused = set()
         for draft, result in zip(drafts, results, strict=True):
@@ -242,13 +253,26 @@ class Publishing:
             for source, digest in given.items()
         )
 
-    def _traceparent(self, draft: "Draft") -> str:
-        """Of the commit that this state brings; empty where none does, as after an approval."""
+    def _led_by(self, draft: "Draft") -> str:
+        """The traceparent of the commit that this state brings; empty where none does, as after an approval."""
         before = self._shared.publication(draft.state.cluster).given
-        brought = [source for source, digest in draft.given.items() if before.get(source) != digest]
-        return next((self._shared.traces[source] for source in brought if source in self._shared.traces), "")
+        brought = (source for source, digest in draft.given.items() if before.get(source) != digest)
+        return next(filter(None, map(self._shared.trace_of, brought)), "")
 
-    def _outgoing(self, draft: "Draft") -> "Outgoing":
+    @contextlib.contextmanager
+    def _spans(self, drafts: Sequence["Draft"]) -> Iterator[dict[str, str]]:
+        """A span for each commit whose states go out now: what their messages carry, by the trace that led to them."""
+        with contextlib.ExitStack() as stack:
+            carried = {}
+            # In order, and what no commit led to comes first: it would be taken for a part of the others.
+            for trace, count in sorted(Counter(self._led_by(draft) for draft in drafts).items()):
+                attributes: tracing.Attributes = {**_SPAN, "messaging.batch.message_count": count}
+                origin = tracing.Origin(trace, kind=tracing.PRODUCER)
+                span = stack.enter_context(self._shared.traces.span("publish DESIRED", attributes, origin=origin))
+                carried[trace] = tracing.traceparent_of(span)
+            yield carried
+
+    def _outgoing(self, draft: "Draft", traceparent: str) -> "Outgoing":
         payload = messages.STATE.encode(draft.state)
         signed = desired.SignedDesired(
             payload=payload,
@@ -262,7 +286,7 @@ class Publishing:
                 type="DesiredState",
                 source=SOURCE,
                 time=self._shared.clock(),
-                traceparent=self._traceparent(draft),
+                traceparent=traceparent,
             )
         )
         return Outgoing(

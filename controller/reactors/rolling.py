@@ -183,7 +183,8 @@ class Rolling:
     async def _run(self, source: ids.SourceName, decide: transact.Decide, *, cause: str) -> tuple[log.Record, ...]:
         # Another hub may remove the source while this one decides about its rollout.
         reads = assignments.read_for_rollout(source)
-        return await self._shared.transactor.run(decide, by=BY, cause=cause, reads=lambda _world: reads)
+        trace = self._shared.trace_of(source)
+        return await self._shared.transactor.run(decide, by=BY, cause=cause, reads=lambda _world: reads, trace=trace)
 
     def _facts(self, world: World, source: sources.Source) -> rollouts.Facts:
         state = world.rollout(source.name)

@@ -64,12 +64,19 @@ class Opened(Protocol):
 Open = Callable[[], Opened]
 
 
-class Watch(Protocol):
-    """Is told of every bundle that was rendered; called in any thread."""
+class Rendered(msgspec.Struct, frozen=True):
+    """A bundle that was rendered, with all its variants."""
 
-    def __call__(self, seconds: float, *, whole: bool) -> None:
-        """It took so long; `whole`: nothing of it is in error."""
-        ...
+    bundle: str
+    seconds: float
+    whole: bool
+    """Nothing of it is in error."""
+    trace: str = ""
+    """The traceparent of the resolution that it belongs to."""
+
+
+Watch = Callable[[Rendered], None]
+"""Is told of every bundle that was rendered; called in any thread."""
 
 
 class _Task(msgspec.Struct, frozen=True):
@@ -80,6 +87,7 @@ class _Task(msgspec.Struct, frozen=True):
     fleet: str
     """A file: a fleet of thousands is sent to each worker once, not with each bundle."""
     job: resolve.Job
+    trace: str = ""
 
 
 class _Fault(msgspec.Struct, frozen=True):
@@ -119,11 +127,16 @@ class Pool:
         self._closed = False
 
     def at(
-        self, repository: pathlib.Path, scratch: pathlib.Path, *, abandoned: threading.Event | None = None
+        self,
+        repository: pathlib.Path,
+        scratch: pathlib.Path,
+        *,
+        abandoned: threading.Event | None = None,
+        trace: str = "",
     ) -> "Renderer":
         """A renderer of the commits of one mirror. `scratch`: a directory for the time of one resolution. `abandoned`
-        is set when nobody waits for it any more."""
-        return Renderer(self, repository, scratch, abandoned=abandoned or threading.Event())
+        is set when nobody waits for it any more. `trace`: a traceparent, for whoever watches."""
+        return Renderer(self, repository, scratch, abandoned=abandoned or threading.Event(), trace=trace)
 
     def close(self) -> None:
         """End the workers; what is being rendered is given up."""
@@ -155,7 +168,8 @@ class Pool:
         outcome = self._outcome(task)
         if self._watch is not None:
             whole = isinstance(outcome, assembly.Assembled) and not catalogs.problems(outcome.entry)
-            self._watch(time.monotonic() - begun, whole=whole)
+            seconds = time.monotonic() - begun
+            self._watch(Rendered(task.job.draft.bundle, seconds, whole, task.trace))
         return outcome
 
     def _outcome(self, task: _Task) -> Outcome:
@@ -197,12 +211,13 @@ class Renderer:
     """Renders the commits of one mirror in the pool's processes."""
 
     def __init__(
-        self, pool: Pool, repository: pathlib.Path, scratch: pathlib.Path, *, abandoned: threading.Event
+        self, pool: Pool, repository: pathlib.Path, scratch: pathlib.Path, *, abandoned: threading.Event, trace: str
     ) -> None:
         self._pool = pool
         self._repository = repository
         self._fleet = scratch / "fleet.msgpack"
         self._abandoned = abandoned
+        self._trace = trace
 
     @property
     def version(self) -> str:
@@ -212,7 +227,8 @@ class Renderer:
     def assemble(self, work: resolve.Work) -> Iterator[assembly.Assembled]:
         """Each job's outcome, in the order of the jobs; raise Abandoned once nobody waits for it."""
         self._fleet.write_bytes(msgspec.msgpack.encode(work.fleet))
-        tasks = [_Task(str(self._repository), work.tree, str(self._fleet), job) for job in work.jobs]
+        repository, fleet = str(self._repository), str(self._fleet)
+        tasks = [_Task(repository, work.tree, fleet, job, self._trace) for job in work.jobs]
         pending: list[concurrent.futures.Future[Outcome]] = []
         try:
             for done, task in enumerate(tasks):

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from opentelemetry import metrics
 from opentelemetry.sdk import trace as telemetry_trace
 from opentelemetry.sdk.trace import export
 from opentelemetry.sdk.trace.export import in_memory_span_exporter
@@ -19,7 +20,7 @@ from agents.domain import inventory, shards
 from agents.kube import access, client
 from agents.kube import errors as kube_errors
 from controller.broker import doors
-from protocol import credentials, naming
+from protocol import credentials, naming, tracing
 from tests.agents import publisher
 from tests.controlplane.server import ControlPlane
 from tests.fixtures import sandbox as sandboxes
@@ -156,7 +157,8 @@ class Station(msgspec.Struct):
         around = agent.Surroundings(
             clocks=clock.SystemClock(),
             chance=random.Random(1),  # jitter
-            tracer=provider.get_tracer("test"),
+            traces=tracing.Tracing(provider.get_tracer("test")),
+            meter=metrics.NoOpMeterProvider().get_meter("test"),
             boundary=self.boundary,
             version="test",
         )

@@ -191,8 +191,8 @@ def test_a_worker_that_has_done_its_share_is_replaced(rendering: Bench, monkeypa
 def test_every_bundle_is_told_to_whoever_watches(bench: Workbench, tmp_path: pathlib.Path) -> None:
     told: list[tuple[bool, bool]] = []
 
-    def watch(seconds: float, *, whole: bool) -> None:
-        told.append((seconds > 0, whole))
+    def watch(done: pool.Rendered) -> None:
+        told.append((done.seconds > 0, done.whole))
 
     with contextlib.closing(pool.Pool(unruly.Opened, version=unruly.VERSION, workers=1, watch=watch)) as workers:
         Bench(bench, workers, tmp_path).resolve({"a": "", "b": "die", "c": "missing"})
