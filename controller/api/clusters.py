@@ -58,11 +58,13 @@ class Suspend(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
 
 
 async def index(request: web.Request) -> web.Response:
+    """The clusters, in the order of names."""
     view = requests.looking(request)
     return requests.listed(request, view, view.clusters, key=lambda one: one.name, row=lambda one: views.row(view, one))
 
 
 async def show(request: web.Request) -> web.Response:
+    """One cluster with all that is known of it."""
     view = requests.looking(request)
     return requests.answer(views.detail(view, clusters.by_name(view.world.clusters, request.match_info["name"])))
 
@@ -108,6 +110,7 @@ async def issue(request: web.Request) -> web.Response:
 
 
 async def label(request: web.Request) -> web.Response:
+    """Change labels; bundles that no longer match leave the cluster only once approved."""
     name, asked = request.match_info["name"], await requests.body(request, Edit)
 
     def decide(world: World) -> tuple[log.Event, ...]:
@@ -119,6 +122,7 @@ async def label(request: web.Request) -> web.Response:
 
 
 async def annotate(request: web.Request) -> web.Response:
+    """Change annotations."""
     name, asked = request.match_info["name"], await requests.body(request, Edit)
 
     def decide(world: World) -> tuple[log.Event, ...]:
@@ -130,6 +134,7 @@ async def annotate(request: web.Request) -> web.Response:
 
 
 async def values(request: web.Request) -> web.Response:
+    """Change registered values."""
     name, asked = request.match_info["name"], await requests.body(request, Edit)
 
     def decide(world: World) -> tuple[log.Event, ...]:
@@ -141,6 +146,7 @@ async def values(request: web.Request) -> web.Response:
 
 
 async def suspend(request: web.Request) -> web.Response:
+    """Give it nothing new; what it has stays."""
     name, asked = request.match_info["name"], await requests.body(request, Suspend)
     return await _changed(
         request,
@@ -150,6 +156,7 @@ async def suspend(request: web.Request) -> web.Response:
 
 
 async def resume(request: web.Request) -> web.Response:
+    """Let it take part again."""
     name = request.match_info["name"]
     return await _changed(request, lambda world: declarations.resume_cluster(world, name), "resume")
 

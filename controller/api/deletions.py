@@ -5,10 +5,12 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import web
 
-from controller.api import requests
+from controller.api import requests, routes
 from controller.domain import debts
 from controller.domain.views import deletions as views
 from protocol.events import log
+
+ALL = routes.Parameter("all", bool, "Also those with which nothing can happen any more.")
 
 
 class Decide(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -18,24 +20,31 @@ class Decide(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
 
 
 async def index(request: web.Request) -> web.Response:
-    """Not in the order of ids: the newest first, and at most one page."""
-    view, asked = requests.looking(request), requests.page(request)
-    tally = views.Tally(view)
-    found = views.every(view, tally, settled=requests.flag(request, "all"))
-    rows = [views.row(view, tally, one) for one in found[: asked.limit]]
-    return requests.answer(requests.paged(rows, view, total=len(found)))
+    """Deletion sets, the newest first: held ones wait for a person."""
+    view = requests.looking(request)
+    tally, ages = views.Tally(view), views.ages(view)
+    return requests.listed(
+        request,
+        view,
+        views.every(view, tally, settled=requests.flag(request, "all")),
+        key=lambda one: ages[one.id],
+        row=lambda one: views.row(view, tally, one),
+    )
 
 
 async def show(request: web.Request) -> web.Response:
+    """One set with every object and cluster in it, and its digest."""
     view = requests.looking(request)
     return requests.answer(views.detail(view, debts.get(view.world.ledger, request.match_info["set"])))
 
 
 async def approve(request: web.Request) -> web.Response:
+    """Let a held set go ahead, on all its clusters."""
     return await _decided(request, debts.approve, "approve")
 
 
 async def reject(request: web.Request) -> web.Response:
+    """Keep the objects of a set: they stay in the clusters as orphans."""
     return await _decided(request, debts.reject, "reject")
 
 

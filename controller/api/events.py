@@ -7,13 +7,13 @@ reads on from its place; one that does not take what it asked for is dropped.
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 
 from controller import transact
-from controller.api import face, problems, requests
+from controller.api import face, problems, requests, routes
 from protocol import codec
 
 FOLLOWERS_MAX = 64
@@ -43,6 +43,24 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     by: str
     cause: str
     event: Any
+
+
+class Page(msgspec.Struct, frozen=True, rename="camel"):
+    """A part of the log."""
+
+    items: list[Event]
+    next: int
+    """Ask for `after` this for what follows."""
+    head: int
+    """The log's present end."""
+
+
+QUERY = (
+    routes.Parameter("after", Annotated[int, msgspec.Meta(ge=0)], "Events beyond this place in the log."),
+    routes.Parameter("limit", Annotated[int, msgspec.Meta(ge=1, le=requests.LIMIT_MAX)], "Events of a page."),
+    routes.Parameter("wait", Annotated[int, msgspec.Meta(ge=0, le=WAIT_S_MAX)], "Seconds to wait for news."),
+    routes.Parameter("follow", bool, "Lines of JSON as the log grows, in place of a page."),
+)
 
 
 class News:
@@ -96,7 +114,7 @@ async def close(app: web.Application) -> None:
 
 async def index(request: web.Request) -> web.StreamResponse:
     """`?after=N&limit=N[&wait=SECONDS]` for a page, `?after=N&follow=true` for a stream of lines."""
-    after = requests.number(request, "after", 0, least=0, most=2**63)
+    after = requests.number(request, "after", 0, least=0, most=2**63 - 1)
     if requests.flag(request, "follow"):
         return await _follow(request, after)
     hub, limit = request.app[requests.HUB], requests.number(request, "limit", PAGE, most=requests.LIMIT_MAX)
@@ -105,7 +123,7 @@ async def index(request: web.Request) -> web.StreamResponse:
         await request.app[NEWS].wait(hub, after, wait_s)
     items = [one async for one in _read(hub, after, limit)]
     last = items[-1].sequence if items else after
-    return requests.answer({"items": items, "next": last, "head": hub.transactor.world.log_head.sequence})
+    return requests.answer(Page(items=items, next=last, head=hub.transactor.world.log_head.sequence))
 
 
 async def _follow(request: web.Request, after: int) -> web.StreamResponse:

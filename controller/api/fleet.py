@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -41,6 +42,26 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel"):
     """Of a cluster whose document names its agent's key."""
 
 
+class Outcomes(msgspec.Struct, frozen=True, rename="camel"):
+    """What became of all of them, in the order in which they were made true."""
+
+    items: list[Outcome]
+
+
+class Health(msgspec.Struct, frozen=True, rename="camel"):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(msgspec.Struct, frozen=True, rename="camel"):
+    """Whether the hub does its work."""
+
+    status: Literal["ready", "unready"]
+    problems: list[str]
+    """What is missing, one line each."""
+
+
 class Recover(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Take a restored or forked hub back into service."""
 
@@ -49,18 +70,18 @@ class Recover(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
 
 async def healthz(_request: web.Request) -> web.Response:
     """The process answers."""
-    return requests.answer({"status": "ok"})
+    return requests.answer(Health())
 
 
 async def readyz(request: web.Request) -> web.Response:
     """It does its work; if not, what is missing."""
     missing = list(request.app[requests.HUB].problems())
-    return requests.answer(
-        {"status": "unready" if missing else "ready", "problems": missing}, status=503 if missing else 200
-    )
+    found = Readiness(status="unready" if missing else "ready", problems=missing)
+    return requests.answer(found, status=503 if missing else 200)
 
 
 async def status(request: web.Request) -> web.Response:
+    """The fleet on one screen."""
     return _overview(request)
 
 
@@ -71,6 +92,7 @@ async def metrics_text(request: web.Request) -> web.Response:
 
 
 async def bundle_index(request: web.Request) -> web.Response:
+    """The bundles of every source's latest commit."""
     view = requests.looking(request)
     return requests.listed(
         request,
@@ -82,6 +104,7 @@ async def bundle_index(request: web.Request) -> web.Response:
 
 
 async def bundle_show(request: web.Request) -> web.Response:
+    """One bundle with its clusters."""
     view = requests.looking(request)
     found = bundles.get(view, request.match_info["bundle"])
     contents = await request.app[requests.HUB].indexes(bundles.indexes(found))
@@ -89,6 +112,7 @@ async def bundle_show(request: web.Request) -> web.Response:
 
 
 async def apply(request: web.Request) -> web.Response:
+    """Make configuration documents true; what they do not name stays."""
     hub, asked = request.app[requests.HUB], await requests.body(request, Apply)
     # Megabytes of YAML take seconds: the hub goes on with its work meanwhile.
     given = await asyncio.to_thread(_declared, asked.files)
@@ -96,7 +120,7 @@ async def apply(request: web.Request) -> web.Response:
         raise problems.ProblemError(422, "invalid", "the files declare nothing")
     if asked.dry_run:
         outcomes = applying.rehearse(hub.transactor.world, given)
-        return requests.answer({"items": [_outcome(change, action, {}) for change, action in outcomes]})
+        return requests.answer(Outcomes([_outcome(change, action, {}) for change, action in outcomes]))
     outcomes = await applying.apply(hub.transactor, hub, given, who=request[requests.BY])
     for change, action in outcomes:
         if change.document.kind is documents.Kind.SOURCE and action is not declarations.Action.DELETED:
@@ -106,10 +130,11 @@ async def apply(request: web.Request) -> web.Response:
         for change, _ in outcomes
         if change.document.kind is documents.Kind.CLUSTER
     }
-    return requests.answer({"items": [_outcome(change, action, issued) for change, action in outcomes]})
+    return requests.answer(Outcomes([_outcome(change, action, issued) for change, action in outcomes]))
 
 
 async def recover(request: web.Request) -> web.Response:
+    """Take a restored or forked hub back into service: a new epoch, no debts."""
     hub, asked = request.app[requests.HUB], await requests.body(request, Recover)
     await hub.transactor.run(
         lambda world: fleet.recover(world.fleet, asked.reason), by=request[requests.BY], cause="recover"

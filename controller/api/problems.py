@@ -4,11 +4,14 @@ What is raised on the way decides by its class; nothing here looks at a text. A 
 client nothing but its own name: the details are in the hub's log.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 import structlog
 from aiohttp import typedefs, web
 
 from controller import errors, transact
+from controller.api import faults
 from controller.domain import rejections
 from controller.store import records
 from protocol import ids
@@ -26,15 +29,27 @@ class Problem(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     status: int
     detail: str
     instance: str = ""
+    errors: tuple[faults.Fault, ...] = ()
+    """Where in the request it lies, if that is known."""
 
 
 class ProblemError(Exception):
     """A request that is answered with this problem."""
 
-    def __init__(self, status: int, name: str, detail: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        name: str,
+        detail: str,
+        *,
+        errors: tuple[faults.Fault, ...] = (),
+        headers: Mapping[str, str] = {},
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.name = name
+        self.errors = errors
+        self.headers = headers
 
 
 _REJECTIONS: tuple[tuple[type[Exception], int, str], ...] = (
@@ -51,7 +66,10 @@ _REJECTIONS: tuple[tuple[type[Exception], int, str], ...] = (
 )
 """The first that fits counts: a class stands before the one it derives from."""
 
-_TITLES = {
+RETRY = {"Retry-After": "2"}
+"""Seconds: what is asked to come again is told when."""
+
+TITLES = {
     "not-found": "Nothing has that name",
     "already-exists": "Something else has that name",
     "managed": "The configuration file alone may change it",
@@ -60,7 +78,10 @@ _TITLES = {
     "try-again": "It did not work, and may work later",
     "failed": "It did not work",
     "unauthorized": "The request shows no valid token",
+    "forbidden": "The token's scope does not reach so far",
     "bad-request": "The request cannot be read",
+    "no-such-method": "This cannot be done with it",
+    "not-json": "The request's body is not JSON",
     "too-large": "The request is too large",
     "too-many": "Too many clients follow the events",
     "access": "The source cannot be reached",
@@ -68,17 +89,23 @@ _TITLES = {
 }
 
 
-def response(status: int, name: str, detail: str, *, instance: str = "") -> web.Response:
-    """A problem as an HTTP response."""
+def response(error: ProblemError, instance: str) -> web.Response:
+    """A problem as an HTTP response. `instance`: the path that was asked for."""
     problem = Problem(
-        type=f"urn:flotilla:problem:{name}",
-        title=_TITLES.get(name, name),
-        status=status,
-        detail=detail,
+        type=f"urn:flotilla:problem:{error.name}",
+        title=TITLES[error.name],
+        status=error.status,
+        detail=str(error),
         instance=instance,
+        errors=error.errors,
     )
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return web.Response(status=status, body=msgspec.json.encode(problem), content_type=CONTENT_TYPE, headers=headers)
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    return web.Response(
+        status=error.status,
+        body=msgspec.json.encode(problem),
+        content_type=CONTENT_TYPE,
+        headers={**headers, **error.headers},
+    )
 
 
 @web.middleware
@@ -86,16 +113,29 @@ async def middleware(request: web.Request, handler: typedefs.Handler) -> web.Str
     """Answer whatever is raised with a problem."""
     try:
         return await handler(request)
-    except ProblemError as error:
-        return response(error.status, error.name, str(error), instance=request.path)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        name = {404: "not-found", 413: "too-large"}.get(error.status, "bad-request")
-        return response(error.status, name, error.reason, instance=request.path)
+        return response(_of_http(error), request.path)
     except Exception as error:
-        for kind, status, name in _REJECTIONS:
-            if isinstance(error, kind):
-                return response(status, name, str(error), instance=request.path)
-        logger.exception("request failed", method=request.method, path=request.path)
-        return response(500, "internal", type(error).__name__, instance=request.path)
+        problem = _of(error)
+        if problem is None:
+            logger.exception("request failed", method=request.method, path=request.path)
+            problem = ProblemError(500, "internal", type(error).__name__)
+        return response(problem, request.path)
+
+
+def _of(error: Exception) -> ProblemError | None:
+    """What was raised as a problem; None: nobody foresaw it."""
+    if isinstance(error, ProblemError):
+        return error
+    for kind, status, name in _REJECTIONS:
+        if isinstance(error, kind):
+            return ProblemError(status, name, str(error), headers=RETRY if status == 503 else {})
+    return None
+
+
+def _of_http(error: web.HTTPException) -> ProblemError:
+    name = {404: "not-found", 405: "no-such-method", 413: "too-large"}.get(error.status, "bad-request")
+    allowed = error.headers.get("Allow", "")
+    return ProblemError(error.status, name, error.reason, headers={"Allow": allowed} if allowed else {})

@@ -12,6 +12,7 @@ from protocol.events import log
 
 
 async def index(request: web.Request) -> web.Response:
+    """Each source's newest rollout."""
     view = requests.looking(request)
     return requests.listed(
         request, view, views.every(view), key=lambda one: one.source, row=lambda one: views.row(view, one)
@@ -19,29 +20,35 @@ async def index(request: web.Request) -> web.Response:
 
 
 async def show(request: web.Request) -> web.Response:
+    """A rollout with its stages and clusters."""
     view = requests.looking(request)
     return requests.answer(views.detail(view, views.get(view, request.match_info["source"])))
 
 
 async def history(request: web.Request) -> web.Response:
+    """The rollouts of a source, the newest first."""
     view = requests.looking(request)
     past = views.history(views.get(view, request.match_info["source"]))
-    return requests.answer(requests.paged(past, view, total=len(past)))
+    return requests.answer(requests.Listed(items=past, total=len(past), next="", as_of=view.at, event=view.event))
 
 
 async def pause(request: web.Request) -> web.Response:
+    """Admit no more clusters until it is resumed."""
     return await _commanded(request, rollouts.pause, "pause")
 
 
 async def resume(request: web.Request) -> web.Response:
+    """Go on after a pause."""
     return await _commanded(request, rollouts.resume, "resume")
 
 
 async def abort(request: web.Request) -> web.Response:
+    """Admit no more clusters, ever; who has the revision keeps it."""
     return await _commanded(request, rollouts.abort, "abort")
 
 
 async def retry(request: web.Request) -> web.Response:
+    """Judge the failed clusters anew, and go on."""
     at = request.app[requests.HUB].clock()
     return await _commanded(request, lambda state: rollouts.retry(state, at), "retry")
 

@@ -4,7 +4,7 @@ import msgspec
 from aiohttp import web
 
 from controller import errors
-from controller.api import face, problems, requests
+from controller.api import face, problems, requests, routes
 from controller.domain import declarations, rejections, sources
 from controller.domain.views import sources as views
 from controller.domain.world import World
@@ -15,6 +15,9 @@ TIME_S_MAX = 45.0
 """Less than the commands wait for the hub; whoever needs longer asks for one cluster at a time."""
 
 COMMAND = specs.ManagedBy.COMMAND
+
+
+PRUNE = routes.Parameter("prune", bool, "Delete its workloads too; they are held until approved.")
 
 
 class Declare(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -60,12 +63,14 @@ class Accept(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
 
 
 async def index(request: web.Request) -> web.Response:
+    """The sources, in the order of names."""
     view = requests.looking(request)
     members = sorted((one for one in view.world.sources.values() if not one.removed), key=lambda one: one.name)
     return requests.listed(request, view, members, key=lambda one: one.name, row=lambda one: views.row(view, one))
 
 
 async def show(request: web.Request) -> web.Response:
+    """One source with its spec and everything that is wrong with it."""
     view = requests.looking(request)
     return requests.answer(views.detail(view, sources.get(view.world.sources, request.match_info["name"])))
 
@@ -108,6 +113,7 @@ async def diff(request: web.Request) -> web.Response:
 
 
 async def suspend(request: web.Request) -> web.Response:
+    """Neither poll nor roll out; the clusters keep what they have."""
     name, asked = request.match_info["name"], await requests.body(request, Suspend)
     return await _changed(
         request, lambda world: sources.suspend(sources.get(world.sources, name), asked.reason, by=COMMAND), "suspend"
@@ -115,6 +121,7 @@ async def suspend(request: web.Request) -> web.Response:
 
 
 async def resume(request: web.Request) -> web.Response:
+    """Poll and roll out again."""
     name = request.match_info["name"]
     answer = await _changed(request, lambda world: declarations.resume_source(world, name), "resume")
     request.app[requests.HUB].wake(ids.SourceName(name))
@@ -132,6 +139,7 @@ async def accept(request: web.Request) -> web.Response:
 
 
 async def remove(request: web.Request) -> web.Response:
+    """Forget the source; its workloads stay, unowned, unless they are to be pruned."""
     name, prune = request.match_info["name"], requests.flag(request, "prune")
     hub = request.app[requests.HUB]
     await hub.transactor.run(

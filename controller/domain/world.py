@@ -6,7 +6,7 @@ took stays as it was.
 
 import msgspec
 
-from controller.domain import clusters, debts, fleet, rollout_state, sources
+from controller.domain import clusters, debts, fleet, rollout_state, sources, tokens
 from protocol import canonical, desired, ids, subjects
 from protocol.canonical import Digest
 from protocol.events import clusters as cluster_events
@@ -15,6 +15,7 @@ from protocol.events import fleet as fleet_events
 from protocol.events import log
 from protocol.events import rollouts as rollout_events
 from protocol.events import sources as source_events
+from protocol.events import tokens as token_events
 
 
 class Snapshot(msgspec.Struct, frozen=True, rename="camel"):
@@ -25,6 +26,7 @@ class Snapshot(msgspec.Struct, frozen=True, rename="camel"):
     clusters: dict[ids.ClusterId, clusters.Cluster]
     rollouts: dict[ids.SourceName, rollout_state.State]
     ledger: debts.Ledger
+    tokens: dict[str, tokens.Token]
     heads: dict[str, desired.LogHead]
     log_head: desired.LogHead
 
@@ -42,6 +44,7 @@ class World:
         self.clusters: clusters.Clusters = {}
         self.rollouts: dict[ids.SourceName, rollout_state.State] = {}
         self.ledger = debts.Ledger()
+        self.tokens: tokens.Tokens = {}
         self.heads: dict[str, desired.LogHead] = {}
         """The last event of each aggregate, by subject."""
         self.hashes: list[Digest] = []
@@ -86,6 +89,7 @@ class World:
             clusters=dict(self.clusters),
             rollouts=dict(self.rollouts),
             ledger=self.ledger,
+            tokens=dict(self.tokens),
             heads=dict(self.heads),
             log_head=self.log_head,
         )
@@ -102,6 +106,8 @@ class World:
             self.rollouts[event.source] = rollout_state.evolve(self.rollout(event.source), event)
         elif isinstance(event, deletion_events.Event):
             self.ledger = debts.evolve(self.ledger, event)
+        elif isinstance(event, token_events.Event):
+            self.tokens = tokens.evolve(self.tokens, event)
         else:
             self.fleet = fleet.evolve(self.fleet, event)
             if isinstance(event, fleet_events.HubRecovered):
@@ -127,6 +133,8 @@ def subject_of(event: log.Event) -> str:
         return subjects.log("rollout", event.source)
     if isinstance(event, deletion_events.Event):
         return DELETIONS_SUBJECT
+    if isinstance(event, token_events.Event):
+        return subjects.log("token", event.name)
     if isinstance(event, fleet_events.GroupDeclared | fleet_events.GroupSuspended | fleet_events.GroupRemoved):
         return subjects.log("group", event.name)
     if isinstance(event, fleet_events.PolicyDeclared | fleet_events.PolicySuspended | fleet_events.PolicyRemoved):

@@ -11,9 +11,9 @@ import msgspec
 
 from protocol import codec
 from protocol.canonical import Digest
-from protocol.events import clusters, deletions, fleet, rollouts, sources
+from protocol.events import clusters, deletions, fleet, rollouts, sources, tokens
 
-Event = fleet.Event | sources.Event | clusters.Event | rollouts.Event | deletions.Event
+Event = fleet.Event | sources.Event | clusters.Event | rollouts.Event | deletions.Event | tokens.Event
 
 
 class Record(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -11,6 +11,9 @@ from protocol import bundles, ids, subjects
 from protocol.canonical import Digest
 from protocol.events import deletions as events
 
+AGES_MAX = 10**12 - 1
+"""More deletion sets than any log will hold: keys of twelve digits are in the order of their numbers."""
+
 
 class Row(msgspec.Struct, frozen=True, rename="camel"):
     """One deletion set in a list."""
@@ -85,6 +88,11 @@ def every(looking: sight.Sight, tally: Tally, *, settled: bool) -> list[debts.De
     """The newest first; `settled`: also those with which nothing can happen any more."""
     found = reversed(looking.world.ledger.sets.values())
     return [one for one in found if settled or _is_live(looking, tally, one)]
+
+
+def ages(looking: sight.Sight) -> dict[ids.DeletionSetId, str]:
+    """A key for each set that ascends from the newest to the oldest, and that it keeps for ever."""
+    return {one: f"{AGES_MAX - number:012d}" for number, one in enumerate(looking.world.ledger.sets)}
 
 
 def row(looking: sight.Sight, tally: Tally, one: debts.DeletionSet) -> Row:

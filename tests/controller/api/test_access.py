@@ -7,6 +7,8 @@ import pytest
 
 from tests.fixtures import hub as hubs
 
+JSON = {"Content-Type": "application/json"}
+
 
 @pytest.mark.parametrize("path", ["/metrics", "/api/v1/status", "/api/v1/sources", "/api/v1/no-such-thing", "/"])
 async def test_without_a_token_nothing_is_said(stranger: aiohttp.ClientSession, path: str) -> None:
@@ -70,21 +72,70 @@ async def test_a_wrong_method_is_a_problem(client: aiohttp.ClientSession) -> Non
     async with client.put("/api/v1/sources") as answer:
         problem = await answer.json(content_type="application/problem+json")
 
-    assert (answer.status, problem["type"]) == (405, "urn:flotilla:problem:bad-request")
+    assert (answer.status, problem["type"]) == (405, "urn:flotilla:problem:no-such-method")
+    assert sorted(answer.headers["Allow"].split(",")) == ["GET", "HEAD", "POST"]
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"name": 1}', b'{"name": "x", "surprise": 1}', b"\xff"])
-async def test_a_senseless_body_is_a_problem(client: aiohttp.ClientSession, body: bytes) -> None:
-    async with client.post("/api/v1/clusters", data=body) as answer:
-        assert answer.status == 400
+@pytest.mark.parametrize("body", [b"{", b"\xff"])
+async def test_a_body_that_cannot_be_read_is_a_problem(client: aiohttp.ClientSession, body: bytes) -> None:
+    async with client.post("/api/v1/clusters", data=body, headers=JSON) as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, problem["type"]) == (400, "urn:flotilla:problem:bad-request")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        (b"[]", "#"),
+        (b"", "#/name"),
+        (b'{"name": 1}', "#/name"),
+        (b'{"name": "x", "surprise": 1}', "#/surprise"),
+        (b'{"name": "x", "labels": {"a": "b", "c": 1}}', "#/labels"),
+    ],
+)
+async def test_a_body_that_makes_no_sense_is_told_where(
+    client: aiohttp.ClientSession, body: bytes, pointer: str
+) -> None:
+    async with client.post("/api/v1/clusters", data=body, headers=JSON) as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, [one["pointer"] for one in problem["errors"]]) == (422, [pointer])
+
+
+async def test_what_is_no_json_is_not_read(client: aiohttp.ClientSession) -> None:
+    async with client.post("/api/v1/clusters", data={"name": "x"}) as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, problem["type"]) == (415, "urn:flotilla:problem:not-json")
 
 
 async def test_a_body_that_is_too_large_is_not_read(client: aiohttp.ClientSession) -> None:
-    async with client.post("/api/v1/apply", data=io.BytesIO(b" " * (17 * 1024 * 1024))) as answer:
+    body = io.BytesIO(b" " * (17 * 1024 * 1024))
+    async with client.post("/api/v1/apply", data=body, headers=JSON) as answer:
         assert answer.status == 413
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=5000", "limit=x", "limit=-1"])
+async def test_a_parameter_that_nobody_knows_is_refused_rather_than_ignored(client: aiohttp.ClientSession) -> None:
+    async with client.get("/api/v1/clusters?limt=3") as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, [one["parameter"] for one in problem["errors"]]) == (400, ["limt"])
+
+
+async def test_a_parameter_that_is_given_twice_is_refused(client: aiohttp.ClientSession) -> None:
+    async with client.get("/api/v1/clusters?limit=3&limit=4") as answer:
+        assert answer.status == 400
+
+
+async def test_a_query_has_a_bound(client: aiohttp.ClientSession) -> None:
+    async with client.get(f"/api/v1/clusters?after={'A' * 5000}") as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, problem["type"]) == (414, "urn:flotilla:problem:too-large")
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=5000", "limit=x", "limit=-1", "limit=²", f"limit={'9' * 4000}"])
 async def test_a_page_has_bounds(client: aiohttp.ClientSession, query: str) -> None:
     async with client.get(f"/api/v1/clusters?{query}") as answer:
         assert answer.status == 400

@@ -232,6 +232,28 @@ async def test_documents_are_applied_and_what_they_do_not_name_stays(run: Run, t
     assert (first[:2], second[:2]) == ((0, "ClusterGroup/eu created\n"), (0, "ClusterGroup/eu unchanged\n"))
 
 
+async def test_a_token_lets_its_holder_do_what_its_scope_says(run: Run, tmp_path: pathlib.Path) -> None:
+    code, secret, _ = await run("token", "create", "ci", "--scope", "read", "--ttl", "12h")
+    _, words, _ = await run("token", "create", "people", "--scope", "operate", "--out", "people.token")
+    kept = (tmp_path / "people.token").stat()
+    _, names, _ = await run("token", "list", "-o", "name")
+    reads, _, _ = await run("status", FLOTILLA_TOKEN=secret.strip())
+    steers, _, refused = await run("cluster", "suspend", "edge-1", FLOTILLA_TOKEN=secret.strip())
+    revoked, _, _ = await run("token", "revoke", "ci")
+    after, _, _ = await run("status", FLOTILLA_TOKEN=secret.strip())
+
+    assert (code, names.split(), revoked) == (0, ["ci", "people"], 0)
+    assert ("people.token" in words, stat.S_IMODE(kept.st_mode)) == (True, 0o600)
+    assert (reads, steers, "needs operate" in refused, after) == (0, 5, True, 5)
+
+
+@pytest.mark.parametrize("ttl", ["soon", "12", "-1d"])
+async def test_a_time_to_live_has_a_unit(run: Run, ttl: str) -> None:
+    code, _, _ = await run("token", "create", "ci", "--scope", "read", f"--ttl={ttl}")
+
+    assert code == 2
+
+
 async def test_a_login_is_kept_and_then_used(run: Run, address: str, tmp_path: pathlib.Path) -> None:
     (tmp_path / "token").write_text(TOKEN + "\n")
     code, output, _ = await run("login", address, "--token-file", "token")

@@ -16,12 +16,15 @@ from controller.domain import (
     rollouts,
     sources,
     stages,
+    tokens,
     world,
 )
 from protocol import bundles, canonical, codec, desired, ids, reports, selectors, specs
 from protocol.events import fleet as fleet_events
 from protocol.events import log
 from protocol.events import sources as source_events
+from protocol.events import tokens as token_events
+from protocol.events.tokens import Scope
 from tests.controller.domain import examples, logs
 
 COMMAND = specs.ManagedBy.COMMAND
@@ -114,6 +117,14 @@ class Hub(RuleBasedStateMachine):
                 if group
                 else fleet.declare_policy(hub, name, specs.DEFAULT_POLICY, by=COMMAND)
             )
+        )
+
+    @rule(name=st.sampled_from(["ci", "grafana"]), text=contents)
+    def let_in(self, name: str, text: str) -> None:
+        known = self.world.tokens
+        new = tokens.Token(name=name, scope=Scope.READ, digest=tokens.digest(text), expires_at=None)
+        self.log.append(
+            *(tokens.revoke(known, name, "over") if name in known else tokens.issue(known, new, examples.AT))
         )
 
     @rule(name=names, text=contents)
@@ -321,6 +332,7 @@ def test_a_source_that_is_declared_anew_does_not_bring_back_what_the_old_one_rol
         (fleet_events.PolicyRemoved(name="one"), "flotilla.v1.log.policy.one"),
         (fleet_events.HubInitialized(epoch=1, signing_key="k"), "flotilla.v1.log.fleet.hub"),
         (source_events.SourceResumed(name=examples.SHOP), "flotilla.v1.log.source.shop"),
+        (token_events.TokenRevoked(name="ci", reason="over"), "flotilla.v1.log.token.ci"),
     ],
 )
 def test_each_event_belongs_to_one_aggregate(event: log.Event, subject: str) -> None:

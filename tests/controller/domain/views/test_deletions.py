@@ -84,3 +84,12 @@ async def test_what_an_agent_would_not_delete_stands_in_the_detail(fleet: Fleet,
     assert (member.clusters, member.objects, member.cluster_count, member.object_count, member.whole_bundle) == (
         ["a"], ["ConfigMap shop/old"], 1, 1, False,
     )  # fmt: skip
+
+
+async def test_the_newest_set_comes_first_and_keeps_its_place(fleet: Fleet) -> None:
+    first = await fleet.owe()
+    before = views.ages(fleet.looking)[first.set]
+    second = await fleet.owe(whole=True)
+
+    ages = views.ages(fleet.looking)
+    assert (ages[first.set], sorted(ages, key=ages.__getitem__)) == (before, [second.set, first.set])

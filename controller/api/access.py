@@ -1,0 +1,109 @@
+"""Who asks, and what that is good for.
+
+A request is authenticated by a list of authenticators: each says who asks, or nothing. The bearer token is the first;
+whatever else lets people in (a session of the page) is one more in the list, and yields a principal that rests on a
+token, so that revoking the token ends it.
+
+Which scope a request needs stands in the table of routes, and nowhere else.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+import msgspec
+from aiohttp import typedefs, web
+
+from controller.api import face, problems, requests, routes
+from controller.domain import tokens
+from protocol.canonical import Digest
+from protocol.events.tokens import Scope
+
+ADMIN = "admin"
+"""Who shows the token of the hub's state directory, in the log: the way in before there is any other token."""
+
+_CLIENT = re.compile(r"[\w.@-]{1,64}")
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who asks: a token's name, and what it is good for."""
+
+    name: str
+    scope: Scope
+    digest: Digest
+    """Of the token: what a session remembers, to ask again whether it is still good."""
+
+
+Authenticator = Callable[[web.Request], Principal | None]
+"""Says who sent a request; None: this one cannot tell. Raises problems.ProblemError where the request shows something
+that must not go on, such as a session without its proof against forgery."""
+
+
+class Known:
+    """All tokens that are good now: the hub's own, and those of the log."""
+
+    def __init__(self, hub: face.HubFace, token: str) -> None:
+        """`token`: the one of the state directory."""
+        assert token, "an API without a token would be open to everybody"
+        self._hub = hub
+        self._own = tokens.Token(name=ADMIN, scope=Scope.ADMIN, digest=tokens.digest(token), expires_at=None)
+
+    def by_secret(self, secret: str) -> Principal | None:
+        """Who this token is; None: it is none, or none any more."""
+        return self.by_digest(tokens.digest(secret))
+
+    def by_digest(self, digest: Digest) -> Principal | None:
+        """Who the token with this digest is; None: there is none, or none any more."""
+        all_of_them = {ADMIN: self._own, **self._hub.transactor.world.tokens}
+        found = tokens.find(all_of_them, digest, self._hub.clock())
+        return Principal(name=found.name, scope=found.scope, digest=found.digest) if found is not None else None
+
+
+KNOWN = web.AppKey("known", Known)
+AUTHENTICATORS: web.AppKey[Sequence[Authenticator]] = web.AppKey("authenticators")
+PRINCIPAL = web.RequestKey("principal", Principal)
+
+
+def bearer(request: web.Request) -> Principal | None:
+    """Whoever shows a token as `Authorization: Bearer …`."""
+    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+    return request.app[KNOWN].by_secret(shown.strip()) if scheme.lower() == "bearer" else None
+
+
+def authenticate(request: web.Request) -> Principal | None:
+    """Who asks; None: nobody that is known."""
+    for ask in request.app[AUTHENTICATORS]:
+        found = ask(request)
+        if found is not None:
+            return found
+    return None
+
+
+def require(request: web.Request, scope: Scope) -> Principal:
+    """Who asks, if that is good enough; else a ProblemError: 401 for nobody known, 403 for too small a scope."""
+    found = authenticate(request)
+    if found is None:
+        raise problems.ProblemError(401, "unauthorized", "show a token of the hub as `Authorization: Bearer …`")
+    if not tokens.covers(found.scope, scope):
+        raise problems.ProblemError(
+            403, "forbidden", f"token {found.name!r}: has scope {found.scope.value}, and this needs {scope.value}"
+        )
+    return found
+
+
+@web.middleware
+async def guard(request: web.Request, handler: typedefs.Handler) -> web.StreamResponse:
+    """Let through who may. What no route answers is told to those alone who may read."""
+    route = routes.of(request)
+    scope = route.scope if route is not None else Scope.READ
+    if scope is not None:
+        principal = require(request, scope)
+        request[PRINCIPAL] = principal
+        request[requests.BY] = _by(principal, request)
+    return await handler(request)
+
+
+def _by(principal: Principal, request: web.Request) -> str:
+    """The token's name; of the hub's own, which many may hold, with what the client calls its user as a hint."""
+    said = request.headers.get("X-Flotilla-User", "")
+    is_shared = principal.name == ADMIN and _CLIENT.fullmatch(said)
+    return f"{principal.name} ({said})" if is_shared else principal.name
