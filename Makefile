@@ -54,6 +54,8 @@ bench: setup renderers ## how fast it is, as ratios within one run; FULL=1 with 
 lock: ## pin every dependency with hashes
 	@uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 \
 	  --all-extras --group dev pyproject.toml -o requirements.lock
+	@uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 \
+	  --all-extras --group image -c requirements.lock pyproject.toml -o deploy/requirements.lock
 
 clean: ## remove what the chores made
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

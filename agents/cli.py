@@ -36,7 +36,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; return its exit code (2: used wrongly, or set up wrongly)."""
-    arguments = _parser().parse_args(argv)
+    arguments = make_parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
     except (errors.SetupError, crashpoints.CrashPointError, telemetry.TelemetryError) as error:
@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The commands of `flotilla agent`."""
     parser = argparse.ArgumentParser(
         prog="flotilla agent",
         description=DESCRIPTION,

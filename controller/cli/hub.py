@@ -45,7 +45,7 @@ settings:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the hub until SIGINT or SIGTERM; return its exit code."""
-    options = vars(_parser().parse_args(argv))
+    options = vars(make_parser().parse_args(argv))
     ready_json, file = options.pop("ready_json"), options.pop("settings")
     try:
         chosen = settings.load(options, file=file)
@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILURE
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The flags of `flotilla hub`."""
     parser = argparse.ArgumentParser(
         prog="flotilla hub",
         description=DESCRIPTION,
