@@ -33,6 +33,7 @@ from agents import (
     mark_store,
     measuring,
     observing,
+    outbox,
     passes,
     planning,
     pruning,
@@ -89,14 +90,16 @@ class Agent:
         self._log = structlog.get_logger().bind(cluster=identity.credentials.name)
         self._disk = disk.Disk(directory / self._cluster, cache_bytes_max=options.blob_cache_bytes)
         self._hub = hub.Hub(_hub_identity(identity), timeout_s=options.hub_timeout, chance=around.chance)
+        self._box = outbox.Outbox(self._disk, outbox.Bounds(options.outbox_max, options.outbox_bytes))
         self._reporter = reporter.Reporter(
             self._cluster,
             self._hub,
+            box=self._box,
             clocks=around.clocks,
             chance=around.chance,
-            outbox_max=options.outbox_max,
             boundary=around.boundary,
         )
+        self._reporter.relieved = self._say_anew
         self._announcer = announcing.Announcer(self._reporter)
         self._measures = measuring.Measures(around.meter, identity.credentials.name)
         self._serving: _Serving | None = None
@@ -107,6 +110,7 @@ class Agent:
         try:
             if await self._disk.open():
                 self._log.error("state on disk was damaged and is put aside")
+            await self._box.open()
             self._reporter.boot = await self._disk.next_boot(int(self._around.clocks.now().timestamp() * 1e9))
             async with asyncio.TaskGroup() as tasks:
                 live = subjects.live(self._cluster)
@@ -223,11 +227,19 @@ class Agent:
 
     def _arrived(self) -> None:
         """The hub is there (again): say who we are, ask for the last state, deliver what waits."""
-        self._reporter.arrived.raise_()
-        serving = self._serving
-        if serving is None:
-            return
-        serving.inbox.arrived.raise_()
+        self._reporter.arrived()
+        if self._serving is not None:
+            self._serving.inbox.arrived.raise_()
+            self._say_hello(self._serving)
+
+    def _say_anew(self) -> None:
+        """Reports were lost: say everything once more, and how many they were."""
+        if self._serving is not None:
+            self._announcer.forget()
+            self._serving.reconciler.look()
+            self._say_hello(self._serving)
+
+    def _say_hello(self, serving: "_Serving") -> None:
         self._reporter.say(
             lambda origin: reports.Hello(
                 origin=origin,
@@ -237,12 +249,9 @@ class Agent:
                 root=serving.reconciler.root,
                 inventory=len(serving.store),
                 api_versions=serving.facts.api_versions,
+                lost=self._reporter.lost,
             )
         )
-        if self._reporter.lost:
-            self._reporter.lost = False
-            self._announcer.forget()
-            serving.reconciler.look()
 
     async def _heartbeat(self) -> None:
         while True:

@@ -1,10 +1,10 @@
-"""What survives a restart on the agent's disk: the last accepted desired state and the blobs it needs, in one SQLite
-file.
+"""What survives a restart on the agent's disk: the last accepted desired state, the blobs it needs, and the reports
+that wait for the hub, in one SQLite file.
 
 SQLite, because its transactions make "the blobs first, then the state that names them" true after any crash, with one
 sync for thousands of blobs. Blobs stay sealed, exactly as they came: their names tell nothing, and a damaged one does
-not open. The file is private to the agent (0600 in a 0700 directory). Losing it loses nothing but work: the hub has the
-state, the cluster has the inventory and the high-water mark.
+not open. The file is private to the agent (0600 in a 0700 directory). Losing it loses nothing but work and old news:
+the hub has the state, the cluster has the inventory and the high-water mark, and how things are is said again.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from agents import errors
+from agents import errors, outbox
 from protocol.canonical import Digest
 
 T = TypeVar("T")
@@ -30,8 +30,15 @@ CREATE TABLE IF NOT EXISTS blobs (name TEXT PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS sizes (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, size INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS accepted (one INTEGER PRIMARY KEY CHECK (one = 1), record BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS boots (one INTEGER PRIMARY KEY CHECK (one = 1), boot INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS letters (
+    number INTEGER PRIMARY KEY, size INTEGER NOT NULL, subject TEXT NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS drawer (
+    one INTEGER PRIMARY KEY CHECK (one = 1), first INTEGER NOT NULL, lost INTEGER NOT NULL
+);
 """
-# The sizes stand apart, in the order in which the blobs came, so that adding them up does not read the blobs.
+# The sizes stand apart, in the order in which the blobs came, so that adding them up does not read the blobs. Those of
+# letters stand before the bodies, which SQLite therefore need not read for them either.
 
 
 class Accepted(msgspec.Struct, frozen=True, rename="camel"):
@@ -45,6 +52,7 @@ class Accepted(msgspec.Struct, frozen=True, rename="camel"):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Accepted)
+_headers = msgspec.json.Decoder(dict[str, str])
 
 
 class Disk:
@@ -104,6 +112,19 @@ class Disk:
         """Forget a blob that turned out to be damaged."""
         await self._run(lambda: self._drop(name))
 
+    async def drawer(self) -> outbox.Drawer:
+        """The reports that wait."""
+        return await self._run(self._drawer)
+
+    async def post(self, letters: Sequence[outbox.Stored], *, first: int, lost: int) -> None:
+        """Keep these reports and forget those below `first`, durably and in one step."""
+        kept = list(letters)
+        await self._run(lambda: self._post(kept, first, lost))
+
+    async def letters(self, after: int, count: int) -> list[outbox.Stored]:
+        """The oldest reports above a number."""
+        return await self._run(lambda: self._letters(after, count))
+
     @property
     def _db(self) -> sqlite3.Connection:
         assert self._database is not None, "the disk is open"
@@ -148,6 +169,32 @@ class Disk:
             boot = max(now, row[0] + 1 if row else 0)
             self._db.execute("INSERT OR REPLACE INTO boots (one, boot) VALUES (1, ?)", (boot,))
         return boot
+
+    def _drawer(self) -> outbox.Drawer:
+        row = self._db.execute("SELECT first, lost FROM drawer").fetchone()
+        first, lost = row or (1, 0)
+        sizes = self._db.execute("SELECT size FROM letters WHERE number >= ? ORDER BY number", (first,))
+        return outbox.Drawer(first, tuple(size for (size,) in sizes), lost)
+
+    def _post(self, letters: list[outbox.Stored], first: int, lost: int) -> None:
+        rows = [
+            (one.number, one.letter.size, one.letter.subject, _encoder.encode(one.letter.headers), one.letter.body)
+            for one in letters
+        ]
+        with self._transaction():
+            self._db.execute("DELETE FROM letters WHERE number < ?", (first,))
+            self._db.executemany("INSERT OR REPLACE INTO letters VALUES (?, ?, ?, ?, ?)", rows)
+            self._db.execute("INSERT OR REPLACE INTO drawer (one, first, lost) VALUES (1, ?, ?)", (first, lost))
+
+    def _letters(self, after: int, count: int) -> list[outbox.Stored]:
+        found = self._db.execute(
+            "SELECT number, subject, headers, body FROM letters WHERE number > ? ORDER BY number LIMIT ?",
+            (after, count),
+        )
+        return [
+            outbox.Stored(number, outbox.Letter(subject, body, _headers.decode(headers)))
+            for number, subject, headers, body in found
+        ]
 
     def _put(self, blobs: list[tuple[Digest, bytes]]) -> None:
         with self._transaction():

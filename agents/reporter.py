@@ -1,18 +1,19 @@
 """Reports to the hub: in order, bounded, each kept until JetStream has acknowledged it.
 
-The outbox is in memory. What a crash loses is said again, because every report tells how things are, and a fresh start
-reports all of it; what an outage pushes out of the outbox is said again once the hub is back.
+They wait in an outbox on the disk, so that a restart loses none: those of earlier boots go first, and order lower. What
+an outage pushes out of it is made up for: every report tells how things are, and all of it is said again once the rest
+is delivered.
 """
 
+import asyncio
 import random
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 import structlog
 
-from agents import clock, errors, hub, signals
+from agents import clock, errors, hub, outbox, signals
 from agents.domain import acceptance, retry
 from protocol import canonical, codec, crashpoints, envelope, ids, messages, reports, subjects
 from protocol.canonical import Digest
@@ -43,12 +44,6 @@ def parts(items: Sequence[T]) -> list[tuple[T, ...]]:
     return [*found, tuple(part)] if part else found
 
 
-class _Letter(msgspec.Struct, frozen=True):
-    subject: str
-    body: bytes
-    headers: Mapping[str, str]
-
-
 class Reporter:
     """What one agent says."""
 
@@ -57,28 +52,38 @@ class Reporter:
         cluster: ids.ClusterId,
         connection: hub.Hub,
         *,
+        box: outbox.Outbox,
         clocks: clock.Clock,
         chance: random.Random,
-        outbox_max: int,
         boundary: crashpoints.Boundary,
     ) -> None:
         self._cluster = cluster
         self._hub = connection
         self._clock = clocks
         self._chance = chance
-        self._outbox: deque[_Letter] = deque()
-        self._outbox_max = outbox_max
+        self._box = box
         self._boundary = boundary
         self._number = 0
         self.boot = 0
         """Set before the first report."""
         self._standing = acceptance.NOWHERE
-        self._filled = signals.Signal()
+        self._unsaved = signals.Signal()
+        self._stirred = signals.Signal()
+        self._arrived = False
+        self._dropped = False
         self._log = structlog.get_logger().bind(cluster=cluster)
-        self.arrived = signals.Signal()
-        """Raised when the hub is there again: try at once."""
-        self.lost = False
-        """Reports were dropped: everything has to be said again."""
+        self.relieved: Callable[[], None] = lambda: None
+        """Called once all is delivered after reports had to be dropped: everything has to be said again."""
+
+    @property
+    def lost(self) -> int:
+        """Reports that were ever dropped for want of room."""
+        return self._box.lost
+
+    def arrived(self) -> None:
+        """The hub is there again: try at once."""
+        self._arrived = True
+        self._stirred.raise_()
 
     @property
     def waiting(self) -> int:
@@ -96,12 +101,12 @@ class Reporter:
         origin = self._origin()
         report = make(origin)
         body = messages.REPORT.encode(report)
-        if len(self._outbox) >= self._outbox_max:
-            self._outbox.popleft()
-            self.lost = True
         subject = subjects.report(self._cluster, reports.KINDS[type(report)])
-        self._outbox.append(_Letter(subject, body, self._headers(origin, codec.tag_of(report), traceparent)))
-        self._filled.raise_()
+        letter = outbox.Letter(subject, body, self._headers(origin, codec.tag_of(report), traceparent))
+        if self._box.add(letter):
+            self._dropped = True
+        self._unsaved.raise_()
+        self._stirred.raise_()
 
     async def beat(self, root: Digest) -> None:
         """Send one heartbeat; its number is that of the last report, so that a listener sees what it has missed."""
@@ -111,28 +116,62 @@ class Reporter:
         await self._hub.send(subjects.beat(self._cluster), body, self._headers(origin, codec.tag_of(beat), ""))
 
     async def run(self) -> None:
-        """Deliver, for ever."""
+        """Keep and deliver, for ever."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep(), name="keep reports")
+                tasks.create_task(self._deliver(), name="deliver reports")
+        finally:
+            await self._box.save()
+
+    async def _keep(self) -> None:
         while True:
-            await self._filled.wait()
-            attempt = 0
-            while self._outbox:
-                letter = self._outbox[0]
-                try:
-                    await self._hub.store(letter.subject, letter.body, letter.headers)
-                except errors.Transient:
-                    delay = retry.backoff(
-                        attempt, base_s=RETRY_BASE_S, ceiling_s=RETRY_CEILING_S, chance=self._chance.random()
-                    )
-                    attempt += 1
-                    await self.arrived.wait(delay)
-                    continue
-                except errors.HubRefused as error:
-                    # It would be refused again, and everything behind it would wait for ever.
-                    self._log.error("report refused", subject=letter.subject, reason=str(error))
+            await self._unsaved.wait()
+            await self._box.save()
+
+    async def _deliver(self) -> None:
+        attempt = 0
+        while True:
+            letter = await self._box.next()
+            if letter is None:
+                self._relieve()
+                await self._box.rest()
+                # What the disk did not give is asked for again.
+                await self._stirred.wait(RETRY_CEILING_S if len(self._box) else None)
+            elif await self._send(letter):
                 attempt = 0
-                if self._outbox and self._outbox[0] is letter:
-                    self._outbox.popleft()
+                self._box.delivered(letter)
                 self._boundary("report")
+            else:
+                delay = retry.backoff(
+                    attempt, base_s=RETRY_BASE_S, ceiling_s=RETRY_CEILING_S, chance=self._chance.random()
+                )
+                attempt += 1
+                await self._pause(delay)
+
+    async def _send(self, letter: outbox.Letter) -> bool:
+        """Is it off our hands?"""
+        try:
+            await self._hub.store(letter.subject, letter.body, letter.headers)
+        except errors.Transient:
+            return False
+        except errors.HubRefused as error:
+            # It would be refused again, and everything behind it would wait for ever.
+            self._log.error("report refused", subject=letter.subject, reason=str(error))
+        return True
+
+    async def _pause(self, delay_s: float) -> None:
+        """Until the hub is there again, or the time is over."""
+        until = self._clock.monotonic() + delay_s
+        while not self._arrived and (left_s := until - self._clock.monotonic()) > 0:
+            await self._stirred.wait(left_s)
+        self._arrived = False
+
+    def _relieve(self) -> None:
+        if self._dropped and not len(self._box):
+            self._dropped = False
+            self._log.warning("reports were dropped, all is said again", lost=self.lost)
+            self.relieved()
 
     def _origin(self) -> reports.Origin:
         return reports.Origin(

@@ -42,7 +42,11 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """How long the hub's NATS may take to answer one request."""
 
     outbox_max: int = 1000
-    """Reports that wait for the hub. Beyond it the oldest go, and everything is said anew once the hub is back."""
+    """Reports that wait for the hub, on the disk. Beyond it the oldest go, the hub is told how many, and everything is
+    said anew once the rest is delivered."""
+
+    outbox_bytes: int = 32 * 1024 * 1024
+    """Bytes of the reports that wait: a report may have nearly a megabyte, and a small cluster's disk is not for us."""
 
 
 DEFAULTS = Settings()

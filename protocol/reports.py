@@ -79,6 +79,8 @@ class Hello(msgspec.Struct, frozen=True, rename="camel", tag="Hello"):
     """Objects in the inventory."""
     api_versions: tuple[str, ...] = ()
     """What is served beside Kubernetes' own groups, as Helm names it: `group/version`, `group/version/Kind`; sorted."""
+    lost: int = 0
+    """Reports that the agent ever had to drop, for want of room, before the hub had them. All is said again."""
 
 
 class Applied(msgspec.Struct, frozen=True, rename="camel", tag="Applied"):

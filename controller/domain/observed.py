@@ -39,6 +39,8 @@ class Observed(msgspec.Struct, frozen=True, rename="camel"):
     bundles: dict[ids.BundleId, reports.BundleStatus] = {}
     said: dict[ids.BundleId, Order] = {}
     inventory: int = 0
+    lost: int = 0
+    """Reports that its agent ever dropped for want of room."""
     orphans: tuple[reports.Orphan, ...] = ()
     orphan_total: int = 0
     orphans_said: Order = NEVER
@@ -147,6 +149,7 @@ def _greeted(state: Observed, report: reports.Hello, order: Order) -> Observed:
         uid=report.cluster_uid,
         agent_version=report.agent_version,
         kubernetes_version=report.kubernetes_version,
+        lost=report.lost,
         inventory=state.inventory if order < state.applied_said else report.inventory,
         hello_said=order,
     )

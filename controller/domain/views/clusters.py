@@ -91,6 +91,8 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     orphans: list[str]
     """In the inventory, neither desired nor named for deletion."""
     refusals: dict[str, int]
+    lost_reports: int
+    """That its agent ever dropped, for want of room while the hub was away; all was said again."""
     published_at: datetime.datetime | None
 
 
@@ -155,6 +157,7 @@ def detail(looking: sight.Sight, cluster: clusters.Cluster) -> Detail:
         undeleted=[f"{one.object}: {one.reason} ({one.message})" for one in seen.undeleted.values()][: sight.TEXTS_MAX],
         orphans=[f"{one.object} of {one.bundle}" for one in seen.orphans][: sight.NAMES_MAX],
         refusals=seen.refusals,
+        lost_reports=seen.lost,
         published_at=looking.publication(cluster.id).at,
     )
 
