@@ -88,7 +88,7 @@ class Reporter:
     @property
     def waiting(self) -> int:
         """Reports that are not delivered yet."""
-        return len(self._outbox)
+        return len(self._box)
 
     def stand_at(self, standing: acceptance.Standing) -> None:
         """From now on every report rests on this, the newest verified desired state."""
