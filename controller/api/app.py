@@ -5,11 +5,11 @@ refused.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from aiohttp import web
 
-from controller.api import access, events, face, problems, requests, routes, table, tokens
+from controller.api import access, face, feed, problems, requests, routes, table, tokens
 
 
 def make_app(
@@ -18,7 +18,7 @@ def make_app(
     token: str,
     authenticators: Sequence[access.Authenticator] = (),
     more: Sequence[routes.Route] = (),
-    randomness: Callable[[int], bytes] = secrets.token_bytes,
+    pace: feed.Pace = feed.PACE,
 ) -> web.Application:
     """The API over this hub. `token`: the one that lets its holder do everything, before there is another one.
 
@@ -31,9 +31,9 @@ def make_app(
     app[requests.HUB] = hub
     app[access.KNOWN] = access.Known(hub, token)
     app[access.AUTHENTICATORS] = (access.bearer, *authenticators)
-    app[tokens.RANDOMNESS] = randomness
-    app[events.NEWS] = events.News()
-    app.cleanup_ctx.append(events.background)
-    app.on_shutdown.append(events.close)
+    app[tokens.RANDOMNESS] = secrets.token_bytes
+    app[feed.FEED] = feed.Feed(hub, pace)
+    app.cleanup_ctx.append(feed.background)
+    app.on_shutdown.append(feed.close)
     routes.add(app, (*table.TABLE, *more))
     return app

@@ -1,35 +1,28 @@
 """`/api/v1/events`: the log itself, a page at a time or as it grows.
 
-Whoever follows has a place in the log and nothing else: there is no queue per client that could grow. Each is woken and
-reads on from its place; one that does not take what it asked for is dropped.
+Whoever follows has a place in the log and nothing else. Each is woken and reads on from its place; one that does not
+take what it asked for is dropped.
 """
 
-import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, Callable
 from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 
-from controller import transact
-from controller.api import face, problems, requests, routes
-from protocol import codec
-
-FOLLOWERS_MAX = 64
-"""Open streams: a fleet's people and pages; each costs a connection and a read of what is new."""
-
-WRITE_TIMEOUT_S = 10.0
-"""A client that does not take a page within this time is dropped; it may come back and name its place."""
-
-KEEP_ALIVE_S = 15.0
-"""An empty line so often shows both sides that the other one is there; below the usual minute of proxies."""
+from controller.api import face, feed, following, problems, requests, routes
+from controller.domain import clusters, rejections
+from protocol import codec, subjects
 
 WAIT_S_MAX = 30
 """The longest that a request for one page waits for news."""
 
 PAGE = 200
-"""Events that are written in one go."""
+"""Events of a page, if it is not said."""
+
+SCANNED_MAX = 10_000
+"""Events that one page looks at, where a filter lets few of them through: some 50 ms of the hub's time."""
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
@@ -60,110 +53,93 @@ QUERY = (
     routes.Parameter("limit", Annotated[int, msgspec.Meta(ge=1, le=requests.LIMIT_MAX)], "Events of a page."),
     routes.Parameter("wait", Annotated[int, msgspec.Meta(ge=0, le=WAIT_S_MAX)], "Seconds to wait for news."),
     routes.Parameter("follow", bool, "Lines of JSON as the log grows, in place of a page."),
+    routes.Parameter("type", str, "Events of this type, such as RolloutStarted."),
+    routes.Parameter("about", str, "Events about this, such as source/shop, cluster/edge-1, rollout/shop or token/ci."),
+    routes.Parameter("by", str, "Events by this token, person or reactor."),
 )
 
-
-class News:
-    """Wakes everybody who waits for the log to grow. One for the whole API: the log's own signals are for ever."""
-
-    def __init__(self) -> None:
-        self._changed = asyncio.Condition()
-        self.followers = 0
-        self.closed = False
-
-    async def run(self, signal: transact.Signal) -> None:
-        """Pass the signal on, for ever."""
-        while True:
-            await signal.wait()
-            async with self._changed:
-                self._changed.notify_all()
-
-    async def close(self) -> None:
-        """Let everybody go: an open stream would hold up the end of the server."""
-        self.closed = True
-        async with self._changed:
-            self._changed.notify_all()
-
-    async def wait(self, hub: face.HubFace, after: int, timeout_s: float) -> None:
-        """Return once the log is beyond this place, or after the time."""
-
-        def is_over() -> bool:
-            return self.closed or hub.transactor.world.log_head.sequence > after
-
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s), self._changed:
-                await self._changed.wait_for(is_over)
-
-
-NEWS = web.AppKey("news", News)
-
-
-async def background(app: web.Application) -> AsyncIterator[None]:
-    """Keep the news going while the application runs."""
-    signal = app[requests.HUB].transactor.subscribe()
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(app[NEWS].run(signal))
-        yield
-        task.cancel()
-
-
-async def close(app: web.Application) -> None:
-    """The application is about to end."""
-    await app[NEWS].close()
+Wanted = Callable[[face.LoggedEvent], bool]
 
 
 async def index(request: web.Request) -> web.StreamResponse:
-    """`?after=N&limit=N[&wait=SECONDS]` for a page, `?after=N&follow=true` for a stream of lines."""
-    after = requests.number(request, "after", 0, least=0, most=2**63 - 1)
+    """The events after a place in the log; with `wait` not before there is one, with `follow` for ever."""
+    hub, after = request.app[requests.HUB], requests.number(request, "after", 0, least=0, most=feed.PLACE_MAX)
+    head = hub.transactor.world.log_head.sequence
+    if after > head:
+        raise problems.ProblemError(
+            409, "changed", f"after={after}: the log ends at event {head}; that place is of another log, or of none"
+        )
+    wanted = _wanted(request)
     if requests.flag(request, "follow"):
-        return await _follow(request, after)
-    hub, limit = request.app[requests.HUB], requests.number(request, "limit", PAGE, most=requests.LIMIT_MAX)
+        return await _follow(request, after, wanted)
+    limit = requests.number(request, "limit", PAGE, most=requests.LIMIT_MAX)
     wait_s = requests.number(request, "wait", 0, least=0, most=WAIT_S_MAX)
     if wait_s:
-        await request.app[NEWS].wait(hub, after, wait_s)
-    items = [one async for one in _read(hub, after, limit)]
-    last = items[-1].sequence if items else after
-    return requests.answer(Page(items=items, next=last, head=hub.transactor.world.log_head.sequence))
+        news = request.app[feed.FEED]
+        await news.until(lambda: news.head > after, wait_s)
+    return requests.answer(await _page(hub, after, wanted, limit))
 
 
-async def _follow(request: web.Request, after: int) -> web.StreamResponse:
-    news = request.app[NEWS]
-    if news.followers >= FOLLOWERS_MAX:
-        raise problems.ProblemError(503, "too-many", f"{FOLLOWERS_MAX} clients follow the events already")
-    news.followers += 1
-    try:
-        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
-        await response.prepare(request)
-        await _stream(request.app[requests.HUB], news, response, after)
-    finally:
-        news.followers -= 1
-    return response
-
-
-async def _stream(hub: face.HubFace, news: News, response: web.StreamResponse, after: int) -> None:
-    # A client that is gone, or too slow, is no failure of ours: the stream ends.
-    with contextlib.suppress(ConnectionError, TimeoutError):
-        while not news.closed:
-            lines, head = b"", hub.transactor.world.log_head.sequence
-            async for one in _read(hub, after, PAGE):
-                lines += msgspec.json.encode(one) + b"\n"
-                after = one.sequence
-            async with asyncio.timeout(WRITE_TIMEOUT_S):
-                await response.write(lines or b"\n")
-            if after >= head:
-                await news.wait(hub, after, KEEP_ALIVE_S)
-
-
-async def _read(hub: face.HubFace, after: int, limit: int) -> AsyncGenerator[Event, None]:
+async def _page(hub: face.HubFace, after: int, wanted: Wanted, limit: int) -> Page:
+    items: list[Event] = []
+    last = after
     async with contextlib.aclosing(hub.events(after)) as events:
         async for one in events:
-            yield _event(one)
-            limit -= 1
-            if not limit:
-                return
+            last = one.sequence
+            if wanted(one):
+                items.append(logged(one))
+            if len(items) >= limit or last - after >= SCANNED_MAX:
+                break
+    return Page(items=items, next=last, head=hub.transactor.world.log_head.sequence)
 
 
-def _event(one: face.LoggedEvent) -> Event:
+async def _follow(request: web.Request, after: int, wanted: Wanted) -> web.StreamResponse:
+    news = request.app[feed.FEED]
+
+    async def lines() -> AsyncGenerator[bytes, None]:
+        place = after
+        while True:
+            block, place = await following.block(news, place, lambda one: _line(one) if wanted(one) else b"")
+            yield block or b"\n"
+            if place >= news.head:
+                await news.beyond(place)
+
+    return await following.answer(request, "application/x-ndjson", lines())
+
+
+def _line(one: face.LoggedEvent) -> bytes:
+    return msgspec.json.encode(logged(one)) + b"\n"
+
+
+def _wanted(request: web.Request) -> Wanted:
+    kind, by, about = (request.query.get(name, "") for name in ("type", "by", "about"))
+    subject = _subject(request, about) if about else ""
+
+    def wanted(one: face.LoggedEvent) -> bool:
+        return (
+            (not subject or one.subject == subject)
+            and (not by or one.record.by == by or one.record.by.startswith(f"{by} ("))
+            and (not kind or codec.tag_of(one.record.event) == kind)
+        )
+
+    return wanted
+
+
+def _subject(request: web.Request, about: str) -> str:
+    """The aggregate's subject; clusters go by their names, as everywhere else."""
+    aggregate, slash, name = about.partition("/")
+    if not slash or not aggregate or not name:
+        raise requests.bad_parameter(
+            "about", f"{about[: requests.SHOWN_CHARACTERS_MAX]!r} is not of the form kind/name"
+        )
+    if aggregate == "cluster":
+        with contextlib.suppress(rejections.NotFound):
+            name = clusters.by_name(request.app[requests.HUB].transactor.world.clusters, name).id
+    return subjects.log(aggregate, name)
+
+
+def logged(one: face.LoggedEvent) -> Event:
+    """An event as the API tells it."""
     record = one.record
     return Event(
         sequence=one.sequence,

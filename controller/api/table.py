@@ -17,6 +17,7 @@ from controller.api import (
     rollouts,
     routes,
     sources,
+    streams,
     tokens,
 )
 from controller.domain.views import bundles as bundle_views
@@ -51,7 +52,18 @@ BUNDLES = (
     Route("GET", PREFIX + r"/bundles/{bundle:.+}", fleet.bundle_show, Scope.READ, answers=bundle_views.Detail),
 )
 
-EVENTS = (Route("GET", f"{PREFIX}/events", events.index, Scope.READ, answers=events.Page, query=events.QUERY),)
+EVENTS = (
+    Route("GET", f"{PREFIX}/events", events.index, Scope.READ, answers=events.Page, query=events.QUERY),
+    Route(
+        "GET",
+        f"{PREFIX}/events/stream",
+        streams.stream,
+        Scope.READ,
+        answers=str,
+        query=streams.QUERY,
+        media=streams.MEDIA,
+    ),
+)
 
 SOURCE = PREFIX + "/sources/{name}"
 

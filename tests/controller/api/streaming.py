@@ -1,0 +1,34 @@
+"""Server-sent events as a browser reads them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import aiohttp
+
+TIME_S = 10.0
+"""Every message comes from this process."""
+
+
+class Message(NamedTuple):
+    """One message of a stream; a comment has no kind."""
+
+    kind: str
+    id: str
+    data: Any
+
+
+async def messages(answer: aiohttp.ClientResponse) -> AsyncIterator[Message]:
+    """The messages of a stream, comments and the one that only says a place left out."""
+    fields: dict[str, str] = {}
+    async with asyncio.timeout(TIME_S):
+        async for raw in answer.content:
+            line = raw.decode().rstrip("\n")
+            name, colon, value = line.partition(": ")
+            if colon and name:
+                fields[name] = value
+            if not line:
+                if "data" in fields:
+                    yield Message(fields.get("event", ""), fields.get("id", ""), json.loads(fields["data"]))
+                fields = {}

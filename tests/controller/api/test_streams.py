@@ -1,0 +1,188 @@
+"""The stream of what is new: nobody misses an event, nobody who is slow holds up others."""
+
+import asyncio
+import contextlib
+import datetime
+import socket
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import test_utils
+
+from controller.api import app, feed
+from protocol import reports
+from protocol.events import clusters as events
+from protocol.events import tokens as token_events
+from protocol.events.tokens import Scope
+from tests.controller.api import streaming
+from tests.controller.api.conftest import TOKEN
+from tests.fixtures import hub as hubs
+
+STREAM = "/api/v1/events/stream"
+
+QUICK = feed.Pace(interval_s=0.01, keep_alive_s=0.05, write_s=0.3)
+
+
+@pytest.fixture
+async def server(hub: hubs.Hub) -> AsyncIterator[test_utils.TestServer]:
+    """In a hurry."""
+    async with test_utils.TestServer(app.make_app(hub, token=TOKEN, pace=QUICK)) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def stream(
+    client: aiohttp.ClientSession, query: str = "", last: str = ""
+) -> AsyncIterator[AsyncIterator[streaming.Message]]:
+    """An open stream's messages."""
+    headers = {"Last-Event-ID": last} if last else {}
+    async with client.get(f"{STREAM}{query}", headers=headers) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+        async with contextlib.aclosing(streaming.messages(answer)) as messages:  # type: ignore[type-var]
+            yield messages
+
+
+async def the_next(messages: AsyncIterator[streaming.Message], kind: str) -> streaming.Message:
+    async for one in messages:
+        if one.kind == kind:
+            return one
+    raise AssertionError("the stream ended")
+
+
+async def suspend(hub: hubs.Hub, cluster: str, reason: str = "by command") -> None:
+    await hub.write(events.ClusterSuspended(cluster=hubs.ids.ClusterId(cluster), reason=reason))
+
+
+async def test_events_come_as_they_are_written(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
+    cluster = await hub.add_cluster("edge-1")
+    async with stream(client) as messages:
+        await suspend(hub, cluster)
+        found = await the_next(messages, "log")
+
+    assert (found.id, found.data["type"], found.data["by"]) == ("4", "ClusterSuspended", "hub")
+
+
+async def test_a_client_that_comes_back_gets_what_it_missed(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
+    cluster = await hub.add_cluster("edge-1")
+    async with stream(client, "?after=0") as messages:
+        seen = [(await the_next(messages, "log")).id for _ in range(2)]
+    for _ in range(feed.RECENT_MAX + 3):
+        await suspend(hub, cluster)
+
+    async with stream(client, last=seen[-1]) as messages:
+        again = [(await the_next(messages, "log")).id for _ in range(feed.RECENT_MAX + 4)]
+
+    assert seen + again == [str(number + 1) for number in range(feed.RECENT_MAX + 6)]
+
+
+async def test_a_place_beyond_the_log_is_of_another_log(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
+    async with stream(client, last="4000") as messages:
+        found = await the_next(messages, "reset")
+        await hub.add_cluster("edge-1")
+        following = await the_next(messages, "log")
+
+    assert (found.data, following.id) == ({"head": 1}, "2")
+
+
+@pytest.mark.parametrize("last", ["x", "-1", "9" * 5000, "²"])
+async def test_a_place_is_a_number(client: aiohttp.ClientSession, last: str) -> None:
+    async with client.get(STREAM, headers={"Last-Event-ID": last.encode().decode("latin-1")}) as answer:
+        assert answer.status == 400
+
+
+async def test_changes_of_clusters_are_told_and_heartbeats_are_not(
+    client: aiohttp.ClientSession, hub: hubs.Hub
+) -> None:
+    catalog = await hub.resolve("shop", "web")
+    quiet, loud = await hub.add_cluster("quiet"), await hub.add_cluster("loud")
+    for cluster in (quiet, loud):
+        hub.publish(cluster, 1, catalog)
+        hub.say(cluster)
+    async with stream(client) as messages:
+        await the_next(messages, "clusters")
+        hub.observed[quiet] = hubs.observed.beat(
+            hub.observed[quiet], reports.Beat(origin=hub.origin(quiet), root=hub.observed[quiet].root)
+        )
+        hub.say(loud, drifted=1, sync=hubs.status.Sync.OUT_OF_SYNC)
+        found = await the_next(messages, "clusters")
+
+    assert found.data == {"names": ["loud"], "all": False}
+
+
+async def test_a_cluster_that_falls_silent_has_changed(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
+    catalog = await hub.resolve("shop", "web")
+    cluster = await hub.add_cluster("edge-1")
+    hub.publish(cluster, 1, catalog)
+    hub.say(cluster)
+    async with stream(client) as messages:
+        await the_next(messages, "clusters")
+        hub.now += hub.silence + datetime.timedelta(seconds=1)
+        found = await the_next(messages, "clusters")
+
+    assert found.data["names"] == ["edge-1"]
+
+
+async def test_something_is_said_even_if_nothing_is_new(client: aiohttp.ClientSession) -> None:
+    async with client.get(STREAM) as answer:
+        lines = [await answer.content.readline() for _ in range(5)]
+
+    assert lines == [b"retry: 2000\n", b"id: 1\n", b"\n", b": nothing new\n", b"\n"]
+
+
+async def test_a_revoked_token_ends_its_stream(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
+    issued = token_events.TokenIssued(name="ci", scope=Scope.READ, digest=app.access.tokens.digest("secret"))
+    await hub.write(issued)
+    async with client.get(STREAM, headers={"Authorization": "Bearer secret"}) as answer:
+        await answer.content.readline()
+        await hub.write(token_events.TokenRevoked(name="ci", reason="over"))
+        rest = await asyncio.wait_for(answer.content.read(), 5)
+
+    assert b"TokenRevoked" not in rest
+
+
+async def test_there_are_never_too_many_who_follow(
+    client: aiohttp.ClientSession, server: test_utils.TestServer
+) -> None:
+    server.app[feed.FEED].followers = feed.FOLLOWERS_MAX
+    async with client.get(STREAM) as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, problem["type"], answer.headers["Retry-After"]) == (
+        503,
+        "urn:flotilla:problem:too-many",
+        "2",
+    )
+
+
+async def test_a_client_that_does_not_read_is_dropped_and_holds_up_nobody(
+    client: aiohttp.ClientSession, server: test_utils.TestServer, hub: hubs.Hub
+) -> None:
+    cluster, news = await hub.add_cluster("edge-1"), server.app[feed.FEED]
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with contextlib.closing(deaf):
+        deaf.connect((server.host, server.port))
+        deaf.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
+        await news.until(lambda: news.followers == 1, 5)
+        async with stream(client) as messages:
+            for number in range(100):
+                await suspend(hub, cluster, f"{number}" + "x" * 100_000)
+            told = [(await the_next(messages, "log")).id for _ in range(100)]
+            await news.until(lambda: news.dropped == 1, 10)
+
+    assert (told[-1], news.dropped) == ("103", 1)
+
+
+async def test_the_end_of_the_hub_ends_its_streams(hub: hubs.Hub) -> None:
+    slow = feed.Pace(interval_s=60, keep_alive_s=60, write_s=60)
+    made = test_utils.TestServer(app.make_app(hub, token=TOKEN, pace=slow))
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with (
+        made,
+        aiohttp.ClientSession(made.make_url("/"), headers=headers) as session,
+        session.get(STREAM) as answer,
+    ):
+        await answer.content.readline()
+        await asyncio.wait_for(made.close(), 10)
+        assert b"event:" not in await answer.content.read()
