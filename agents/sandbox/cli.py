@@ -15,7 +15,7 @@ from random import SystemRandom
 import structlog
 from aiohttp import web
 
-from agents.sandbox import certificates, controllers, kubeconfig
+from agents.sandbox import certificates, controllers, faults, kubeconfig
 from agents.sandbox.cluster import Cluster, Settings
 from agents.sandbox.kubeconfig import Access
 from agents.sandbox.server import PREFIX, Server
@@ -33,6 +33,10 @@ def main(argv: Sequence[str]) -> int:
     if len(set(names)) != len(names) or not 1 <= len(names) <= CLUSTERS_MAX:
         sys.stderr.write(f"flotilla sandbox: between 1 and {CLUSTERS_MAX} clusters, each with its own name\n")
         return 2
+    unmet = [one.clusters for one in arguments.fault if not any(map(one.concerns, names))]
+    if unmet:
+        sys.stderr.write(f"flotilla sandbox: --fault: no cluster is called {unmet[0]}\n")
+        return 2
     _log_to_stderr()
     asyncio.run(_serve(arguments, names))
     return 0
@@ -47,8 +51,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="the port to listen on; 0 takes a free one")
     parser.add_argument("--ready-after", type=float, default=1.0, help="seconds until a workload is ready")
     parser.add_argument("--no-controllers", dest="controllers", action="store_false", help="an API server by itself")
+    described = """what happens to requests of some clusters from the beginning: a pattern of names and a fault as it is
+        POSTed to a cluster's /sandbox/faults, for instance 'edge-*={"watch": "silent", "times": 0}'; may be repeated"""
+    parser.add_argument("--fault", type=_wish, action="append", default=[], metavar="CLUSTERS=JSON", help=described)
     parser.add_argument("--no-pods", dest="pods", action="store_false", help="create no Pods below workloads")
     return parser
+
+
+def _wish(text: str) -> faults.Wish:
+    try:
+        return faults.wish(text)
+    except ValueError as error:  # argparse swallows its message
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _log_to_stderr() -> None:
@@ -78,6 +92,10 @@ async def _serve(arguments: argparse.Namespace, names: Sequence[str]) -> None:
         authority_pem=identity.authority_pem.decode(),
     )
     clusters = {name: (_cluster(name, timers, settings), secrets.token_urlsafe(TOKEN_BYTES)) for name in names}
+    for cluster, _ in clusters.values():
+        for one in arguments.fault:
+            if one.concerns(cluster.name):
+                cluster.faults.add(one.fault)
     server = Server(clusters, timers)
     stop = _stop_event()
     runner = web.ServerRunner(server.web_server(), shutdown_timeout=0.5)

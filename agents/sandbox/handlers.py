@@ -64,7 +64,6 @@ class Handler:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._cleared = asyncio.Event()
 
     async def handle(self, request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:
         """Answer a request for a path below the cluster."""
@@ -79,6 +78,7 @@ class Handler:
             aggregated = discovery.AGGREGATED in request.headers.get("Accept", "").replace(" ", "")
             document = discovery.document(self._cluster.registry, parts, aggregated=aggregated)
             if document is not None:
+                await self._strike(faults.DISCOVER)
                 response = answer(discovery.encode(document))
                 if aggregated and parts in (["api"], ["apis"]):
                     response.headers["Content-Type"] = discovery.AGGREGATED
@@ -125,8 +125,11 @@ class Handler:
         response = web.StreamResponse(headers={"Content-Type": JSON})
         await response.prepare(request)
         try:
-            await watches.stream(self._cluster, watch, response=response)
-            await response.write_eof()
+            fault = await watches.stream(self._cluster, watch, response=response)
+            if fault is not None and fault.watch == "drop" and request.transport is not None:
+                request.transport.abort()
+            else:
+                await response.write_eof()
         except ConnectionError:  # the client went away: the normal end of a watch
             pass
         return response
@@ -194,13 +197,17 @@ class Handler:
             deletes.delete(self._cluster, target, asked)
         return reads.Rendering(resource).many(doomed, str(self._cluster.store.version))
 
-    async def _strike(self, verb: str, target: Target) -> None:
-        fault = self._cluster.faults.strike(verb, target.resource, target.namespace, name=target.name)
+    async def _strike(self, verb: str, target: Target | None = None) -> None:
+        """Let a request suffer the fault that waits for it, if one does."""
+        resource, namespace, name = (target.resource, target.namespace, target.name) if target else (None, "", "")
+        fault = self._cluster.faults.strike(verb, resource, namespace, name=name)
         if fault is None:
             return
+        await asyncio.sleep(fault.delay_s)
         if fault.hang:
-            await self._cleared.wait()
-        raise fault.failure()
+            await self._cluster.faults.freed()
+        if fault.status:
+            raise fault.failure()
 
     async def _faults(self, request: web.BaseRequest) -> web.Response:
         """Serve the control of faults: GET lists them, POST adds one, DELETE clears them and frees what hangs."""
@@ -212,8 +219,6 @@ class Handler:
             self._cluster.faults.add(fault)
         elif request.method == "DELETE":
             self._cluster.faults.clear()
-            self._cleared.set()
-            self._cleared = asyncio.Event()
         return answer(store.encode(self._cluster.faults.pending()))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from aiohttp import web
 
-from agents.sandbox import list_options, reads, statuses, store
+from agents.sandbox import faults, list_options, reads, statuses, store
 from agents.sandbox.admission import Target
 from agents.sandbox.cluster import Cluster
 from agents.sandbox.list_options import WatchOptions
@@ -50,74 +50,113 @@ def open_watch(target: Target, query: Mapping[str, str], how: Rendering) -> Watc
     return Watch(key=store.key_of(target.resource), wanted=reads.selection(target, query), how=how, options=options)
 
 
-async def stream(cluster: Cluster, watch: Watch, *, response: web.StreamResponse) -> None:
-    """Write changes until the watch's time is over; raises what writing raises when the client is gone."""
+async def stream(cluster: Cluster, watch: Watch, *, response: web.StreamResponse) -> faults.Fault | None:
+    """Write changes until the watch's time is over, or return the fault that ended it.
+
+    Raises what writing raises when the client is gone.
+    """
     wake = asyncio.Event()
-    ends = asyncio.get_running_loop().time() + (watch.options.timeout_s or DURATION_S)
     cluster.store.watch(watch.key, wake.set)
+    cluster.faults.listen(wake.set)
     try:
-        async with asyncio.timeout_at(ends):
-            position = await _initial(cluster, watch, response=response)
-            while True:
-                wake.clear()
-                position = await _changes(cluster, watch, position, response=response)
-                if watch.options.bookmarks:
-                    await _marked(cluster, watch, wake, ends=ends, response=response)
-                else:
-                    await wake.wait()
-    except TimeoutError:  # the watch's own time: the normal end
-        pass
-    except store.TooOld as error:
-        await response.write(_error(statuses.expired(watch.options.version, error.oldest)))
-    except statuses.Failure as failure:
-        await response.write(_error(failure))
+        return await _Stream(cluster, watch, response, wake).run()
     finally:
+        cluster.faults.unlisten(wake.set)
         cluster.store.unwatch(watch.key, wake.set)
 
 
-def _error(failure: statuses.Failure) -> bytes:
-    return _line("ERROR", store.encode(failure.document()))
+class _Stream:
+    """One watch as it runs."""
 
+    def __init__(self, cluster: Cluster, watch: Watch, response: web.StreamResponse, wake: asyncio.Event) -> None:
+        self._cluster, self._watch, self._response, self._wake = cluster, watch, response, wake
+        self._now = asyncio.get_running_loop().time
+        self._ends = self._now() + (watch.options.timeout_s or DURATION_S)
+        self._position = self._begun = watch.options.version
 
-async def _initial(cluster: Cluster, watch: Watch, *, response: web.StreamResponse) -> int:
-    """Write the state from which the watch starts, if it wants that; return the version from which it goes on."""
-    options, version = watch.options, cluster.store.version
-    if not options.initial:
-        return options.version or version
-    if options.version > version:
-        raise statuses.too_large_version(options.version, version)
-    lines = list(_state(cluster, watch))
-    if options.bookmarks:
-        lines.append(_line("BOOKMARK", watch.how.bookmark(version, initial=True)))
-    await response.write(b"".join(lines))
-    return version
-
-
-def _state(cluster: Cluster, watch: Watch) -> Iterator[bytes]:
-    for record in cluster.store.collection(watch.key, watch.wanted.namespace):
-        if watch.wanted.matches(record):
-            yield _line("ADDED", watch.how.one(record))
-
-
-async def _changes(cluster: Cluster, watch: Watch, position: int, *, response: web.StreamResponse) -> int:
-    events, seen = cluster.store.since(watch.key, position), max(position, cluster.store.version)
-    lines = [line for line in map(watch.line, events) if line]
-    if lines:
-        await response.write(b"".join(lines))
-    return seen
-
-
-async def _marked(
-    cluster: Cluster, watch: Watch, wake: asyncio.Event, *, ends: float, response: web.StreamResponse
-) -> None:
-    """Wait for a change; a bookmark now and then tells a quiet client how far it has seen."""
-    while not wake.is_set():
+    async def run(self) -> faults.Fault | None:
+        fault = None
         try:
-            async with asyncio.timeout_at(_next_bookmark(asyncio.get_running_loop().time(), ends)):
-                await wake.wait()
-        except TimeoutError:
-            if not wake.is_set():  # else there is something before the version that the bookmark would name
-                await response.write(_line("BOOKMARK", watch.how.bookmark(cluster.store.version)))
+            async with asyncio.timeout_at(self._ends):
+                fault = self._fault() or await self._tell()
+        except TimeoutError:  # the watch's own time: the normal end
+            return None
+        except store.TooOld as error:
+            await self._fail(statuses.expired(self._watch.options.version, error.oldest))
+        except statuses.Failure as failure:
+            await self._fail(failure)
+        if fault is not None:
+            await self._suffer(fault)
+        return fault
+
+    async def _tell(self) -> faults.Fault:
+        """Write the state, if it is wanted, and the changes as they come."""
+        await self._initial()
+        while True:
+            self._wake.clear()
+            await self._changes()
+            await self._woken()
+            fault = self._fault()
+            if fault is not None:
+                return fault
+
+    def _fault(self) -> faults.Fault | None:
+        return self._cluster.faults.strike_watch(self._watch.how.resource, self._watch.wanted.namespace)
+
+    async def _suffer(self, fault: faults.Fault) -> None:
+        """Do to the watch what the fault says; its connection is broken by whoever holds it."""
+        if fault.watch == "expire":
+            await self._fail(statuses.expired(self._position, self._cluster.store.version))
+        elif fault.watch == "silent":
+            await self._cluster.faults.freed()
+
+    async def _fail(self, failure: statuses.Failure) -> None:
+        await self._response.write(_line("ERROR", store.encode(failure.document())))
+
+    async def _initial(self) -> None:
+        """Write the state from which the watch starts, if it wants that, and note from which version it goes on."""
+        options, version = self._watch.options, self._cluster.store.version
+        self._position = self._begun = options.version or version
+        if not options.initial:
+            return
+        if options.version > version:
+            raise statuses.too_large_version(options.version, version)
+        lines = list(self._state())
+        if options.bookmarks:
+            lines.append(_line("BOOKMARK", self._watch.how.bookmark(version, initial=True)))
+        self._position = self._begun = version
+        await self._response.write(b"".join(lines))
+
+    def _state(self) -> Iterator[bytes]:
+        for record in self._cluster.store.collection(self._watch.key, self._watch.wanted.namespace):
+            if self._watch.wanted.matches(record):
+                yield _line("ADDED", self._watch.how.one(record))
+
+    async def _changes(self) -> None:
+        events = self._cluster.store.since(self._watch.key, self._position)
+        self._position = max(self._position, self._cluster.store.version)
+        lines = [line for line in map(self._watch.line, events) if line]
+        if lines:
+            await self._response.write(b"".join(lines))
+
+    async def _bookmark(self) -> None:
+        """Say how far the watch has seen, if that is further than where it began: else the real server is silent, too.
+
+        So in a cluster where nothing happens no bookmark comes, and its absence is no sign of a broken watch.
+        """
+        version = self._cluster.store.version
+        if version > self._begun and not self._wake.is_set():  # set: something is yet to be told before that version
+            await self._response.write(_line("BOOKMARK", self._watch.how.bookmark(version)))
+
+    async def _woken(self) -> None:
+        """Wait for a change; a bookmark now and then tells a quiet client how far it has seen."""
+        while self._watch.options.bookmarks and not self._wake.is_set():
+            try:
+                async with asyncio.timeout_at(_next_bookmark(self._now(), self._ends)):
+                    await self._wake.wait()
+            except TimeoutError:
+                await self._bookmark()
+        await self._wake.wait()
 
 
 def _next_bookmark(now: float, ends: float) -> float:

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from agents.sandbox import controllers
+from agents.sandbox import controllers, faults
 from agents.sandbox.cluster import Cluster, Settings
 from agents.sandbox.server import Server
 from agents.sandbox.timers import Timers
@@ -86,3 +86,25 @@ async def test_a_watch_of_what_is_forgotten_is_told_to_list_again(running: Runni
     assert (event["object"]["code"], event["object"]["reason"]) == (410, "Expired")
     assert event["object"]["message"].startswith("too old resource version: 1 (")
     assert rest == b""
+
+
+async def test_a_dropped_watch_breaks_off(running: Running) -> None:
+    async with running.watch(resourceVersion=str(running.cluster.store.version)) as answer:
+        await running.create("a")
+        await answer.content.readline()
+        running.cluster.faults.add(faults.Fault(watch="drop", resource="configmaps"))
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.content.read()
+
+
+async def test_a_bookmark_never_runs_ahead_of_what_was_told(running: Running) -> None:
+    """A burst of changes just before a bookmark is due: each is told first."""
+    async with running.watch(resourceVersion="1", allowWatchBookmarks="1", timeoutSeconds="3") as answer:
+        await asyncio.sleep(0.9)  # the bookmark is due after a second
+        for number in range(200):
+            await running.create(f"burst-{number}")
+        events = [json.loads(line) async for line in answer.content]
+    versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in events]
+
+    assert [event["type"] for event in events].count("BOOKMARK") >= 1
+    assert versions == sorted(versions)
