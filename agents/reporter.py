@@ -64,6 +64,7 @@ class Reporter:
         self._box = box
         self._boundary = boundary
         self._number = 0
+        self._reported = 0
         self.boot = 0
         """Set before the first report."""
         self._standing = acceptance.NOWHERE
@@ -100,6 +101,8 @@ class Reporter:
         self._number += 1
         origin = self._origin()
         report = make(origin)
+        if not isinstance(report, reports.Planned):  # answers are for whoever asked, and are not kept
+            self._reported = self._number
         body = messages.REPORT.encode(report)
         subject = subjects.report(self._cluster, reports.KINDS[type(report)])
         letter = outbox.Letter(subject, body, self._headers(origin, codec.tag_of(report), traceparent))
@@ -111,7 +114,7 @@ class Reporter:
     async def beat(self, root: Digest) -> None:
         """Send one heartbeat; its number is that of the last report, so that a listener sees what it has missed."""
         origin = self._origin()
-        beat = reports.Beat(origin=origin, root=root)
+        beat = reports.Beat(origin=origin, root=root, reported=self._reported)
         body = messages.BEAT.encode(beat)
         await self._hub.send(subjects.beat(self._cluster), body, self._headers(origin, codec.tag_of(beat), ""))
 

@@ -273,3 +273,6 @@ class Beat(msgspec.Struct, frozen=True, rename="camel", tag="Beat"):
     origin: Origin
     root: Digest
     """Of the newest generation that was applied."""
+    reported: int = 0
+    """Number of the last report of this boot that tells how things stand: who has it knows all that there is to know.
+    0: there was none yet."""

@@ -1,6 +1,7 @@
 """JetStream's request API and its answers, as far as the hub needs them."""
 
 import base64
+import datetime
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -65,6 +66,7 @@ class _RawMessage(msgspec.Struct, frozen=True):
     seq: int
     data: str = ""
     hdrs: str = ""
+    time: datetime.datetime | None = None
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -149,6 +151,7 @@ async def _get(link: connection.Connection, stream: str, request: Mapping[str, A
         subject=raw.subject,
         body=base64.b64decode(raw.data),
         headers=connection.parse_headers(base64.b64decode(raw.hdrs)),
+        at=raw.time,
     )
 
 

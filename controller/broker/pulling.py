@@ -8,6 +8,7 @@ restarted server, a lost delivery) a new consumer goes on from there.
 import asyncio
 import collections
 import contextlib
+import datetime
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -222,6 +223,10 @@ def _delivery(message: connection.Message) -> tuple[Delivery, int]:
     tokens = message.reply.split(".")
     first = 2 if len(tokens) == _ACK_TOKENS else 4
     stored = records.Stored(
-        sequence=int(tokens[first + 3]), subject=message.subject, body=message.body, headers=message.headers
+        sequence=int(tokens[first + 3]),
+        subject=message.subject,
+        body=message.body,
+        headers=message.headers,
+        at=datetime.datetime.fromtimestamp(int(tokens[first + 5]) / _NS, datetime.UTC),
     )
     return Delivery(stored=stored, left=int(tokens[first + 6])), int(tokens[first + 4])

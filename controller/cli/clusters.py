@@ -24,6 +24,8 @@ COLUMNS: tuple[output.Column, ...] = (
 )
 WIDE: tuple[output.Column, ...] = (
     ("LABELS", output.field("labels")),
+    ("BEHIND", output.field("lagGenerations")),
+    ("SINCE", output.field("behindSince")),
     ("HELD", output.field("heldDeletions")),
     ("ORPHANS", output.field("orphans")),
     ("REVISIONS", output.field("revisions")),

@@ -110,6 +110,10 @@ def _summary(found: dict[str, Any]) -> None:
     if found["canary"]:
         screen.print(f"canary: {found['canary']}")
     screen.print(output.tabled(found["stages"], STAGES))
+    health = found["health"]
+    screen.print("now: " + ", ".join(f"{count} {word}" for word, count in health.items() if count), markup=False)
+    for one in found["worst"]:
+        screen.print(f"  {one['cluster']}: {one['health']}: {one['reason']} (as of {one['asOf']})", markup=False)
     for failure in found["failed"]:
         screen.print(f"[red]failed[/] {failure['cluster']}: {failure['reason']}", markup=True)
     if found["deferred"]:

@@ -27,6 +27,10 @@ class Observed(msgspec.Struct, frozen=True, rename="camel"):
     boot: int = 0
     heard_at: datetime.datetime | None = None
     """By the hub's clock: when anything came from it, since this hub started."""
+    said_at: datetime.datetime | None = None
+    """The same, or, before this hub started, when the server stored it."""
+    known_at: datetime.datetime | None = None
+    """How it stands is known as of then: when it was heard with no report of its still on the way."""
     uid: str = ""
     agent_version: str = ""
     kubernetes_version: str = ""
@@ -47,6 +51,10 @@ class Observed(msgspec.Struct, frozen=True, rename="camel"):
     undeleted: dict[ids.DebtId, reports.Undeleted] = {}
     refusals: dict[str, int] = {}
     newest: Order = NEVER
+    reported: Order = NEVER
+    """The newest report that was folded in."""
+    promised: Order = NEVER
+    """The newest report that a heartbeat told of."""
     hello_said: Order = NEVER
     applied_said: Order = NEVER
     refused_said: Order = NEVER
@@ -59,18 +67,35 @@ def initial(cluster: ids.ClusterId) -> Observed:
 
 def heard(state: Observed, at: datetime.datetime) -> Observed:
     """It was heard at this time, by the hub's clock."""
-    return msgspec.structs.replace(state, heard_at=at)
+    return msgspec.structs.replace(recalled(state, at), heard_at=at)
+
+
+def recalled(state: Observed, at: datetime.datetime) -> Observed:
+    """It said at this time what was only read now: that tells how it was, not that it is there.
+
+    A heartbeat tells how all stands by telling that nothing was reported since; where a report of which it tells did
+    not come, nothing is known but what was known before.
+    """
+    whole = state.promised <= state.reported
+    return msgspec.structs.replace(
+        state, said_at=_later(state.said_at, at), known_at=_later(state.known_at, at) if whole else state.known_at
+    )
+
+
+def _later(one: datetime.datetime | None, other: datetime.datetime) -> datetime.datetime:
+    return other if one is None else max(one, other)
 
 
 def beat(state: Observed, message: reports.Beat) -> Observed:
     """Fold a heartbeat in."""
-    return _origin(state, message.origin)
+    promised = (message.origin.boot, message.reported) if message.reported else NEVER
+    return msgspec.structs.replace(_origin(state, message.origin), promised=max(state.promised, promised))
 
 
 def evolve(state: Observed, report: reports.Report) -> Observed:
     """Fold one report in."""
     order = (report.origin.boot, report.origin.number)
-    state = _origin(state, report.origin)
+    state = msgspec.structs.replace(_origin(state, report.origin), reported=max(state.reported, order))
     change = msgspec.structs.replace
     match report:
         case reports.Hello():

@@ -21,14 +21,19 @@ class Publication(msgspec.Struct, frozen=True, rename="camel"):
     log_head: desired.LogHead = desired.GENESIS
     revisions: tuple[desired.SourceRevision, ...] = ()
     at: datetime.datetime | None = None
-    """When this hub stored it; None: before it started."""
+    """When it was stored; None: nobody told."""
+    missed_at: datetime.datetime | None = None
+    """When the first state was stored that the cluster did not hold yet when it was given this one; None: it held the
+    one before, or this hub was not there."""
     given: dict[ids.SourceName, Digest] = {}
     """The catalogs that it was derived from; empty after a restart until it is derived again."""
     conflicts: dict[ids.BundleId, str] = {}
 
 
-def read(cluster: ids.ClusterId, sequence: int, state: desired.DesiredState) -> Publication:
-    """What is stored, as found at the start."""
+def read(
+    cluster: ids.ClusterId, sequence: int, state: desired.DesiredState, *, at: datetime.datetime | None = None
+) -> Publication:
+    """What is stored, as found at the start; `at`: when it was stored."""
     return Publication(
         cluster=cluster,
         sequence=sequence,
@@ -38,7 +43,25 @@ def read(cluster: ids.ClusterId, sequence: int, state: desired.DesiredState) -> 
         deletions=state.deletions,
         log_head=state.log_head,
         revisions=state.revisions,
+        at=at,
     )
+
+
+def missed(before: Publication, held: tuple[int, int], at: datetime.datetime) -> datetime.datetime | None:
+    """Since when a cluster that is given a new state now lacks what the states before brought; None: it has them.
+
+    `held`: the (epoch, generation) that it says it holds.
+    """
+    if not before.sequence or held >= (before.epoch, before.generation):
+        return None
+    return before.missed_at or before.at or at
+
+
+def lag(published: Publication, held: tuple[int, int]) -> int:
+    """How many generations a cluster is behind: all of an epoch that it has not entered."""
+    if held >= (published.epoch, published.generation):
+        return 0
+    return published.generation - (held[1] if held[0] == published.epoch else 0)
 
 
 def ahead(origin: reports.Origin, offered: tuple[int, int], *, epoch: int, contained: bool) -> str:

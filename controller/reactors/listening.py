@@ -82,7 +82,12 @@ class Listening:
             return
         if live:
             await self._check(report.origin)
-        self._fold(cluster, observed.evolve(self._shared.seen(cluster), report), live=live)
+        seen = observed.evolve(self._shared.seen(cluster), report)
+        self._shared.observed[cluster] = (
+            observed.heard(seen, self._shared.clock())
+            if live
+            else observed.recalled(seen, stored.at or report.origin.at)
+        )
         await self._decide(cluster, report, stored.sequence)
         self._shared.reports_sequence = stored.sequence
         self._shared.notify()
@@ -98,12 +103,10 @@ class Listening:
             return
         await self._check(message.origin)
         before = self._shared.online()
-        self._fold(cluster, observed.beat(self._shared.seen(cluster), message), live=True)
+        seen = observed.beat(self._shared.seen(cluster), message)
+        self._shared.observed[cluster] = observed.heard(seen, self._shared.clock())
         if cluster not in before:
             self._shared.notify()
-
-    def _fold(self, cluster: ids.ClusterId, seen: observed.Observed, *, live: bool) -> None:
-        self._shared.observed[cluster] = observed.heard(seen, self._shared.clock()) if live else seen
 
     async def _decide(self, cluster: ids.ClusterId, report: reports.Report, sequence: int) -> None:
         run = self._shared.transactor.run
@@ -165,7 +168,7 @@ class Listening:
         offered = (state.epoch, state.generation)
         shared.offered[cluster] = max(offered, shared.offered.get(cluster, (0, 0)))
         if stored.sequence > shared.publication(cluster).sequence:
-            shared.published[cluster] = publications.read(cluster, stored.sequence, state)
+            shared.published[cluster] = publications.read(cluster, stored.sequence, state, at=stored.at)
 
 
 def _cluster_of(subject: str) -> ids.ClusterId:

@@ -295,9 +295,13 @@ class Publishing:
 
     def _stored(self, draft: "Draft", sequence: int) -> None:
         cluster = draft.state.cluster
-        stored = publications.read(cluster, sequence, draft.state)
+        seen, at = self._shared.seen(cluster), self._shared.clock()
+        stored = publications.read(cluster, sequence, draft.state, at=at)
         self._shared.published[cluster] = msgspec.structs.replace(
-            stored, at=self._shared.clock(), given=draft.given, conflicts=draft.conflicts
+            stored,
+            missed_at=publications.missed(self._shared.publication(cluster), (seen.epoch, seen.generation), at),
+            given=draft.given,
+            conflicts=draft.conflicts,
         )
         self._shared.library.roots[draft.state.root] = draft.root
         self._shared.observed[cluster] = observed.pruned(self._shared.seen(cluster), draft.root)
@@ -311,7 +315,7 @@ class Publishing:
 
     def _remember(self, stored: records.Stored) -> None:
         state = messages.STATE.decode(messages.SIGNED.decode(stored.body).payload)
-        self._shared.published[state.cluster] = publications.read(state.cluster, stored.sequence, state)
+        self._shared.published[state.cluster] = publications.read(state.cluster, stored.sequence, state, at=stored.at)
         self._shared.offered[state.cluster] = (state.epoch, state.generation)
 
 

@@ -7,6 +7,8 @@ StoreError
 └── Gap            (Terminal)  an event is missing (I4)
 """
 
+import datetime
+
 import msgspec
 
 from controller import errors
@@ -38,6 +40,8 @@ class Stored(msgspec.Struct, frozen=True):
     subject: str
     body: bytes
     headers: dict[str, str]
+    at: datetime.datetime | None = None
+    """When, by the server's clock; None: the reader was not told."""
 
 
 class StoreError(errors.HubError):

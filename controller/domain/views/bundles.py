@@ -9,7 +9,7 @@ import msgspec
 
 from controller.domain import catalogs, clusters, judging, observed, placements, rejections
 from controller.domain.views import clusters as cluster_views
-from controller.domain.views import sight
+from controller.domain.views import freshness, sight
 from protocol import bundles, ids, selectors, status
 from protocol.canonical import Digest
 
@@ -135,7 +135,7 @@ def on_clusters(looking: sight.Sight, entry: catalogs.Entry) -> Iterator[OnClust
     """Every cluster that should have the bundle, in the order of names."""
     for cluster in looking.placed(entry):
         state, reason = _state(looking, cluster, entry)
-        yield OnCluster(cluster=cluster.name, state=state, reason=reason, as_of=looking.seen(cluster.id).heard_at)
+        yield OnCluster(cluster=cluster.name, state=state, reason=reason, as_of=freshness.as_of(looking, cluster.id))
 
 
 def _hooks(contents: Iterable[bundles.BundleIndex]) -> list[Hook]:
@@ -177,8 +177,13 @@ def _row(looking: sight.Sight, found: Found, where: list[OnCluster]) -> Row:
 
 
 def _state(looking: sight.Sight, cluster: clusters.Cluster, entry: catalogs.Entry) -> tuple[State, str]:
-    if not looking.online(cluster.id):
-        return State.UNKNOWN, f"cluster is {cluster_views.connection(looking, cluster.id).value.lower()}"
+    state, reason = _last_known(looking, cluster, entry)
+    if looking.online(cluster.id):
+        return state, reason
+    return State.UNKNOWN, freshness.silence(looking, cluster.id, state.value)
+
+
+def _last_known(looking: sight.Sight, cluster: clusters.Cluster, entry: catalogs.Entry) -> tuple[State, str]:
     conflict = looking.publication(cluster.id).conflicts.get(entry.bundle)
     if conflict:
         return State.FAILED, conflict

@@ -51,4 +51,13 @@ def _gist(seen: observed.Observed | None) -> observed.Observed | None:
     """Without what every heartbeat brings anew."""
     if seen is None:
         return None
-    return msgspec.structs.replace(seen, heard_at=None, boot=0, newest=observed.NEVER, log_head=desired.GENESIS)
+    return msgspec.structs.replace(
+        seen,
+        heard_at=None,
+        said_at=None,
+        known_at=None,
+        boot=0,
+        newest=observed.NEVER,
+        promised=observed.NEVER,
+        log_head=desired.GENESIS,
+    )

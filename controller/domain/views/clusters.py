@@ -1,26 +1,24 @@
 """Clusters: does each hold what Git says, does it work, how far behind is it, and when was it heard."""
 
 import datetime
-import enum
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from controller.domain import clusters, observed
-from controller.domain.views import sight
+from controller.domain.views import freshness, sight
 from protocol import ids, reports, specs, status
 
 WELL = frozenset({status.Health.HEALTHY, status.Health.SUSPENDED})
 """A suspended workload does what it was told."""
 
 
-class Connection(enum.StrEnum):
-    """Whether the cluster is there."""
+class Was(msgspec.Struct, frozen=True, rename="camel"):
+    """How a cluster stood when it was last known."""
 
-    ONLINE = "Online"
-    OFFLINE = "Offline"
-    NEVER = "Never"
-    """Not heard since this hub started."""
+    sync: status.Sync
+    health: status.Health
+    reason: str
 
 
 class Row(msgspec.Struct, frozen=True, rename="camel"):
@@ -36,17 +34,27 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     kubernetes_version: str
     """As its agent said last; empty: it was never heard. Charts are rendered for it."""
     managed_by: specs.ManagedBy
-    connection: Connection
+    connection: freshness.Connection
     sync: status.Sync
     health: status.Health
     reason: str
     """Why it is not Synced and Healthy; empty: it is."""
+    was: Was | None
+    """How it stood as of `asOf`, where nobody hears from it now; None: it is heard, or nothing was ever known."""
     epoch: int
     generation: int
     """The newest that its agent verified."""
     desired_epoch: int
     desired_generation: int
     """The newest that was published for it."""
+    lag_generations: int
+    """How many generations it is behind; 0: it has verified the newest, which may not be worked through yet."""
+    behind_since: datetime.datetime | None
+    """When the first of them was published, as far as this hub knows."""
+    log_head: int
+    """The event that its state rests on."""
+    log_head_known: bool
+    """Our log holds that very event: it was given its state by this hub, or one before it on the same log."""
     revisions: list[str]
     """`<source> main@sha1:…`, as published."""
     objects: int
@@ -60,7 +68,7 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     heard_ago_s: float | None
     """None: not since this hub started."""
     as_of: datetime.datetime | None
-    """When it was heard last: that is how it was then."""
+    """When what it says of itself was known to be so: heard, with none of its reports still on the way."""
     event: int
     """The last event about the cluster itself."""
 
@@ -74,6 +82,9 @@ class BundleRow(msgspec.Struct, frozen=True, rename="camel"):
     objects: int
     failed: int
     reason: str
+    was: status.Health | None
+    """Its health as of `asOf`, where nobody hears from the cluster now."""
+    as_of: datetime.datetime | None
 
 
 class Detail(msgspec.Struct, frozen=True, rename="camel"):
@@ -113,7 +124,7 @@ def row(looking: sight.Sight, cluster: clusters.Cluster) -> Row:
     """One cluster."""
     seen, published = looking.seen(cluster.id), looking.publication(cluster.id)
     standing, owed = judge(looking, cluster), looking.owed(cluster.id)
-    ago = (looking.at - seen.heard_at).total_seconds() if seen.heard_at is not None else None
+    lag, here = freshness.lag(looking, cluster.id), freshness.connection(looking, cluster.id)
     return Row(
         name=cluster.name,
         id=cluster.id,
@@ -123,14 +134,19 @@ def row(looking: sight.Sight, cluster: clusters.Cluster) -> Row:
         groups=list(looking.facts_of[cluster.id].groups),
         kubernetes_version=looking.facts_of[cluster.id].kubernetes_version,
         managed_by=cluster.managed_by,
-        connection=connection(looking, cluster.id),
+        connection=here,
         sync=standing.sync,
         health=standing.health,
         reason=standing.reason,
+        was=_was(looking, cluster) if here is not freshness.Connection.ONLINE else None,
         epoch=seen.epoch,
         generation=seen.generation,
         desired_epoch=published.epoch,
         desired_generation=published.generation,
+        lag_generations=lag.generations,
+        behind_since=lag.since,
+        log_head=seen.log_head.sequence,
+        log_head_known=looking.world.contains(seen.log_head),
         revisions=[f"{one.source} {one.revision}" for one in published.revisions],
         objects=seen.inventory,
         pending_deletions=owed.pending,
@@ -138,8 +154,8 @@ def row(looking: sight.Sight, cluster: clusters.Cluster) -> Row:
         orphans=seen.orphan_total,
         refused=cluster.refused,
         suspended=cluster.suspended,
-        heard_ago_s=round(ago, 1) if ago is not None else None,
-        as_of=seen.heard_at,
+        heard_ago_s=freshness.heard_ago_s(looking, cluster.id),
+        as_of=freshness.as_of(looking, cluster.id),
         event=looking.head("cluster", cluster.id),
     )
 
@@ -162,43 +178,53 @@ def detail(looking: sight.Sight, cluster: clusters.Cluster) -> Detail:
     )
 
 
-def connection(looking: sight.Sight, cluster: ids.ClusterId) -> Connection:
-    """Is it there?"""
-    if looking.seen(cluster).heard_at is None:
-        return Connection.NEVER
-    return Connection.ONLINE if looking.online(cluster) else Connection.OFFLINE
-
-
 def judge(looking: sight.Sight, cluster: clusters.Cluster) -> Standing:
     """How it stands towards what was published for it. Silence is never read as anything but Unknown."""
-    published, seen = looking.publication(cluster.id), looking.seen(cluster.id)
-    if connection(looking, cluster.id) is not Connection.ONLINE:
-        reason = "not heard since this hub started" if seen.heard_at is None else "not heard for too long"
+    if freshness.connection(looking, cluster.id) is not freshness.Connection.ONLINE:
+        before = last_known(looking, cluster)
+        reason = freshness.silence(looking, cluster.id, f"{before.sync}, {before.health}")
         return Standing(sync=status.Sync.UNKNOWN, health=status.Health.UNKNOWN, reason=reason)
-    if not published.sequence:
+    return last_known(looking, cluster)
+
+
+def last_known(looking: sight.Sight, cluster: clusters.Cluster) -> Standing:
+    """How it stood when it was last heard, however long ago that is."""
+    if not looking.publication(cluster.id).sequence:
         return Standing(sync=status.Sync.UNKNOWN, health=status.Health.UNKNOWN, reason="nothing was published for it")
-    root = looking.root(cluster.id)
+    seen, root = looking.seen(cluster.id), looking.root(cluster.id)
     health = observed.health(seen, root) if root is not None else status.Health.UNKNOWN
     problem = next(_differences(looking, cluster.id), "")
     sync = status.Sync.OUT_OF_SYNC if problem else status.Sync.SYNCED
+    if not problem and (untold := next(_untold(looking, cluster.id), "")):
+        sync, problem = status.Sync.UNKNOWN, untold
     if not problem and health not in WELL:
         problem = next(_ailments(looking, cluster.id), "what it should have is not at hand")
     return Standing(sync=sync, health=health, reason=problem)
 
 
+def _was(looking: sight.Sight, cluster: clusters.Cluster) -> Was | None:
+    if looking.seen(cluster.id).said_at is None:
+        return None
+    before = last_known(looking, cluster)
+    return Was(sync=before.sync, health=before.health, reason=before.reason)
+
+
 def bundle_rows(looking: sight.Sight, cluster: ids.ClusterId) -> Iterator[BundleRow]:
     """The bundles that the cluster should have, and how each stands there."""
     online, conflicts = looking.online(cluster), looking.publication(cluster).conflicts
+    as_of = freshness.as_of(looking, cluster)
     for bundle, index in looking.content(cluster).items():
         found = observed.bundle_status(looking.seen(cluster), bundle, index)
-        unknown = found is None or not online
+        known = found is not None and online
         yield BundleRow(
             bundle=bundle,
-            sync=status.Sync.UNKNOWN if found is None or unknown else found.sync,
-            health=status.Health.UNKNOWN if found is None or unknown else found.health,
+            sync=found.sync if found is not None and known else status.Sync.UNKNOWN,
+            health=found.health if found is not None and known else status.Health.UNKNOWN,
             objects=found.objects if found is not None else 0,
             failed=found.failed if found is not None else 0,
             reason=conflicts.get(bundle) or (why(found) if found is not None else "not reported yet"),
+            was=found.health if found is not None and not online else None,
+            as_of=as_of if found is not None else None,
         )
     for bundle, reason in conflicts.items():
         if bundle not in looking.content(cluster):
@@ -209,6 +235,8 @@ def bundle_rows(looking: sight.Sight, cluster: ids.ClusterId) -> Iterator[Bundle
                 objects=0,
                 failed=0,
                 reason=reason,
+                was=None,
+                as_of=looking.at,
             )
 
 
@@ -240,6 +268,16 @@ def _differences(looking: sight.Sight, cluster: ids.ClusterId) -> Iterator[str]:
     if owed.pending:
         refused = f", {len(seen.undeleted)} refused" if seen.undeleted else ""
         yield f"{owed.pending} deletions to carry out{refused}"
+
+
+def _untold(looking: sight.Sight, cluster: ids.ClusterId) -> Iterator[str]:
+    """Bundles of which it did not say, or could not tell, whether it holds what it should."""
+    for bundle, index in looking.content(cluster).items():
+        found = observed.bundle_status(looking.seen(cluster), bundle, index)
+        if found is None:
+            yield f"{bundle}: not reported yet"
+        elif found.sync is status.Sync.UNKNOWN:
+            yield f"{bundle}: {why(found) or 'not worked through yet'}"
 
 
 def _ailments(looking: sight.Sight, cluster: ids.ClusterId) -> Iterator[str]:

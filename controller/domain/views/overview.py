@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from controller.domain import rollout_state
-from controller.domain.views import clusters, deletions, rollouts, sight, sources
+from controller.domain.views import clusters, deletions, freshness, rollouts, sight, sources
 from protocol import specs, status
 
 ATTENTION_MAX = 20
@@ -111,7 +111,7 @@ def _clusters(rows: Sequence[clusters.Row]) -> Clusters:
     sync, health = Counter(row.sync for row in rows), Counter(row.health for row in rows)
     return Clusters(
         total=len(rows),
-        online=sum(row.connection is clusters.Connection.ONLINE for row in rows),
+        online=sum(row.connection is freshness.Connection.ONLINE for row in rows),
         synced=sync[status.Sync.SYNCED],
         out_of_sync=sync[status.Sync.OUT_OF_SYNC],
         unknown=sync[status.Sync.UNKNOWN],
@@ -151,6 +151,7 @@ def _attention(looking: sight.Sight, rows: Sequence[clusters.Row], tally: deleti
             yield f"source {source.name}: {shown.reason}"
         if not source.removed and source.managed_by is specs.ManagedBy.FILE and source.suspended:
             yield f"source {source.name} is suspended: {source.suspended}"
+    silent = [row for row in rows if row.was is not None]
     for row in rows:
         if row.managed_by is specs.ManagedBy.FILE and row.suspended:
             # Nobody asked for it: the file lacks it, and may have been cut off.
@@ -159,3 +160,5 @@ def _attention(looking: sight.Sight, rows: Sequence[clusters.Row], tally: deleti
             yield f"cluster {row.name}: {row.reason}"
         if row.refused:
             yield f"cluster {row.name}: its agent refused {row.refused} desired states"
+    for row in silent:
+        yield f"cluster {row.name}: {row.reason}"

@@ -1,13 +1,15 @@
 """Rollouts: how far a revision is, who is first and why, who is in flight, deferred or failed."""
 
 import datetime
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
 
-from controller.domain import rejections, rollout_state, sources, stages
-from controller.domain.views import sight
-from protocol import ids
+from controller.domain import judging, rejections, rollout_state, sources, stages
+from controller.domain.views import clusters as cluster_views
+from controller.domain.views import freshness, sight
+from protocol import ids, status
 
 
 class Row(msgspec.Struct, frozen=True, rename="camel"):
@@ -65,6 +67,27 @@ class Failure(msgspec.Struct, frozen=True, rename="camel"):
     reason: str
 
 
+class Health(msgspec.Struct, frozen=True, rename="camel"):
+    """How the source's bundles are on the rollout's clusters now, each cluster by its worst bundle."""
+
+    healthy: int
+    progressing: int
+    degraded: int
+    unknown: int
+    """Nobody hears from them, or they could not tell."""
+    without: int
+    """Have none of the source's bundles yet."""
+
+
+class Ailing(msgspec.Struct, frozen=True, rename="camel"):
+    """A cluster on which a bundle of the source is not well."""
+
+    cluster: str
+    health: status.Health
+    reason: str
+    as_of: datetime.datetime | None
+
+
 class Detail(msgspec.Struct, frozen=True, rename="camel"):
     """A rollout with all its clusters."""
 
@@ -72,6 +95,9 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     canary: str
     """Who is first and why; empty: the rollout has no canary."""
     stages: list[Stage]
+    health: Health
+    worst: list[Ailing]
+    """The worst first; at most sight.TEXTS_MAX."""
     in_flight: list[Flying]
     failed: list[Failure]
     deferred: list[str]
@@ -131,11 +157,14 @@ def row(looking: sight.Sight, state: rollout_state.State) -> Row:
 def detail(looking: sight.Sight, state: rollout_state.State) -> Detail:
     """The newest rollout with all its clusters."""
     current = _current(state)
+    health, worst = _health(looking, state)
     failed = sorted((looking.name(cluster), reason) for cluster, reason in current.failed.items())
     return Detail(
         rollout=row(looking, state),
         canary=next((_who(looking, one) for one in current.stages if one.name == stages.CANARY), ""),
         stages=[_stage(looking, current, one) for one in current.stages],
+        health=health,
+        worst=worst,
         in_flight=sorted(_flying(looking, current), key=lambda one: one.cluster)[: sight.NAMES_MAX],
         failed=[Failure(cluster=name, reason=reason) for name, reason in failed[: sight.NAMES_MAX]],
         deferred=looking.names(current.deferred),
@@ -190,6 +219,37 @@ def _stage(looking: sight.Sight, current: rollout_state.Rollout, stage: rollout_
         failed=sum(cluster in current.failed for cluster in stage.clusters),
         deferred=sum(cluster in current.deferred for cluster in stage.clusters),
     )
+
+
+def _health(looking: sight.Sight, state: rollout_state.State) -> tuple[Health, list[Ailing]]:
+    current = _current(state)
+    members = sorted(current.planned | current.joined | current.deferred | frozenset(current.ghosts))
+    found = [_ailing(looking, state.source, one) for one in members if one in looking.facts_of]
+    counts = Counter(one.health if one is not None else None for one in found)
+    health = Health(
+        healthy=counts[status.Health.HEALTHY] + counts[status.Health.SUSPENDED],
+        progressing=counts[status.Health.PROGRESSING],
+        degraded=counts[status.Health.DEGRADED] + counts[status.Health.MISSING],
+        unknown=counts[status.Health.UNKNOWN],
+        without=counts[None],
+    )
+    ill = [one for one in found if one is not None and one.health not in judging.WELL]
+    ill.sort(key=lambda one: (-status.SEVERITY.index(one.health), one.cluster))
+    return health, ill[: sight.TEXTS_MAX]
+
+
+def _ailing(looking: sight.Sight, source: ids.SourceName, cluster: ids.ClusterId) -> Ailing | None:
+    """How the source's bundles are on one cluster, by the worst of them; None: it has none of them."""
+    rows = [one for one in cluster_views.bundle_rows(looking, cluster) if ids.source_of(one.bundle) == source]
+    if not rows:
+        return None
+    worst = max(rows, key=lambda one: status.SEVERITY.index(one.health))
+    reason = f"{worst.bundle}: {worst.reason or worst.health.value}"
+    if not looking.online(cluster):
+        reason = freshness.silence(
+            looking, cluster, str(status.worst([one.was for one in rows if one.was is not None]))
+        )
+    return Ailing(cluster=looking.name(cluster), health=worst.health, reason=reason, as_of=worst.as_of)
 
 
 def _flying(looking: sight.Sight, current: rollout_state.Rollout) -> Iterator[Flying]:

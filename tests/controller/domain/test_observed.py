@@ -201,3 +201,58 @@ def test_deletions_are_named_once_a_cluster_showed_a_log_head_of_ours_in_this_ep
     says: dict[str, Any], contained: bool, expected: bool
 ) -> None:
     assert publications.verified(origin(**says), epoch=2, contained=contained) is expected
+
+
+def beat(number: int, reported: int = 0, *, boot: int = 1) -> reports.Beat:
+    return reports.Beat(origin=origin(number, boot=boot), root=NO_DIGEST, reported=reported)
+
+
+def test_how_a_cluster_stands_is_known_as_long_as_no_report_is_missing() -> None:
+    """A heartbeat that tells of a report which did not come leaves everything as of the last time."""
+    first, second, third = (examples.AT + datetime.timedelta(seconds=n) for n in (10, 20, 30))
+    seen = observed.heard(observed.evolve(observed.initial(CLUSTER), applied(1, bundle(WEB))), first)
+    still = observed.heard(observed.beat(seen, beat(1, 1)), second)
+    missing = observed.heard(observed.beat(still, beat(2, 2)), third)
+    whole = observed.heard(observed.evolve(missing, applied(2, bundle(WEB))), third)
+
+    assert [one.known_at for one in (seen, still, missing, whole)] == [first, second, second, third]
+    assert [one.heard_at for one in (seen, still, missing, whole)] == [first, second, third, third]
+
+
+def test_an_agent_that_reported_nothing_yet_promises_nothing() -> None:
+    """Neither after a restart, nor one of an older version."""
+    seen = observed.evolve(observed.initial(CLUSTER), applied(4, bundle(WEB)))
+
+    assert observed.heard(observed.beat(seen, beat(0, boot=2)), examples.AT).known_at == examples.AT
+
+
+def test_what_is_recalled_tells_how_it_was_and_not_that_it_is_there() -> None:
+    """And never makes what was heard since older."""
+    later = examples.AT + datetime.timedelta(seconds=1)
+    seen = observed.recalled(observed.evolve(observed.initial(CLUSTER), applied(1)), examples.AT)
+
+    assert (seen.heard_at, seen.said_at, seen.known_at) == (None, examples.AT, examples.AT)
+    assert not observed.online(seen, examples.AT, SILENCE)
+    assert observed.recalled(observed.heard(seen, later), examples.AT).said_at == later
+
+
+@pytest.mark.parametrize(
+    ("before", "held", "expected"),
+    [
+        (publications.Publication(cluster=CLUSTER), (0, 0), None),
+        (publications.Publication(cluster=CLUSTER, sequence=3, epoch=1, generation=3), (1, 3), None),
+        (publications.Publication(cluster=CLUSTER, sequence=3, epoch=1, generation=3), (1, 2), "now"),
+        (publications.Publication(cluster=CLUSTER, sequence=3, epoch=1, generation=3, at=examples.AT), (1, 2), "then"),
+        (
+            publications.Publication(cluster=CLUSTER, sequence=3, epoch=1, generation=3, missed_at=examples.AT),
+            (1, 1),
+            "then",
+        ),
+    ],
+)
+def test_a_cluster_is_behind_since_the_first_state_that_it_missed(
+    before: publications.Publication, held: tuple[int, int], expected: str | None
+) -> None:
+    now = examples.AT + datetime.timedelta(seconds=60)
+
+    assert publications.missed(before, held, now) == {"now": now, "then": examples.AT, None: None}[expected]

@@ -7,11 +7,13 @@ import pytest
 
 from controller.domain import catalogs, rejections
 from controller.domain.views import bundles as views
+from controller.domain.views import freshness
 from protocol import ids, reports, selectors, status
 from protocol.canonical import NO_DIGEST
 from protocol.events import sources as source_events
 from tests.controller.domain import examples
 from tests.controller.domain.views.conftest import Fleet
+from tests.fixtures import hub as hubs
 
 WEB = ids.BundleId("shop/web")
 PROBLEM = source_events.Problem(path="web/x.yaml", reason="not YAML", line=3)
@@ -51,7 +53,8 @@ async def test_a_bundle_that_no_commit_has_is_not_found(fleet: Fleet) -> None:
 async def test_silence_is_unknown(fleet: Fleet) -> None:
     fleet.hub.now += datetime.timedelta(minutes=5)
 
-    assert on(fleet, "a") == (views.State.UNKNOWN, "cluster is offline")
+    when = freshness.moment(hubs.START)
+    assert on(fleet, "a") == (views.State.UNKNOWN, f"not heard since {when}; was Ready as of {when}")
 
 
 async def test_a_conflict_is_a_failure_of_that_cluster(fleet: Fleet) -> None:

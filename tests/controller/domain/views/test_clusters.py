@@ -5,11 +5,13 @@ import datetime
 import msgspec
 import pytest
 
-from controller.domain import clusters
+from controller.domain import clusters, observed
 from controller.domain.views import clusters as views
+from controller.domain.views import freshness
 from protocol import bundles, ids, reports, status
 from tests.controller.domain import examples
 from tests.controller.domain.views.conftest import Fleet
+from tests.fixtures import hub as hubs
 
 WEB = ids.BundleId("shop/web")
 IMAGE = reports.ObjectFailure(
@@ -38,7 +40,7 @@ async def test_a_cluster_that_has_all_and_is_well_needs_no_reason(fleet: Fleet) 
     found = row(fleet, fleet.a)
 
     assert words(found) == ("Synced", "Healthy", "")
-    assert (found.name, found.connection, found.labels) == ("a", views.Connection.ONLINE, {"env": "prod"})
+    assert (found.name, found.connection, found.labels) == ("a", freshness.Connection.ONLINE, {"env": "prod"})
     assert (found.generation, found.desired_generation, found.heard_ago_s) == (4, 4, 0.0)
     assert found.revisions == [f"shop {fleet.catalog.revision}"]
     assert found.event > 0
@@ -49,12 +51,78 @@ async def test_a_cluster_that_nobody_hears_is_unknown_whatever_it_was(fleet: Fle
     silent = row(fleet, fleet.a)
     never = await fleet.hub.add_cluster("c")
 
-    assert words(silent) == ("Unknown", "Unknown", "not heard for too long")
-    assert (silent.connection, silent.heard_ago_s) == (views.Connection.OFFLINE, 41.0)
-    assert words(row(fleet, never)) == ("Unknown", "Unknown", "not heard since this hub started")
-    assert (row(fleet, never).heard_ago_s, row(fleet, never).connection) == (None, views.Connection.NEVER)
+    since = f"not heard since {freshness.moment(hubs.START)}"
+    assert words(silent) == ("Unknown", "Unknown", f"{since}; was Synced, Healthy as of {freshness.moment(hubs.START)}")
+    assert silent.was == views.Was(sync=status.Sync.SYNCED, health=status.Health.HEALTHY, reason="")
+    assert silent.as_of == hubs.START
+    assert (silent.connection, silent.heard_ago_s) == (freshness.Connection.OFFLINE, 41.0)
+    assert words(row(fleet, never)) == ("Unknown", "Unknown", "never heard")
+    assert (row(fleet, never).was, row(fleet, never).as_of) == (None, None)
+    assert (row(fleet, never).heard_ago_s, row(fleet, never).connection) == (None, freshness.Connection.NEVER)
     unheard = views.detail(fleet.looking, fleet.hub.world.clusters[fleet.a]).bundles
     assert {(one.sync, one.health) for one in unheard} == {(status.Sync.UNKNOWN, status.Health.UNKNOWN)}
+    assert {(one.was, one.as_of) for one in unheard} == {(status.Health.HEALTHY, hubs.START)}
+
+
+async def test_after_a_restart_what_was_said_before_is_what_was(fleet: Fleet) -> None:
+    """Nobody is there who was not heard since."""
+    before = fleet.hub.observed[fleet.a]
+    fleet.hub.observed[fleet.a] = msgspec.structs.replace(before, heard_at=None)
+
+    found = row(fleet, fleet.a)
+
+    assert (found.connection, found.heard_ago_s) == (freshness.Connection.NEVER, None)
+    assert words(found) == (
+        "Unknown",
+        "Unknown",
+        f"not heard since this hub started; was Synced, Healthy as of {freshness.moment(hubs.START)}",
+    )
+    assert found.was == views.Was(sync=status.Sync.SYNCED, health=status.Health.HEALTHY, reason="")
+
+
+async def test_what_is_not_reported_yet_is_not_known_as_of_any_time(fleet: Fleet) -> None:
+    """A heartbeat came, and told of a report that did not."""
+    newcomer = await fleet.hub.add_cluster("c")
+    beat = reports.Beat(origin=fleet.hub.origin(newcomer), root=examples.digest("r"), reported=1)
+    fleet.hub.observed[newcomer] = observed.heard(observed.beat(observed.initial(newcomer), beat), hubs.START)
+    fleet.hub.now += datetime.timedelta(seconds=41)
+
+    assert row(fleet, newcomer).as_of is None
+    assert row(fleet, newcomer).reason == f"not heard since {freshness.moment(hubs.START)}; was Unknown, Unknown"
+
+
+@pytest.mark.parametrize(
+    ("changes", "lag"),
+    [
+        ({}, 0),
+        ({"generation": 6}, 2),
+        ({"generation": 3}, 0),
+        ({"generation": 3, "epoch": 2}, 3),
+    ],
+)
+async def test_the_lag_is_exact(fleet: Fleet, changes: dict[str, object], lag: int) -> None:
+    """Generations that it has not verified, and since when; an epoch that it has not entered counts whole."""
+    republish(fleet, **changes)
+    found = row(fleet, fleet.a)
+
+    assert (found.lag_generations, found.behind_since) == (lag, hubs.START if lag else None)
+    assert (found.log_head, found.log_head_known) == (0, True)
+
+
+async def test_a_cluster_that_missed_several_is_behind_since_the_first(fleet: Fleet) -> None:
+    earlier = hubs.START - datetime.timedelta(seconds=60)
+    republish(fleet, generation=6, missed_at=earlier)
+
+    assert row(fleet, fleet.a).behind_since == earlier
+
+
+async def test_what_a_bundle_does_not_tell_is_not_synced(fleet: Fleet) -> None:
+    """Not tried yet, or not reported at all."""
+    fleet.hub.say(fleet.a, sync=status.Sync.UNKNOWN)
+    assert words(row(fleet, fleet.a)) == ("Unknown", "Healthy", "shop/api: not worked through yet")
+
+    fleet.hub.observed[fleet.a] = msgspec.structs.replace(fleet.hub.observed[fleet.a], bundles={})
+    assert words(row(fleet, fleet.a)) == ("Unknown", "Progressing", "shop/api: not reported yet")
 
 
 async def test_a_cluster_for_which_nothing_was_published_is_unknown(fleet: Fleet) -> None:

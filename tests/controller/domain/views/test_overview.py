@@ -1,5 +1,8 @@
 """The fleet on one screen: what needs a person stands there, the worst first."""
 
+import datetime
+
+from controller.domain.views import freshness
 from controller.domain.views import overview as views
 from protocol import reports, specs, status
 from protocol.events import clusters as cluster_events
@@ -9,6 +12,7 @@ from protocol.events import sources as source_events
 from tests.controller.domain import examples
 from tests.controller.domain.views.conftest import Fleet
 from tests.controller.domain.views.test_rollouts import ROLLOUT, stage
+from tests.fixtures import hub as hubs
 
 
 async def test_where_all_is_well_nothing_needs_a_person(fleet: Fleet) -> None:
@@ -85,4 +89,21 @@ async def test_what_the_absence_from_a_file_suspended_is_named(fleet: Fleet) -> 
     assert views.overview(fleet.looking).attention == [
         f"source shop is suspended: {reason}",
         f"cluster {cluster.name} is suspended: {reason}",
+    ]
+
+
+async def test_silent_clusters_need_a_person_and_are_never_well(fleet: Fleet) -> None:
+    fleet.hub.now += datetime.timedelta(minutes=5)
+    when = freshness.moment(hubs.START)
+
+    found = views.overview(fleet.looking)
+
+    assert (found.clusters.online, found.clusters.healthy, found.clusters.synced, found.clusters.unknown) == (
+        0,
+        0,
+        0,
+        2,
+    )
+    assert found.attention == [
+        f"cluster {name}: not heard since {when}; was Synced, Healthy as of {when}" for name in ("a", "b")
     ]

@@ -1,13 +1,17 @@
 """A rollout: how far it is, who has a slot, and why nothing seems to happen."""
 
+import datetime
+
 import pytest
 
 from controller.domain import rejections, rollout_state, rollouts
+from controller.domain.views import freshness
 from controller.domain.views import rollouts as views
-from protocol import ids
+from protocol import ids, reports, status
 from protocol.events import rollouts as events
 from tests.controller.domain import examples
 from tests.controller.domain.views.conftest import Fleet
+from tests.fixtures import hub as hubs
 
 ROLLOUT = ids.RolloutId("shop-3f1c9a7b")
 AT = examples.AT.isoformat()
@@ -133,3 +137,45 @@ async def test_a_rollout_that_takes_over_lists_whom_it_found_in_flight(fleet: Fl
         ("shop-2", rollout_state.Phase.RUNNING),
         (ROLLOUT, rollout_state.Phase.SUPERSEDED),
     ]
+
+
+def ill(*, health: status.Health, message: str = "") -> reports.ObjectFailure:
+    return reports.ObjectFailure(examples.object_id("Deployment", "web", "shop"), health.value, message)
+
+
+async def test_the_detail_tells_how_the_clusters_are_now(fleet: Fleet) -> None:
+    """Each by the worst of the source's bundles on it, the worst first."""
+    await begin(fleet)
+    well = views.detail(fleet.looking, current(fleet))
+    fleet.hub.say(fleet.a, health=status.Health.PROGRESSING)
+    fleet.hub.say(fleet.b, health=status.Health.DEGRADED, failures=(ill(health=status.Health.DEGRADED, message="x"),))
+
+    found = views.detail(fleet.looking, current(fleet))
+
+    assert (well.health, well.worst) == (views.Health(2, 0, 0, 0, 0), [])
+    assert found.health == views.Health(healthy=0, progressing=1, degraded=1, unknown=0, without=0)
+    assert [(one.cluster, one.health, one.reason, one.as_of) for one in found.worst] == [
+        ("b", status.Health.DEGRADED, "shop/api: Deployment.apps shop/web: Degraded (x)", hubs.START),
+        ("a", status.Health.PROGRESSING, "shop/api: Progressing", hubs.START),
+    ]
+
+
+async def test_silent_clusters_are_unknown_in_a_rollout_too(fleet: Fleet) -> None:
+    """However well they were, and though the rollout counts them as succeeded."""
+    await begin(fleet)
+    await admit(fleet, fleet.a)
+    await settle(fleet, succeeded=fleet.a)
+    fleet.hub.now += datetime.timedelta(minutes=5)
+    when = freshness.moment(hubs.START)
+
+    found = views.detail(fleet.looking, current(fleet))
+
+    assert found.health == views.Health(healthy=0, progressing=0, degraded=0, unknown=2, without=0)
+    assert found.worst[0].reason == f"not heard since {when}; was Healthy as of {when}"
+
+
+async def test_a_cluster_without_the_source_is_neither_well_nor_ill(fleet: Fleet) -> None:
+    del fleet.hub.published[fleet.b]
+    await begin(fleet)
+
+    assert views.detail(fleet.looking, current(fleet)).health == views.Health(1, 0, 0, 0, 1)
