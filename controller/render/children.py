@@ -7,16 +7,12 @@ depend on the machine: no path of a temporary directory, no process id, no time.
 """
 
 import contextlib
-import json
 import os
 import pathlib
 import re
 import selectors
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -24,7 +20,7 @@ from typing import Any, Self
 
 import msgspec
 
-from controller.render import errors, launcher, limits, workplaces
+from controller.render import errors, launching, limits, workplaces
 
 _CHUNK_BYTES = 256 * limits.KIB
 
@@ -32,9 +28,6 @@ _COMPLAINT_HEAD_BYTES = 4 * limits.KIB
 
 _MESSAGE_LINES = 3
 _LINE_CHARACTERS_MAX = 400
-
-_START_S = 30.0
-"""The launcher starts in 20 ms; a starved machine takes longer."""
 
 _NETWORK = re.compile(
     r"network is unreachable|no such host|temporary failure in name resolution|name or service not known"
@@ -90,11 +83,15 @@ class Finished(msgspec.Struct, frozen=True):
 class Sandbox:
     """Starts programs, one at a time. Use it as a context, or close it."""
 
-    def __init__(self, *, network: bool = False, directory: pathlib.Path | None = None) -> None:
-        """`network`: leave the programs the network. `directory`: where temporary files go (default: the system's)."""
+    def __init__(
+        self, *, network: bool = False, directory: pathlib.Path | None = None, bounds: Bounds | None = None
+    ) -> None:
+        """`network`: leave the programs the network. `directory`: where temporary files go (default: the system's).
+        `bounds`: what most programs may use; those start fastest, and no other may use more."""
         self._network = network
         self._directory = directory
-        self._running: _Launcher | None = None
+        self._bounds = bounds or Bounds()
+        self._running: launching.Launcher | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -123,13 +120,13 @@ class Sandbox:
             except BaseException:
                 self.close()  # with it, all that the program started
                 raise
-            if answer.get("lost"):
-                self.close()
+            if answer.get("lost") or answer.get("spent", 0.0) > self._bounds.cpu_s / 2:
+                self.close()  # the limits of the programs are those of what starts them
             return run.finished(answer)
 
-    def _launcher(self) -> "_Launcher":
+    def _launcher(self) -> launching.Launcher:
         if self._running is None:
-            self._running = _Launcher(network=self._network)
+            self._running = launching.Launcher(_resources(self._bounds), network=self._network)
         return self._running
 
 
@@ -139,73 +136,6 @@ def cuts_network() -> bool:
         return True  # nothing is run at all
     with Sandbox() as sandbox:
         return sandbox.is_cut()
-
-
-class _Launcher:
-    """The process that starts programs, and the socket to it."""
-
-    def __init__(self, *, network: bool) -> None:
-        if sys.platform != "linux":
-            raise errors.MissingError("renderers: run on Linux only (it has what their sandbox is made of)")
-        self.control, theirs = socket.socketpair()
-        self.control.settimeout(_START_S)
-        with theirs:
-            script = pathlib.Path(launcher.__file__)
-            cut = "open" if network else "cut"
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", script, str(theirs.fileno()), cut],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={},
-                cwd="/",
-                start_new_session=True,  # a Ctrl-C is the caller's to handle
-            )
-        try:
-            self.cut: bool = self.answer()["cut"]
-        except BaseException:
-            self.close()
-            raise
-
-    def start(self, request: Mapping[str, Any], fds: list[int]) -> None:
-        """Start a program."""
-        data = json.dumps(request).encode()
-        try:
-            socket.send_fds(self.control, [launcher.RUN], fds)
-            self.control.sendall(launcher.LENGTH.pack(len(data)) + data)
-        except OSError as error:
-            raise _lost() from error
-
-    def kill(self) -> None:
-        """End the program that runs."""
-        with contextlib.suppress(OSError):
-            self.control.sendall(launcher.KILL)
-
-    def answer(self) -> dict[str, Any]:
-        """What the launcher has to say; raise ChildError if it is gone, or says nothing in time."""
-        try:
-            header = self.control.recv(launcher.LENGTH.size, socket.MSG_WAITALL)
-            if len(header) == launcher.LENGTH.size:
-                data = self.control.recv(launcher.LENGTH.unpack(header)[0], socket.MSG_WAITALL)
-                answer: dict[str, Any] = json.loads(data)
-                return answer
-        except (OSError, ValueError) as error:
-            raise _lost() from error
-        raise _lost()
-
-    def close(self) -> None:
-        """End it; it takes along what runs."""
-        self.control.close()
-        try:
-            self._process.wait(limits.CHILD_LEAVE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
-def _lost() -> errors.ChildError:
-    return errors.ChildError("renderers: the process that starts them ended (killed?)", errors.Cause.START)
 
 
 class _Run:
@@ -221,21 +151,29 @@ class _Run:
         self._stderr_end = b""
         self._stopped: errors.Cause | None = None
 
-    def through(self, running: _Launcher) -> dict[str, Any]:
+    def through(self, running: launching.Launcher) -> dict[str, Any]:
         """Let the launcher run it and take its output; what the launcher says of its end."""
-        with tempfile.TemporaryFile(dir=self._place.root) as stdin, contextlib.ExitStack() as ours:
-            stdin.write(self._command.stdin)
-            stdin.seek(0)
+        with contextlib.ExitStack() as ours:
+            stdin = os.open(self._stdin(), os.O_RDONLY)
+            ours.callback(os.close, stdin)
             out, out_theirs = os.pipe()
             err, err_theirs = os.pipe()
             ours.callback(os.close, out)
             ours.callback(os.close, err)
             try:
-                running.start(self._request(), [stdin.fileno(), out_theirs, err_theirs])
+                running.start(self._request(), [stdin, out_theirs, err_theirs])
             finally:
                 os.close(out_theirs)
                 os.close(err_theirs)
             return self._followed(running, out, err)
+
+    def _stdin(self) -> pathlib.Path:
+        """A file of what the program reads."""
+        if not self._command.stdin:
+            return pathlib.Path(os.devnull)
+        path = self._place.root / "stdin"
+        path.write_bytes(self._command.stdin)
+        return path
 
     def _request(self) -> dict[str, Any]:
         command, bounds = self._command, self._command.bounds
@@ -246,24 +184,17 @@ class _Run:
             **dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), home),
             **command.environment,
         }
-        hard = {
-            "RLIMIT_DATA": bounds.memory_bytes,
-            "RLIMIT_FSIZE": bounds.file_bytes,
-            "RLIMIT_NOFILE": limits.CHILD_OPEN_FILES_MAX,
-            "RLIMIT_CORE": 0,
-        }
         return {
             "arguments": [str(command.program), *command.arguments],
             "directory": str(self._place.work / command.directory),
             "environment": environment,
-            "limits": {name: (most, most) for name, most in hard.items()}
-            | {"RLIMIT_CPU": (bounds.cpu_s, bounds.cpu_s + 1)},
+            "limits": _resources(bounds),
             "processes": bounds.processes,
             "threads": limits.CHILD_THREADS_MAX,
             "memory": bounds.memory_bytes,
         }
 
-    def _followed(self, running: _Launcher, out: int, err: int) -> dict[str, Any]:
+    def _followed(self, running: launching.Launcher, out: int, err: int) -> dict[str, Any]:
         """Read both outputs and the launcher's answer until all three have ended."""
         takers: dict[int, Callable[[bytes], None]] = {out: self._take_output, err: self._take_complaint}
         answer: dict[str, Any] | None = None
@@ -286,7 +217,7 @@ class _Run:
                     running.kill()
                     deadline = time.monotonic() + limits.CHILD_LEAVE_S
                 elif late:
-                    raise _lost()
+                    raise launching.lost()
         assert answer is not None, "the loop ends when all three have"
         return answer
 
@@ -379,6 +310,16 @@ class _Run:
         for path in (f"{self._place.work}/", f"{self._place.home}/", str(self._place.work), str(self._place.root)):
             text = text.replace(path, "")
         return text
+
+
+def _resources(bounds: Bounds) -> launching.Resources:
+    hard = {
+        "RLIMIT_DATA": bounds.memory_bytes,
+        "RLIMIT_FSIZE": bounds.file_bytes,
+        "RLIMIT_NOFILE": limits.CHILD_OPEN_FILES_MAX,
+        "RLIMIT_CORE": 0,
+    }
+    return {name: (most, most) for name, most in hard.items()} | {"RLIMIT_CPU": (bounds.cpu_s, bounds.cpu_s + 1)}
 
 
 def useful(stderr: str) -> str:

@@ -1,15 +1,18 @@
 """Starts programs for `children`, from a process of its own: a script of the standard library, run as `python -I -S`.
 
-It stays for the life of a sandbox, because a fork of this small process takes half a millisecond where a new
-interpreter would take ten and a fork of the hub's worker two; and since it has one thread, what is done between fork
-and exec is safe. For each program it forks a *supervisor*, which forks the program, watches it, and ends only when
-nothing of it is left:
+It stays for the life of a sandbox, because a new interpreter would take ten milliseconds for each program; and since it
+has one thread, what is done between fork and exec is safe. It is two processes: the first waits for the second, the
+*supervisor*, which starts one program after the other, watches it, and answers only when nothing of it is left:
 
 - The supervisor is a subreaper: what a program leaves behind becomes the supervisor's child, sessions and double forks
   notwithstanding. Having no child left is the proof that nothing runs any more.
 - Where the kernel lets us, each program is the first process of a PID namespace of its own: to kill it is to kill all
-  that it started, at once, however fast it forks.
+  that it started, at once, however fast it forks. Those namespaces lie within another, whose first process is the
+  supervisor: should it die, the kernel ends everything.
 - Where the kernel lets us, all of them live in a network namespace without any interface that is up.
+- It has the limits of most programs itself, and they inherit them: then nothing of Python runs between fork and exec,
+  and the memory of this process need not be copied, which takes a millisecond. A program with other limits, or without
+  a namespace, is forked.
 
 It ends with its caller: the control socket is closed then.
 """
@@ -25,7 +28,8 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 RUN = b"R"
@@ -49,29 +53,31 @@ _TICK_MS = 100
 """A fork bomb has some hundred processes in this time; to count costs two milliseconds where 200 processes run, and
 most renders are done before, on busy cores, too."""
 
+_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
+"""By Python, which programs would inherit."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> None:
-    """Serve one caller on the socket whose number is the first argument."""
+    """Serve one caller on the socket whose number is the first argument; the second says whether to leave the network,
+    the third which limits most programs have."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
+    limits = json.loads(sys.argv[3])
     cut = sys.argv[2] == "cut" and _cut()
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _libc.unshare(_CLONE_NEWPID)  # or not: then what programs leave is found one by one
     gc.disable()
     gc.freeze()
-    _send(control, {"cut": cut})
-    while (request := _receive(control)) is not None:
-        values, fds = request
-        supervisor = os.fork()
-        if supervisor == 0:
-            _leave_after(_supervise, control, values, fds)
-        _close(fds)
-        _, status = os.waitpid(supervisor, 0)
-        if status:
-            # Somebody killed it; the program and what it started are ours now.
-            end_all()
-            _send(control, {"lost": True})
+    supervisor = os.fork()
+    if supervisor == 0:
+        _leave_after(_supervise, control, limits, cut)
+    _, status = os.waitpid(supervisor, 0)
+    if status:
+        # Somebody killed it. With it, the kernel ended what was in its namespace; without one, that is ours now.
+        end_all()
+        _send(control, {"lost": True})
 
 
 def _leave_after(work: Callable[..., None], *arguments: object) -> None:
@@ -83,27 +89,87 @@ def _leave_after(work: Callable[..., None], *arguments: object) -> None:
         os._exit(1)
 
 
-def _supervise(control: socket.socket, values: dict[str, Any], fds: list[int]) -> None:
+def _supervise(control: socket.socket, limits: dict[str, list[int]], cut: bool) -> None:
+    """Start one program after the other, until the caller has gone."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    _libc.unshare(_CLONE_NEWPID)  # or not: then its descendants are found one by one
+    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a handler would let programs send it to the first of their namespace
+    os.umask(0o077)
+    _set_limits(limits)
+    own = _own_namespace()
+    _send(control, {"cut": cut})
+    while (request := _receive(control)) is not None:
+        values, fds = request
+        start = _spawned if _is_first() and values["limits"] == limits else _forked
+        try:
+            with _namespace(own):
+                program = start(values, fds)
+        except OSError as error:
+            _send(control, {"refused": error.errno})
+            continue
+        finally:
+            _close(fds)
+        _send(control, _followed(control, program, values))
+
+
+def _is_first() -> bool:
+    """Is this the first process of a namespace, with which all others in it end?"""
+    return os.getpid() == 1
+
+
+def _own_namespace() -> int | None:
+    """The PID namespace to come back to from those of the programs; None where there is no way back, or no way out."""
+    if not _is_first():
+        return None
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY)
+    return own if _libc.setns(own, _CLONE_NEWPID) == 0 else None
+
+
+@contextlib.contextmanager
+def _namespace(own: int | None) -> Iterator[None]:
+    """What is started in the block is the first process of a PID namespace, where that can be."""
+    if own is None:
+        yield
+        return
+    if _libc.unshare(_CLONE_NEWPID) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    try:
+        yield
+    finally:
+        # Not an OSError, which would be the program's: without a way back nothing can be started any more.
+        assert _libc.setns(own, _CLONE_NEWPID) == 0, os.strerror(ctypes.get_errno())
+
+
+def _spawned(values: dict[str, Any], fds: list[int]) -> int:
+    """Start the program with the limits and the rest that this process has; its PID."""
+    os.chdir(values["directory"])
+    try:
+        return os.posix_spawn(
+            values["arguments"][0],
+            values["arguments"],
+            values["environment"],
+            file_actions=[(os.POSIX_SPAWN_DUP2, fd, place) for place, fd in enumerate(fds)],
+            setsid=True,
+            setsigdef=_IGNORED,
+        )
+    finally:
+        os.chdir("/")
+
+
+def _forked(values: dict[str, Any], fds: list[int]) -> int:
+    """Start the program with limits of its own; its PID."""
     started, starting = os.pipe()
     program = os.fork()
     if program == 0:
         _leave_after(_become, values, fds, starting)
     os.close(starting)
-    _close(fds)
     refusal = os.read(started, 64).decode()
-    why = "" if refusal else _watch(control, program, values)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(program, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(program, signal.SIGKILL)
-    _, status, used = os.wait4(program, 0)
-    end_all()
-    code = os.waitstatus_to_exitcode(status)
-    answer = {"code": code, "why": why, "cpu": used.ru_utime + used.ru_stime}
-    _send(control, {"refused": int(refusal)} if refusal else answer)
+    os.close(started)
+    if refusal:
+        os.waitpid(program, 0)
+        raise OSError(int(refusal), os.strerror(int(refusal)))
+    return program
 
 
 def _become(values: dict[str, Any], fds: list[int], starting: int) -> None:
@@ -111,18 +177,37 @@ def _become(values: dict[str, Any], fds: list[int], starting: int) -> None:
     try:
         os.setsid()
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         for place, fd in enumerate(fds):
             os.dup2(fd, place)
-        for name, (soft, hard) in values["limits"].items():
-            _set_limit(getattr(resource, name), soft, hard)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and that would be inherited
+        _set_limits(values["limits"])
+        for number in _IGNORED:
             signal.signal(number, signal.SIG_DFL)
-        os.umask(0o077)
         os.chdir(values["directory"])
         os.execve(values["arguments"][0], values["arguments"], values["environment"])  # noqa: S606  # that is the point
     except OSError as error:
         os.write(starting, str(error.errno).encode())
+
+
+def _followed(control: socket.socket, program: int, values: dict[str, Any]) -> dict[str, Any]:
+    """Watch a program to its end, or put an end to it; what became of it, once nothing of it is left."""
+    why = _watch(control, program, values)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(program, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(program, signal.SIGKILL)
+    _, status, used = os.wait4(program, 0)
+    end_all()
+    return {
+        "code": os.waitstatus_to_exitcode(status),
+        "why": why,
+        "cpu": used.ru_utime + used.ru_stime,
+        "spent": time.process_time(),
+    }
+
+
+def _set_limits(limits: dict[str, list[int]]) -> None:
+    for name, (soft, hard) in limits.items():
+        _set_limit(getattr(resource, name), soft, hard)
 
 
 def _set_limit(which: int, soft: int, hard: int) -> None:
@@ -135,29 +220,40 @@ def _set_limit(which: int, soft: int, hard: int) -> None:
 def _watch(control: socket.socket, program: int, values: dict[str, Any]) -> str:
     """Wait for the program's end, or for a reason to end it."""
     exited = os.pidfd_open(program)
-    poll = select.poll()
-    poll.register(exited, select.POLLIN)
-    poll.register(control, select.POLLIN)
-    while True:
-        ready = dict(poll.poll(_TICK_MS))
-        if control.fileno() in ready:
-            return "killed"
-        if exited in ready:
-            return ""
-        processes, threads, memory = _measured(_descendants(os.getpid()))
-        if processes > values["processes"] or threads > values["threads"]:
-            return "processes"
-        if memory > values["memory"]:
-            return "memory"
+    try:
+        poll = select.poll()
+        poll.register(exited, select.POLLIN)
+        poll.register(control, select.POLLIN)
+        while True:
+            ready = dict(poll.poll(_TICK_MS))
+            if control.fileno() in ready:
+                return "killed"
+            if exited in ready:
+                return ""
+            processes, threads, memory = _measured(_descendants())
+            if processes > values["processes"] or threads > values["threads"]:
+                return "processes"
+            if memory > values["memory"]:
+                return "memory"
+    finally:
+        os.close(exited)
 
 
 def end_all() -> None:
     """Kill every descendant, until there is none."""
     while not _reaped():
-        for pid in _descendants(os.getpid()):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        _kill_all()
         select.select([], [], [], 0.001)
+
+
+def _kill_all() -> None:
+    if _is_first():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)  # all of the namespace but this one
+        return
+    for pid in _descendants():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _reaped() -> bool:
@@ -170,8 +266,9 @@ def _reaped() -> bool:
     return False
 
 
-def _descendants(ancestor: int) -> dict[int, tuple[int, int]]:
-    """PID → threads and bytes of memory, of every process below another."""
+def _descendants() -> dict[int, tuple[int, int]]:
+    """PID → threads and bytes of memory, of every process below this one. The PIDs are those of the namespace that
+    /proc belongs to; in one of our own they are others."""
     below: dict[int, list[tuple[int, int, int]]] = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -184,7 +281,7 @@ def _descendants(ancestor: int) -> dict[int, tuple[int, int]]:
             continue
         below.setdefault(int(fields[1]), []).append((int(name), int(fields[17]), int(fields[21])))
     found: dict[int, tuple[int, int]] = {}
-    pending = [ancestor]
+    pending = [int(os.readlink("/proc/self"))]
     while pending:
         for pid, threads, pages in below.get(pending.pop(), ()):
             found[pid] = (threads, pages * resource.getpagesize())

@@ -23,6 +23,10 @@ _OF_THE_COMMIT = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 disk is no fact of the commit."""
 
 
+Made = dict[str, None]
+"""Directories that were made, outer ones first."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """Where one child works."""
 
@@ -62,14 +66,20 @@ def laid_out(name: str, files: Mapping[str, bytes], directory: str, *, above: pa
     if sum(map(len, files.values())) > limits.CHILD_INPUT_BYTES_MAX:
         raise errors.UnreadableError(f"{name}: more than {limits.CHILD_INPUT_BYTES_MAX} bytes to read")
     # Resolved, because programs print what they resolved, and messages must not name it.
-    place = Place(pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=above)).resolve())
+    root = os.path.realpath(tempfile.mkdtemp(prefix=PREFIX, dir=above))
+    place = Place(pathlib.Path(root))
+    work = str(place.work)
+    made: Made = {root: None}
     try:
-        place.home.mkdir(mode=0o700)
-        (place.work / directory).mkdir(mode=0o700, parents=True)
-        _write_all(str(place.work), files)
+        _make(f"{root}/home", made)
+        _make(work, made)
+        if directory != ".":
+            _check(directory)
+            _make(f"{work}/{directory}", made)
+        _write_all(work, files, made)
         yield place
     finally:
-        _remove(place.root)
+        _clear(place, files, made)
 
 
 @contextlib.contextmanager
@@ -104,26 +114,48 @@ def _lock(directory: pathlib.Path, holding: contextlib.ExitStack, *, wait: bool)
     return True
 
 
-def _write_all(work: str, files: Mapping[str, bytes]) -> None:
+def _make(path: str, made: Made) -> None:
+    """Make a directory of a place, and those above it."""
+    missing = []
+    while path not in made:
+        missing.append(path)
+        path = os.path.dirname(path)
+    for one in reversed(missing):
+        os.mkdir(one, 0o700)
+        made[one] = None
+
+
+def _write_all(work: str, files: Mapping[str, bytes], made: Made) -> None:
     # Strings, not paths: of a rendering's own time, that was a tenth.
-    made = {""}
     for path, content in files.items():
-        if path.startswith("/") or "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
-            raise errors.UnreadableError(f"{path[:200]}: no path of a file within the repository")
-        _write(work, path, content, made=made)
+        _check(path)
+        try:
+            _make(f"{work}/{path}".rpartition("/")[0], made)
+            with open(f"{work}/{path}", "wb") as target:
+                target.write(content)
+        except OSError as error:
+            kind = errors.UnreadableError if error.errno in _OF_THE_COMMIT else errors.MissingError
+            raise kind(f"{path[:200]}: cannot be laid out ({os.strerror(error.errno or 0)})") from error
 
 
-def _write(work: str, path: str, content: bytes, *, made: set[str]) -> None:
-    above = path.rpartition("/")[0]
+def _check(path: str) -> None:
+    if path.startswith("/") or "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
+        raise errors.UnreadableError(f"{path[:200]}: no path of a file within the repository")
+
+
+def _clear(place: Place, files: Mapping[str, bytes], made: Made) -> None:
+    """Remove a place: by what was put there, which is most often all; to look for more takes half as long again."""
+    if any(map(os.path.islink, made)):  # nothing is removed through a link that the program put in a directory's place
+        _remove(place.root)
+        return
+    work = str(place.work)
     try:
-        if above not in made:
-            os.makedirs(f"{work}/{above}", exist_ok=True)
-            made.add(above)
-        with open(f"{work}/{path}", "wb") as target:
-            target.write(content)
-    except OSError as error:
-        kind = errors.UnreadableError if error.errno in _OF_THE_COMMIT else errors.MissingError
-        raise kind(f"{path[:200]}: cannot be laid out ({os.strerror(error.errno or 0)})") from error
+        for path in files:
+            os.unlink(f"{work}/{path}")
+        for directory in reversed(made):
+            os.rmdir(directory)
+    except (OSError, ValueError):  # the program left something, or took it away; or not all was laid out
+        _remove(place.root)
 
 
 def _remove(root: pathlib.Path) -> None:

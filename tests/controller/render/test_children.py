@@ -22,9 +22,10 @@ ROOT = pathlib.Path(__file__).parents[3]
 SMALL = children.Bounds(wall_s=20.0, memory_bytes=256 * limits.MIB, output_bytes=limits.MIB, processes=16)
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[children.Sandbox]:
-    with children.Sandbox() as made:
+@pytest.fixture(scope="module", params=["spawned", "forked"])
+def sandbox(request: pytest.FixtureRequest) -> Iterator[children.Sandbox]:
+    """A program with the limits of the sandbox is spawned, one with limits of its own is forked."""
+    with children.Sandbox(bounds=SMALL if request.param == "spawned" else None) as made:
         yield made
 
 
@@ -107,6 +108,19 @@ def test_a_directory_that_the_child_locked_is_removed_too(tmp_path: pathlib.Path
         sandbox.run(_python(script))
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_link_leads_to_is_not_removed_with_the_directory(tmp_path: pathlib.Path) -> None:
+    elsewhere, places = tmp_path / "elsewhere", tmp_path / "places"
+    elsewhere.mkdir()
+    places.mkdir()
+    (elsewhere / "f").touch()
+    script = f"import os; os.rename('a', 'b'); os.symlink({str(elsewhere)!r}, 'a')"
+    with children.Sandbox(directory=places) as sandbox:
+        sandbox.run(_python(script, files={"a/f": b""}))
+
+    assert list(elsewhere.iterdir()) == [elsewhere / "f"]
+    assert list(places.iterdir()) == []
 
 
 def test_an_exit_code_is_an_error_with_the_lines_that_blame(sandbox: children.Sandbox) -> None:
@@ -408,6 +422,26 @@ def test_what_was_left_without_rights_is_removed_all_the_same(tmp_path: pathlib.
 
     with workplaces.room(tmp_path) as own:
         assert list(tmp_path.iterdir()) == [own]
+
+
+def test_what_starts_programs_is_replaced_before_it_meets_the_limit_that_they_inherit() -> None:
+    bounds = children.Bounds(cpu_s=1)
+    arguments = ("x",) * 100_000  # which take it some milliseconds each time
+    echo = children.Command(name="echo", program=pathlib.Path("/bin/echo"), arguments=arguments, bounds=bounds)
+    with children.Sandbox(bounds=bounds) as sandbox:
+        sandbox.run(echo)
+        while sandbox._running is not None:
+            sandbox.run(echo)
+
+        assert sandbox.run(echo).stdout.count(b"x") == len(arguments)
+
+
+def test_programs_with_a_namespace_are_the_first_of_it(sandbox: children.Sandbox) -> None:
+    if not sandbox.is_cut():
+        pytest.skip("the kernel does not let us make namespaces")
+
+    for _ in range(2):  # the way back from the first one's was found
+        assert sandbox.run(_python("import os; print(os.getpid())")).stdout == b"1\n"
 
 
 def test_a_closed_sandbox_takes_its_launcher_along() -> None:
