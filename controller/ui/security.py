@@ -1,0 +1,53 @@
+"""What keeps other sites and other people's text from acting in a person's name."""
+
+import urllib.parse
+
+from aiohttp import web
+
+from controller.api import problems
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self' data:",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Nothing from elsewhere, nothing inline: a manifest's text that became markup could still do nothing."""
+
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""Of every answer, the API's too: a browser may be led to any address."""
+
+
+async def harden(_request: web.Request, response: web.StreamResponse) -> None:
+    """Add the headers that no answer goes without."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
+def require_same_origin(request: web.Request) -> None:
+    """Refuse, with a ProblemError, what a browser did not send from this page itself.
+
+    A browser says where a request comes from, and no page can make it lie. The host is compared, not the scheme: a
+    proxy may speak TLS for the hub.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site", ""), request.headers.get("Origin", "")
+    if site and site != "same-origin":
+        raise problems.ProblemError(403, "forbidden", f"session: asked for by another site (Sec-Fetch-Site: {site})")
+    if origin and urllib.parse.urlsplit(origin).netloc != request.host:
+        raise problems.ProblemError(403, "forbidden", f"session: asked for by another site (Origin: {origin})")
+    if not site and not origin:
+        raise problems.ProblemError(403, "forbidden", "session: only a browser has one; programs show a bearer token")

@@ -1,0 +1,77 @@
+// Elements are made here and nowhere else: what comes from the hub is text, never markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An element with attributes and children. `null`, `undefined` and `false` are left out, in both. */
+export function h(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/** An element of a picture. */
+export function svg(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+/** Make the live element's content be these nodes, changing only what differs: focus, selection and scroll stay. */
+export function show(live, nodes) {
+  const fresh = document.createElement(live.localName);
+  fresh.append(...nodes.flat(Infinity).filter(isThere));
+  patchChildren(live, fresh);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (isThere(value)) element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.flat(Infinity).filter(isThere));
+  return element;
+}
+
+function isThere(value) {
+  return value !== null && value !== undefined && value !== false;
+}
+
+function patchChildren(live, fresh) {
+  const known = new Map();
+  for (const child of live.children) if (child.dataset?.key) known.set(child.dataset.key, child);
+  let place = live.firstChild;
+  for (const wanted of [...fresh.childNodes]) {
+    const key = wanted.dataset?.key;
+    const found = key ? known.get(key) : place && isAlike(place, wanted) ? place : null;
+    if (!found || found.nodeName !== wanted.nodeName) {
+      live.insertBefore(wanted, place);
+      continue;
+    }
+    if (found === place) place = place.nextSibling;
+    else live.insertBefore(found, place);
+    patch(found, wanted);
+  }
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
+  }
+}
+
+function isAlike(live, wanted) {
+  return live.nodeName === wanted.nodeName && !live.dataset?.key;
+}
+
+function patch(live, wanted) {
+  if (live.nodeType === Node.TEXT_NODE) {
+    if (live.data !== wanted.data) live.data = wanted.data;
+    return;
+  }
+  for (const { name } of [...live.attributes]) {
+    // What a person opened stays open, and where the arrows led stays there.
+    if (name !== "open" && name !== "tabindex" && !wanted.hasAttribute(name)) live.removeAttribute(name);
+  }
+  for (const { name, value } of wanted.attributes) {
+    if (name !== "tabindex" && live.getAttribute(name) !== value) live.setAttribute(name, value);
+  }
+  if (live.localName === "input" && live !== document.activeElement) live.value = wanted.getAttribute("value") ?? "";
+  patchChildren(live, wanted);
+  if (live.localName === "select" && live !== document.activeElement) {
+    live.value = wanted.querySelector("option[selected]")?.value ?? live.options[0]?.value ?? "";
+  }
+}

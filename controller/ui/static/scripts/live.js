@@ -1,0 +1,71 @@
+// News: the hub's stream of events wakes the page; what is no event (health, heartbeats) is asked for now and then.
+
+const POLL_MS = 2000; // a person takes two seconds for "now"
+const POLL_SHARE = 15; // an answer that takes long is asked for less often: one part in so many of the hub's time
+const POLL_MS_MAX = 30000;
+const DEBOUNCE_MS = 200; // a commit is many events at once
+const AGAIN_MS = 15000; // until a stream that was refused is tried again
+const STREAM = "/api/v1/events/stream";
+
+let look = async () => {};
+let timer = 0;
+let tookMs = 0;
+let stream = null;
+let isLooking = false;
+let isAskedFor = false;
+
+/** Call `refresh` whenever something may have changed. */
+export function begin(refresh) {
+  look = refresh;
+  document.addEventListener("visibilitychange", () => !document.hidden && soon(0));
+  soon(0);
+}
+
+/** Look again shortly. */
+export function soon(delay = DEBOUNCE_MS) {
+  clearTimeout(timer);
+  timer = setTimeout(once, delay);
+}
+
+/** Follow the hub's stream, for a session that just began; `onStream(open)` when it comes or goes. */
+export function follow(onStream) {
+  unfollow();
+  connect(onStream);
+}
+
+/** Follow it no longer. */
+export function unfollow() {
+  stream?.close();
+  stream = null;
+}
+
+async function once() {
+  if (isLooking) {
+    isAskedFor = true;
+    return;
+  }
+  isLooking = true;
+  isAskedFor = false;
+  const begun = performance.now();
+  try {
+    await look();
+  } finally {
+    tookMs = performance.now() - begun;
+    isLooking = false;
+    if (isAskedFor) soon();
+    else if (!document.hidden) soon(Math.min(Math.max(POLL_MS, POLL_SHARE * tookMs), POLL_MS_MAX));
+  }
+}
+
+function connect(onStream) {
+  const opened = new EventSource(STREAM);
+  stream = opened;
+  opened.onopen = () => onStream(true);
+  opened.onmessage = () => soon();
+  opened.onerror = () => {
+    onStream(false);
+    if (opened.readyState === EventSource.CLOSED && stream === opened) {
+      setTimeout(() => stream === opened && connect(onStream), AGAIN_MS);
+    }
+  };
+}

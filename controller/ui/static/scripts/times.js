@@ -1,0 +1,50 @@
+// Times and ages. The hub's clock counts, not this machine's: an answer says as of when it is.
+
+const MINUTE = 60;
+const HOUR = 3600;
+const DAY = 86400;
+
+let hubAt = Date.now();
+let hereAt = performance.now();
+
+/** The hub answered, and said what its clock shows. */
+export function heard(asOf) {
+  if (!asOf) return;
+  hubAt = Date.parse(asOf);
+  hereAt = performance.now();
+}
+
+/** Now, by the hub's clock, in milliseconds. */
+export function now() {
+  return hubAt + (performance.now() - hereAt);
+}
+
+/** The hub's clock at its last answer, in milliseconds. */
+export function asOf() {
+  return hubAt;
+}
+
+/** Seconds since a time. */
+export function since(time) {
+  return Math.max(0, (now() - Date.parse(time)) / 1000);
+}
+
+/** `3 s`, `4 min`, `2 h`, `5 d`. */
+export function span(seconds) {
+  if (seconds < MINUTE) return `${Math.round(seconds)} s`;
+  if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min`;
+  if (seconds < DAY) return `${Math.floor(seconds / HOUR)} h`;
+  return `${Math.floor(seconds / DAY)} d`;
+}
+
+/** `3 s ago`; `never` where there is no time. */
+export function ago(time) {
+  return time ? `${span(since(time))} ago` : "never";
+}
+
+/** `14:03:09`, with the date if it is another day. */
+export function clock(time) {
+  const at = new Date(time);
+  const day = at.toDateString() === new Date(now()).toDateString() ? "" : `${at.toLocaleDateString("sv")} `;
+  return day + at.toLocaleTimeString("sv");
+}

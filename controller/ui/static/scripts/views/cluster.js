@@ -1,0 +1,117 @@
+// One cluster: what it should be, what it is, since when that is known, and why it is not the same.
+
+import { h } from "../dom.js";
+import { bundle, revision, route } from "../links.js";
+import { badge, basis, empty, facts, labels, section, table, texts, time } from "../parts.js";
+import { sourceUrl } from "../store.js";
+import * as times from "../times.js";
+import { STATES, clusterState, count, generation, healthState, short, syncState } from "../words.js";
+import { drift } from "./drift.js";
+import { objects } from "./objects.js";
+
+/** The title of the page. */
+export const title = ({ path }) => path[1];
+
+/** What is asked of the hub. */
+export function needs({ path }) {
+  return { cluster: `clusters/${encodeURIComponent(path[1])}` };
+}
+
+/** Is enough known to draw? */
+export const isReady = ({ data, missing, place }) => Boolean(missing.cluster || data.cluster?.cluster.name === place.path[1]);
+
+/** The view. */
+export function render({ path }, { data, missing }) {
+  if (!data.cluster) return [h("h1", {}, path[1]), empty(missing.cluster.message, "flotilla cluster list")];
+  const detail = data.cluster;
+  const { cluster } = detail;
+  return [
+    head(cluster),
+    section("Standing", {}, standing(detail)),
+    drift(detail),
+    section("Bundles", { note: count(detail.bundles.length, "bundle") }, bundleTable(detail.bundles)),
+    objects(detail),
+    ...leftovers(detail),
+    section("What it is", {}, identity(detail)),
+  ];
+}
+
+function head(cluster) {
+  const state = clusterState(cluster);
+  return h(
+    "div",
+    { class: "title", "data-key": "head" },
+    h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Fleet"), " ›"),
+    h("h1", {}, cluster.name, " ", badge(state)),
+    h("p", { class: "reason" }, cluster.reason || STATES[state].says),
+    labels(cluster.labels),
+    h("p", {}, basis(cluster.asOf, cluster.event)),
+  );
+}
+
+function standing({ cluster, publishedAt }) {
+  const behind = cluster.desiredGeneration - cluster.generation;
+  return facts([
+    ["Generation", [h("strong", {}, generation(cluster)), behind > 0 && cluster.epoch === cluster.desiredEpoch && ` · ${count(behind, "step")} behind`]],
+    ["Last heard", cluster.asOf ? [times.ago(cluster.asOf), h("span", { class: "quiet" }, " at ", time(cluster.asOf))] : "never since this hub started"],
+    ["Connection", cluster.connection],
+    ["Sync", badge(syncState(cluster.sync), cluster.sync)],
+    ["Health", badge(healthState(cluster.health), cluster.health)],
+    ["Published", publishedAt ? time(publishedAt) : "nothing yet"],
+    ["Revisions", cluster.revisions.length ? cluster.revisions.map(published) : "none yet"],
+    ["Deletions", deletionsOf(cluster)],
+    cluster.refused > 0 && ["Refused", `${count(cluster.refused, "desired state")} not accepted by its agent`],
+    cluster.suspended && ["Suspended", cluster.suspended],
+  ]);
+}
+
+function published(text) {
+  const [source, said] = text.split(" ");
+  return h("div", {}, h("a", { href: route(["rollouts", source]) }, source), " ", revision(said, sourceUrl(source)));
+}
+
+function deletionsOf(cluster) {
+  if (!cluster.heldDeletions && !cluster.pendingDeletions) return "none open";
+  return [
+    cluster.heldDeletions > 0 && h("a", { href: "#/deletions" }, `${cluster.heldDeletions} held`),
+    cluster.heldDeletions > 0 && cluster.pendingDeletions > 0 && ", ",
+    cluster.pendingDeletions > 0 && `${cluster.pendingDeletions} to carry out`,
+  ];
+}
+
+function bundleTable(rows) {
+  if (!rows.length) return empty("Nothing was published for this cluster yet. What it should have:", "flotilla bundle list");
+  return table(
+    "Bundles on this cluster",
+    ["Bundle", "Sync", "Health", "Objects", "Why"],
+    rows.map((one) => ({
+      key: one.bundle,
+      cells: [bundle(one.bundle), badge(syncState(one.sync), one.sync), badge(healthState(one.health), one.health), one.failed ? `${one.objects} (${one.failed} failed)` : String(one.objects), one.reason],
+    })),
+  );
+}
+
+function* leftovers(detail) {
+  const parts = [
+    ["Not deleted", detail.undeleted, "the agent refused these deletions, or could not do them"],
+    ["Kept", detail.kept, "left Git, and cannot be judged yet"],
+    ["Orphans", detail.orphans, "ours once, and now nobody's: kept until an operator names them"],
+  ];
+  for (const [name, lines, note] of parts) {
+    if (lines.length) yield section(name, { note }, texts(lines));
+  }
+}
+
+function identity({ cluster, uid, agentVersion, kubernetesVersion }) {
+  return facts([
+    ["Account", h("code", { title: cluster.id }, short(cluster.id, 20))],
+    ["Cluster UID", uid ? h("code", {}, uid) : "not known yet"],
+    ["Agent", agentVersion || "not heard yet"],
+    ["Kubernetes", kubernetesVersion || cluster.kubernetesVersion || "not heard yet"],
+    ["Managed by", cluster.managedBy],
+    cluster.groups.length > 0 && ["Groups", cluster.groups.join(", ")],
+    Object.keys(cluster.values).length > 0 && ["Values", labels(cluster.values)],
+    Object.keys(cluster.annotations).length > 0 && ["Annotations", labels(cluster.annotations)],
+    ["Inventory", count(cluster.objects, "object")],
+  ]);
+}

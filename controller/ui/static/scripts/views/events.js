@@ -1,0 +1,67 @@
+// The log: what was decided, when, by whom and why. The newest first.
+
+import { h } from "../dom.js";
+import * as links from "../links.js";
+import { empty, section, time } from "../parts.js";
+import { sentence, sourceOf } from "../sentences.js";
+import { sourceUrl } from "../store.js";
+
+const PAGE = 100;
+
+/** The title of the page. */
+export const title = () => "Events";
+
+/** What is asked of the hub. */
+export function needs({ query }, { data }) {
+  const head = data.status?.event ?? 0;
+  const last = Number(query.before) > 1 ? Number(query.before) - 1 : head;
+  return { clusters: "clusters?limit=1000", events: `events?after=${Math.max(0, last - PAGE)}&limit=${PAGE}` };
+}
+
+/** Is enough known to draw? */
+export const isReady = ({ data }) => Boolean(data.events && data.clusters);
+
+/** The view. */
+export function render({ query }, { data }) {
+  const before = Number(query.before) || Infinity;
+  const found = data.events.items.filter((one) => one.sequence < before).reverse();
+  const shown = query.q ? found.filter((one) => matches(one, query.q.toLowerCase())) : found;
+  const oldest = found.at(-1)?.sequence ?? 0;
+  return [
+    h("h1", {}, "Events"),
+    section(
+      "The log",
+      { id: "log", note: query.before ? `before event ${query.before}` : "the newest first, as it grows" },
+      h(
+        "div",
+        { class: "filters", role: "search" },
+        h("label", { class: "field" }, h("span", {}, "Filter"), h("input", { type: "search", "data-filter": "q", value: query.q ?? "", placeholder: "type, name, who …  ( / )", autocomplete: "off" })),
+      ),
+      shown.length ? h("ol", { class: "feed" }, shown.map(item)) : empty("No event here fits. All of them, as they come:", "flotilla events --follow"),
+      h("div", { class: "buttons" }, query.before && h("a", { class: "button", href: "#/events" }, "Newest"), oldest > 1 && h("a", { class: "button", href: links.route(["events"], { before: String(oldest), q: query.q }) }, "Older")),
+    ),
+  ];
+}
+
+function matches(one, wanted) {
+  return [one.type, one.by, one.cause, one.subject, sentence(one)].some((text) => text.toLowerCase().includes(wanted));
+}
+
+function item(one) {
+  return h(
+    "li",
+    { "data-key": String(one.sequence) },
+    links.event(one.sequence),
+    time(one.at),
+    h("span", { class: "what" }, h("strong", {}, sentence(one)), h("span", { class: "quiet" }, ` · ${one.type}`)),
+    h("span", { class: "by" }, commit(one), `by ${one.by}`, one.cause && h("span", { class: "quiet" }, ` · ${one.cause}`)),
+  );
+}
+
+/** The commit that an event is about, if it names one. */
+export function commit(one) {
+  const given = one.event.revision;
+  if (!given) return null;
+  const text = typeof given === "string" ? given : `${given.ref}@sha1:${given.commit}`;
+  return [links.revision(text, sourceUrl(sourceOf(one))), " "];
+}

@@ -1,0 +1,4 @@
+// Objects with their health.
+export function objects() {
+  return null;
+}
