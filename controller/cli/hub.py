@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from controller import bootstrap, errors, face, logs, settings
-from controller.api import app
 from controller.configuration import watching
 from controller.store import records
+from controller.ui import serving
 
 FAILURE = 1
 TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
@@ -104,7 +104,7 @@ async def _serve(chosen: settings.Settings, *, ready_json: bool) -> int:
         if chosen.config:
             seen.configuration = watching.Configuration(pathlib.Path(chosen.config), hub.shared.transactor, seen)
         token, is_new = _token(hub.directory)
-        runner = web.AppRunner(app.make_app(seen, token=token), access_log=None, shutdown_timeout=SHUTDOWN_S)
+        runner = web.AppRunner(serving.make_app(seen, token=token), access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         try:
             await web.TCPSite(runner, chosen.listen, chosen.port).start()

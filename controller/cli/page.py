@@ -22,7 +22,7 @@ def sign_in(
     url: options.Url = "",
     token: options.Token = "",
 ) -> None:
-    """Print a link to the hub's page. It signs in whoever opens it first, within two minutes, with this token's rights."""
+    """Print a link to the hub's page: it signs in whoever opens it first, within two minutes, as the token would."""
     context = session.find(url, token)
     link = context.url + session.Hub(context).post("ui/codes")["path"]
     output.done(link)

@@ -1,7 +1,7 @@
 """Who is signed in: sessions, and the codes of sign-in links, each worth a token for a while.
 
-They are kept in memory, by the digests of their secrets: whoever reads the hub's memory dump cannot sign in with it, and
-a hub that starts anew asks everybody once more. A session never outlives its token, for it only points at it.
+They are kept in memory, by the digests of their secrets: a dump of the hub's memory signs nobody in, and a hub that
+starts anew asks everybody once more. A session never outlives its token, for it only points at it.
 """
 
 import base64

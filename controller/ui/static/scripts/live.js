@@ -1,6 +1,7 @@
-// News: the hub's stream of events wakes the page; what is no event (health, heartbeats) is asked for now and then.
+// News: the hub's stream wakes the page; heartbeats are no news, and are asked for now and then.
 
 const POLL_MS = 2000; // a person takes two seconds for "now"
+const POLL_STREAM_MS = 5000; // with the stream, only ages are asked for
 const POLL_SHARE = 15; // an answer that takes long is asked for less often: one part in so many of the hub's time
 const POLL_MS_MAX = 30000;
 const DEBOUNCE_MS = 200; // a commit is many events at once
@@ -39,6 +40,10 @@ export function unfollow() {
   stream = null;
 }
 
+function isOpen() {
+  return stream?.readyState === EventSource.OPEN;
+}
+
 async function once() {
   if (isLooking) {
     isAskedFor = true;
@@ -53,7 +58,7 @@ async function once() {
     tookMs = performance.now() - begun;
     isLooking = false;
     if (isAskedFor) soon();
-    else if (!document.hidden) soon(Math.min(Math.max(POLL_MS, POLL_SHARE * tookMs), POLL_MS_MAX));
+    else if (!document.hidden) soon(Math.min(Math.max(isOpen() ? POLL_STREAM_MS : POLL_MS, POLL_SHARE * tookMs), POLL_MS_MAX));
   }
 }
 
@@ -61,7 +66,7 @@ function connect(onStream) {
   const opened = new EventSource(STREAM);
   stream = opened;
   opened.onopen = () => onStream(true);
-  opened.onmessage = () => soon();
+  for (const kind of ["log", "clusters", "reset"]) opened.addEventListener(kind, () => soon());
   opened.onerror = () => {
     onStream(false);
     if (opened.readyState === EventSource.CLOSED && stream === opened) {
