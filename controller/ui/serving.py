@@ -27,12 +27,10 @@ ROUTES = (
 )
 
 
-def make_app(
-    hub: face.HubFace, *, token: str, randomness: sessions.Randomness = secrets.token_bytes
-) -> web.Application:
+def make_app(hub: face.HubFace, *, token: str) -> web.Application:
     """The application that the hub serves. `token`: the one that lets its holder do everything."""
-    made = app.make_app(hub, token=token, authenticators=(signing_in.authenticate,), more=ROUTES, randomness=randomness)
+    made = app.make_app(hub, token=token, authenticators=(signing_in.authenticate,), more=ROUTES)
     made[assets.ASSETS] = assets.load()
-    made[signing_in.SESSIONS] = sessions.Sessions(clock=hub.clock, randomness=randomness)
+    made[signing_in.SESSIONS] = sessions.Sessions(clock=hub.clock, randomness=secrets.token_bytes)
     made.on_response_prepare.append(security.harden)
     return made
