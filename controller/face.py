@@ -58,6 +58,11 @@ class Face:
         """A cluster that was not heard for so long is offline."""
         return datetime.timedelta(seconds=self._hub.shared.timing.silence_s)
 
+    @property
+    def version(self) -> int:
+        """Grows whenever something was observed or published, mere heartbeats aside."""
+        return self._hub.shared.version
+
     def clock(self) -> datetime.datetime:
         """Now."""
         return self._hub.shared.clock()
@@ -94,6 +99,11 @@ class Face:
         await self._hub.shared.library.need_indexes(digests)
         return [self._hub.shared.library.indexes[digest] for digest in sorted(digests)]
 
+    async def catalogs_named(self, digests: Collection[Digest]) -> face.Catalogs:
+        """Catalogs, old ones too."""
+        await self._hub.shared.library.need_catalogs(digests)
+        return {digest: self._hub.shared.library.catalogs[digest] for digest in digests}
+
     async def test_access(self, spec: specs.SourceSpec) -> face.Access:
         """Ask the remote for its ref, with the source's credentials."""
         try:
@@ -128,4 +138,4 @@ class Face:
         """The log after a sequence, up to its present end."""
         async for stored in self._hub.doors.log.read(after):
             record = log.RECORD.decode(stored.body)
-            yield face.LoggedEvent(sequence=stored.sequence, subject=stored.subject, record=record)
+            yield face.LoggedEvent(sequence=stored.sequence, subject=stored.subject, record=record, body=stored.body)

@@ -47,6 +47,8 @@ class Runtime:
         self.traces = traces
         self.asked: dict[str, questions.Question] = {}
         """Questions that somebody waits for, by the ids that answers name."""
+        self.version = 0
+        """Grows whenever something was observed or published, mere heartbeats aside."""
         self._signals: list[transact.Signal] = []
 
     @property
@@ -66,6 +68,7 @@ class Runtime:
 
     def notify(self) -> None:
         """Something was observed or published: let the reactors look."""
+        self.version += 1
         for signal in self._signals:
             signal.set()
 

@@ -4,12 +4,13 @@ Problems are made of whatever is raised; then the guard lets through who may; th
 refused.
 """
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 
 from aiohttp import web
 
-from controller.api import access, face, feed, problems, requests, routes, table, tokens
+from controller.api import access, conditions, face, feed, history, problems, requests, routes, table, tokens
 
 
 def make_app(
@@ -25,12 +26,13 @@ def make_app(
     `authenticators` are asked after the bearer token; `more` routes stand under the same guard as the API's own.
     """
     app = web.Application(
-        middlewares=[problems.middleware, access.guard, requests.strict],
+        middlewares=[problems.middleware, access.guard, requests.strict, conditions.middleware],
         client_max_size=requests.BODY_BYTES_MAX,
     )
     app[requests.HUB] = hub
     app[access.KNOWN] = access.Known(hub, token)
     app[access.AUTHENTICATORS] = (access.bearer, *authenticators)
+    app[history.FOLDING] = asyncio.Lock()
     app[tokens.RANDOMNESS] = secrets.token_bytes
     app[feed.FEED] = feed.Feed(hub, pace)
     app.cleanup_ctx.append(feed.background)

@@ -5,14 +5,26 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
-from controller.api import requests
+from controller.api import requests, routes
 from controller.domain import clusters, declarations, documents, rejections
 from controller.domain.views import clusters as views
+from controller.domain.views import filters, freshness, states
 from controller.domain.world import World
-from protocol import credentials, ids, specs
+from protocol import credentials, ids, specs, status
 from protocol.events import log
 
 COMMAND = specs.ManagedBy.COMMAND
+
+FILTERS = (
+    routes.Parameter("labels", str, "A label selector, such as `env=prod,tier in (web, api),!canary`."),
+    routes.Parameter("group", str, "In this group."),
+    routes.Parameter("bundle", str, "Should have this bundle."),
+    routes.Parameter("source", str, "Should have a bundle of this source."),
+    routes.Parameter("sync", status.Sync, "Synced, OutOfSync or Unknown."),
+    routes.Parameter("health", status.Health, "Its health."),
+    routes.Parameter("connection", freshness.Connection, "Whether it is there."),
+    routes.Parameter("text", str, "With this text in its name, id, labels or groups, in either case."),
+)
 
 AgentKey = Annotated[str, msgspec.Meta(description="The public user nkey that the agent made.")]
 
@@ -59,14 +71,30 @@ class Suspend(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
 
 async def index(request: web.Request) -> web.Response:
     """The clusters, in the order of names."""
-    view = requests.looking(request)
-    return requests.listed(request, view, view.clusters, key=lambda one: one.name, row=lambda one: views.row(view, one))
+    view, wish = requests.looking(request), _wish(request)
+    members = filters.members(view, wish)
+    return requests.listed(request, view, members, key=lambda one: one.name, row=lambda one: views.row(view, one))
 
 
 async def show(request: web.Request) -> web.Response:
     """One cluster with all that is known of it."""
     view = requests.looking(request)
     return requests.answer(views.detail(view, clusters.by_name(view.world.clusters, request.match_info["name"])))
+
+
+async def desired(request: web.Request) -> web.Response:
+    """What it should hold: revisions, bundles with their digests, and every object."""
+    hub, view = request.app[requests.HUB], requests.looking(request)
+    cluster = clusters.by_name(view.world.clusters, request.match_info["name"])
+    digests = states.named(view, cluster)
+    indexes = dict(zip(sorted(digests), await hub.indexes(digests), strict=True))
+    return requests.answer(states.wanted(view, cluster, indexes))
+
+
+async def observed(request: web.Request) -> web.Response:
+    """What its agent said, bundle by bundle."""
+    view = requests.looking(request)
+    return requests.answer(states.said(view, clusters.by_name(view.world.clusters, request.match_info["name"])))
 
 
 async def add(request: web.Request) -> web.Response:
@@ -172,6 +200,24 @@ async def remove(request: web.Request) -> web.Response:
     )
     await hub.close_account(cluster.id)
     return web.Response(status=204)
+
+
+def _wish(request: web.Request) -> filters.Wish:
+    labels, query = request.query.get("labels", ""), request.query
+    try:
+        chosen = filters.selector(labels) if labels else None
+    except rejections.Invalid as error:
+        raise requests.bad_parameter("labels", str(error)) from error
+    return filters.Wish(
+        labels=chosen,
+        group=query.get("group", ""),
+        bundle=query.get("bundle", ""),
+        source=query.get("source", ""),
+        text=query.get("text", ""),
+        sync=requests.choice(request, "sync", status.Sync),
+        health=requests.choice(request, "health", status.Health),
+        connection=requests.choice(request, "connection", freshness.Connection),
+    )
 
 
 def _edited(present: dict[str, str], asked: Edit) -> dict[str, str]:

@@ -10,7 +10,11 @@ from controller.domain import debts
 from controller.domain.views import deletions as views
 from protocol.events import log
 
-ALL = routes.Parameter("all", bool, "Also those with which nothing can happen any more.")
+FILTERS = (
+    routes.Parameter("all", bool, "Also those with which nothing can happen any more."),
+    routes.Parameter("decision", debts.Decision, "What was decided of it; `held` waits for a person."),
+    routes.Parameter("source", str, "Of this source."),
+)
 
 
 class Decide(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -23,10 +27,15 @@ async def index(request: web.Request) -> web.Response:
     """Deletion sets, the newest first: held ones wait for a person."""
     view = requests.looking(request)
     tally, ages = views.Tally(view), views.ages(view)
+    source, decision = request.query.get("source", ""), requests.choice(request, "decision", debts.Decision)
+
+    def wanted(one: debts.DeletionSet) -> bool:
+        return source in ("", one.source) and decision in (None, one.decision)
+
     return requests.listed(
         request,
         view,
-        views.every(view, tally, settled=requests.flag(request, "all")),
+        [one for one in views.every(view, tally, settled=requests.flag(request, "all")) if wanted(one)],
         key=lambda one: ages[one.id],
         row=lambda one: views.row(view, tally, one),
     )

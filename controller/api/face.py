@@ -13,6 +13,8 @@ from protocol import bundles, credentials, ids, specs
 from protocol.canonical import Digest
 from protocol.events import log
 
+Catalogs = Mapping[Digest, catalogs.Catalog]
+
 
 class Access(msgspec.Struct, frozen=True, rename="camel"):
     """What a remote answered when it was tried."""
@@ -27,6 +29,8 @@ class LoggedEvent(msgspec.Struct, frozen=True):
     sequence: int
     subject: str
     record: log.Record
+    body: bytes
+    """The record as it is stored."""
 
 
 class HubFace(Protocol):
@@ -60,6 +64,10 @@ class HubFace(Protocol):
     def silence(self) -> datetime.timedelta:
         """A cluster that was not heard for so long is offline."""
 
+    @property
+    def version(self) -> int:
+        """Grows whenever something was observed or published, mere heartbeats aside."""
+
     def clock(self) -> datetime.datetime:
         """Now."""
 
@@ -81,6 +89,9 @@ class HubFace(Protocol):
 
     async def indexes(self, digests: Collection[Digest]) -> Sequence[bundles.BundleIndex]:
         """The contents of bundles."""
+
+    async def catalogs_named(self, digests: Collection[Digest]) -> Catalogs:
+        """Catalogs, old ones too."""
 
     async def test_access(self, spec: specs.SourceSpec) -> Access:
         """Ask the remote for its ref, with the source's credentials."""

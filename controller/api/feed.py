@@ -52,6 +52,8 @@ class Feed:
 
     def __init__(self, hub: face.HubFace, pace: Pace) -> None:
         self.pace = pace
+        self.born = hub.clock().isoformat()
+        """Tells this feed's numbers from those of a hub that ran before."""
         self.followers = 0
         self.dropped = 0
         """Followers that did not take what they were given, since the start."""

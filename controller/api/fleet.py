@@ -8,14 +8,22 @@ import msgspec
 from aiohttp import web
 
 from controller import metrics
-from controller.api import face, problems, requests
+from controller.api import face, problems, requests, routes
 from controller.configuration import applying, reading
 from controller.domain import clusters, declarations, documents, fleet
-from controller.domain.views import bundles, overview
+from controller.domain.views import bundles, filters, overview
 from protocol import credentials, ids
 
 Credentials = credentials.Credentials
 Issued = Mapping[str, Credentials | None]
+
+
+BUNDLE_FILTERS = (
+    routes.Parameter("source", str, "Of this source."),
+    routes.Parameter("cluster", str, "That this cluster should have."),
+    routes.Parameter("state", bundles.State, "That stand so on that cluster, or on any."),
+    routes.Parameter("text", str, "With this text in the id or name, in either case."),
+)
 
 
 class File(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -93,11 +101,19 @@ async def metrics_text(request: web.Request) -> web.Response:
 
 async def bundle_index(request: web.Request) -> web.Response:
     """The bundles of every source's latest commit."""
-    view = requests.looking(request)
+    view, query = requests.looking(request), request.query
+    state = requests.choice(request, "state", bundles.State)
+    members = [
+        one
+        for one in bundles.every(view)
+        if query.get("source", "") in ("", ids.source_of(one.entry.bundle))
+        and filters.matches(query.get("text", ""), (one.entry.bundle, one.entry.name))
+        and filters.bundles_in(view, one, state, query.get("cluster", ""))
+    ]
     return requests.listed(
         request,
         view,
-        bundles.every(view),
+        members,
         key=lambda found: found.entry.bundle,
         row=lambda found: bundles.row(view, found),
     )

@@ -4,7 +4,7 @@ import base64
 import binascii
 import enum
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from aiohttp import typedefs, web
@@ -39,6 +39,12 @@ BY = web.RequestKey("by", str)
 """Who asks, as the log will name them."""
 
 Listed = paging.Listed
+
+LIMIT = routes.Parameter(
+    "limit", Annotated[int, msgspec.Meta(ge=1, le=LIMIT_MAX)], f"Rows of a page; {LIMIT_DEFAULT} if it is not said."
+)
+AFTER = routes.Parameter("after", str, "The `next` of the page before.")
+PAGED = (LIMIT, AFTER)
 
 _METHODS_WITH_BODIES = frozenset({"POST", "PUT", "PATCH"})
 

@@ -4,19 +4,20 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from controller.api import requests
+from controller.api import requests, routes
 from controller.domain import rollout_state, rollouts, sources
 from controller.domain.views import rollouts as views
 from controller.domain.world import World
 from protocol.events import log
 
+FILTERS = (routes.Parameter("phase", rollout_state.Phase, "How far they are."),)
+
 
 async def index(request: web.Request) -> web.Response:
     """Each source's newest rollout."""
-    view = requests.looking(request)
-    return requests.listed(
-        request, view, views.every(view), key=lambda one: one.source, row=lambda one: views.row(view, one)
-    )
+    view, phase = requests.looking(request), requests.choice(request, "phase", rollout_state.Phase)
+    members = [one for one in views.every(view) if one.current is not None and phase in (None, one.current.phase)]
+    return requests.listed(request, view, members, key=lambda one: one.source, row=lambda one: views.row(view, one))
 
 
 async def show(request: web.Request) -> web.Response:

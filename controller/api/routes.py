@@ -42,6 +42,8 @@ class Route(msgspec.Struct, frozen=True):
     also: Mapping[int, Any] = {}
     """Other answers that are no problems: status and type of the body."""
     media: str = JSON
+    tagged: bool = False
+    """Whether the answer follows from the log and what was observed alone: then it has an ETag."""
 
     @property
     def name(self) -> str:

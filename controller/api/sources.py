@@ -6,6 +6,7 @@ from aiohttp import web
 from controller import errors
 from controller.api import face, problems, requests, routes
 from controller.domain import declarations, rejections, sources
+from controller.domain.views import filters
 from controller.domain.views import sources as views
 from controller.domain.world import World
 from protocol import ids, specs
@@ -17,6 +18,10 @@ TIME_S_MAX = 45.0
 COMMAND = specs.ManagedBy.COMMAND
 
 
+FILTERS = (
+    routes.Parameter("state", views.State, "What it says now."),
+    routes.Parameter("text", str, "With this text in its name or URL, in either case."),
+)
 PRUNE = routes.Parameter("prune", bool, "Delete its workloads too; they are held until approved.")
 
 
@@ -65,8 +70,11 @@ class Accept(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
 async def index(request: web.Request) -> web.Response:
     """The sources, in the order of names."""
     view = requests.looking(request)
-    members = sorted((one for one in view.world.sources.values() if not one.removed), key=lambda one: one.name)
-    return requests.listed(request, view, members, key=lambda one: one.name, row=lambda one: views.row(view, one))
+    state, text = requests.choice(request, "state", views.State), request.query.get("text", "")
+    rows = [views.row(view, one) for one in view.world.sources.values() if not one.removed]
+    members = [one for one in rows if state in (None, one.state) and filters.matches(text, (one.name, one.url))]
+    members.sort(key=lambda one: one.name)
+    return requests.listed(request, view, members, key=lambda one: one.name, row=lambda one: one)
 
 
 async def show(request: web.Request) -> web.Response:

@@ -4,15 +4,16 @@
 dashboard's token does not stand under `read`.
 """
 
-from typing import Annotated
+from typing import Any
 
-import msgspec
+from aiohttp import typedefs
 
 from controller.api import (
     clusters,
     deletions,
     events,
     fleet,
+    history,
     requests,
     rollouts,
     routes,
@@ -23,140 +24,132 @@ from controller.api import (
 from controller.domain.views import bundles as bundle_views
 from controller.domain.views import clusters as cluster_views
 from controller.domain.views import deletions as deletion_views
-from controller.domain.views import diffs, overview
+from controller.domain.views import diffs, overview, states
+from controller.domain.views import history as history_views
 from controller.domain.views import rollouts as rollout_views
 from controller.domain.views import sources as source_views
 from controller.domain.views import tokens as token_views
 from protocol import credentials
 from protocol.events.tokens import Scope
 
-Parameter, Route, PREFIX, Listed = routes.Parameter, routes.Route, routes.PREFIX, requests.Listed
+Route, PREFIX, Listed = routes.Route, routes.PREFIX, requests.Listed
 
-LIMIT = Parameter(
-    "limit", Annotated[int, msgspec.Meta(ge=1, le=requests.LIMIT_MAX)], "Rows of a page; 500 if it is not said."
-)
-AFTER = Parameter("after", str, "The `next` of the page before.")
-PAGED = (LIMIT, AFTER)
+READ, OPERATE, ADMIN = Scope.READ, Scope.OPERATE, Scope.ADMIN
+
+
+def _view(path: str, handler: typedefs.Handler, answers: Any) -> routes.Route:
+    """Something to look at, tagged."""
+    return Route("GET", PREFIX + path, handler, READ, answers=answers, tagged=True)
+
+
+def _list(path: str, handler: typedefs.Handler, row: Any, *filters: routes.Parameter) -> routes.Route:
+    """A list of rows, a page at a time."""
+    query = (*requests.PAGED, *filters)
+    return Route("GET", PREFIX + path, handler, READ, answers=Listed[row], query=query, tagged=True)
+
+
+def _act(path: str, handler: typedefs.Handler, scope: Scope, answers: Any, takes: Any = None) -> routes.Route:
+    """Something to do."""
+    return Route("POST", PREFIX + path, handler, scope, answers=answers, takes=takes)
+
 
 FLEET = (
     Route("GET", "/healthz", fleet.healthz, None, answers=fleet.Health),
     Route("GET", "/readyz", fleet.readyz, None, answers=fleet.Readiness, also={503: fleet.Readiness}),
-    Route("GET", "/metrics", fleet.metrics_text, Scope.READ, answers=str, media="text/plain"),
-    Route("GET", f"{PREFIX}/status", fleet.status, Scope.READ, answers=overview.Overview),
-    Route("POST", f"{PREFIX}/apply", fleet.apply, Scope.ADMIN, takes=fleet.Apply, answers=fleet.Outcomes),
-    Route("POST", f"{PREFIX}/hub/recover", fleet.recover, Scope.ADMIN, takes=fleet.Recover, answers=overview.Overview),
+    Route("GET", "/metrics", fleet.metrics_text, READ, answers=str, media="text/plain"),
+    _view("/status", fleet.status, overview.Overview),
+    _act("/apply", fleet.apply, ADMIN, fleet.Outcomes, fleet.Apply),
+    _act("/hub/recover", fleet.recover, ADMIN, overview.Overview, fleet.Recover),
 )
 
 BUNDLES = (
-    Route("GET", f"{PREFIX}/bundles", fleet.bundle_index, Scope.READ, answers=Listed[bundle_views.Row], query=PAGED),
-    Route("GET", PREFIX + r"/bundles/{bundle:.+}", fleet.bundle_show, Scope.READ, answers=bundle_views.Detail),
+    _list("/bundles", fleet.bundle_index, bundle_views.Row, *fleet.BUNDLE_FILTERS),
+    _view(r"/bundles/{bundle:.+}", fleet.bundle_show, bundle_views.Detail),
 )
 
 EVENTS = (
-    Route("GET", f"{PREFIX}/events", events.index, Scope.READ, answers=events.Page, query=events.QUERY),
+    Route("GET", f"{PREFIX}/events", events.index, READ, answers=events.Page, query=events.QUERY),
     Route(
         "GET",
         f"{PREFIX}/events/stream",
         streams.stream,
-        Scope.READ,
+        READ,
         answers=str,
         query=streams.QUERY,
         media=streams.MEDIA,
     ),
 )
 
-SOURCE = PREFIX + "/sources/{name}"
+SOURCE = "/sources/{name}"
+SOURCE_ROW = source_views.Row
 
 SOURCES = (
-    Route("GET", f"{PREFIX}/sources", sources.index, Scope.READ, answers=Listed[source_views.Row], query=PAGED),
+    _list("/sources", sources.index, SOURCE_ROW, *sources.FILTERS),
     Route(
         "POST",
         f"{PREFIX}/sources",
         sources.declare,
-        Scope.ADMIN,
+        ADMIN,
         takes=sources.Declare,
         answers=sources.Declared,
         status=201,
         also={200: sources.Declared},
     ),
-    Route("GET", SOURCE, sources.show, Scope.READ, answers=source_views.Detail),
-    Route("DELETE", SOURCE, sources.remove, Scope.ADMIN, status=204, query=(sources.PRUNE,)),
-    Route("POST", f"{SOURCE}/sync", sources.sync, Scope.OPERATE, answers=source_views.Row, status=202),
-    Route("POST", f"{SOURCE}/diff", sources.diff, Scope.READ, takes=sources.Ask, answers=diffs.Diff),
-    Route("POST", f"{SOURCE}/accept", sources.accept, Scope.OPERATE, takes=sources.Accept, answers=source_views.Row),
-    Route("POST", f"{SOURCE}/suspend", sources.suspend, Scope.OPERATE, takes=sources.Suspend, answers=source_views.Row),
-    Route("POST", f"{SOURCE}/resume", sources.resume, Scope.OPERATE, answers=source_views.Row),
+    _view(SOURCE, sources.show, source_views.Detail),
+    Route("DELETE", PREFIX + SOURCE, sources.remove, ADMIN, status=204, query=(sources.PRUNE,)),
+    Route("POST", f"{PREFIX}{SOURCE}/sync", sources.sync, OPERATE, answers=SOURCE_ROW, status=202),
+    _act(f"{SOURCE}/diff", sources.diff, READ, diffs.Diff, sources.Ask),
+    _act(f"{SOURCE}/accept", sources.accept, OPERATE, SOURCE_ROW, sources.Accept),
+    _act(f"{SOURCE}/suspend", sources.suspend, OPERATE, SOURCE_ROW, sources.Suspend),
+    _act(f"{SOURCE}/resume", sources.resume, OPERATE, SOURCE_ROW),
 )
 
-CLUSTER = PREFIX + "/clusters/{name}"
+CLUSTER = "/clusters/{name}"
 CLUSTER_ROW = cluster_views.Row
 
 CLUSTERS = (
-    Route("GET", f"{PREFIX}/clusters", clusters.index, Scope.READ, answers=Listed[CLUSTER_ROW], query=PAGED),
-    Route(
-        "POST",
-        f"{PREFIX}/clusters",
-        clusters.add,
-        Scope.ADMIN,
-        takes=clusters.Add,
-        answers=clusters.Added,
-        status=201,
-    ),
-    Route("GET", CLUSTER, clusters.show, Scope.READ, answers=cluster_views.Detail),
-    Route("DELETE", CLUSTER, clusters.remove, Scope.ADMIN, status=204),
-    Route("POST", f"{CLUSTER}/labels", clusters.label, Scope.ADMIN, takes=clusters.Edit, answers=CLUSTER_ROW),
-    Route("POST", f"{CLUSTER}/annotations", clusters.annotate, Scope.ADMIN, takes=clusters.Edit, answers=CLUSTER_ROW),
-    Route("POST", f"{CLUSTER}/values", clusters.values, Scope.ADMIN, takes=clusters.Edit, answers=CLUSTER_ROW),
-    Route(
-        "POST",
-        f"{CLUSTER}/credentials",
-        clusters.issue,
-        Scope.ADMIN,
-        takes=clusters.Issue,
-        answers=credentials.Credentials,
-    ),
-    Route("POST", f"{CLUSTER}/suspend", clusters.suspend, Scope.OPERATE, takes=clusters.Suspend, answers=CLUSTER_ROW),
-    Route("POST", f"{CLUSTER}/resume", clusters.resume, Scope.OPERATE, answers=CLUSTER_ROW),
+    _list("/clusters", clusters.index, CLUSTER_ROW, *clusters.FILTERS),
+    Route("POST", f"{PREFIX}/clusters", clusters.add, ADMIN, takes=clusters.Add, answers=clusters.Added, status=201),
+    _view(CLUSTER, clusters.show, cluster_views.Detail),
+    _view(f"{CLUSTER}/desired", clusters.desired, states.Desired),
+    _view(f"{CLUSTER}/observed", clusters.observed, states.Observed),
+    Route("GET", f"{PREFIX}{CLUSTER}/past", history.past, READ, answers=history_views.Past, query=history.QUERY),
+    Route("DELETE", PREFIX + CLUSTER, clusters.remove, ADMIN, status=204),
+    _act(f"{CLUSTER}/labels", clusters.label, ADMIN, CLUSTER_ROW, clusters.Edit),
+    _act(f"{CLUSTER}/annotations", clusters.annotate, ADMIN, CLUSTER_ROW, clusters.Edit),
+    _act(f"{CLUSTER}/values", clusters.values, ADMIN, CLUSTER_ROW, clusters.Edit),
+    _act(f"{CLUSTER}/credentials", clusters.issue, ADMIN, credentials.Credentials, clusters.Issue),
+    _act(f"{CLUSTER}/suspend", clusters.suspend, OPERATE, CLUSTER_ROW, clusters.Suspend),
+    _act(f"{CLUSTER}/resume", clusters.resume, OPERATE, CLUSTER_ROW),
 )
 
-ROLLOUT = PREFIX + "/rollouts/{source}"
+ROLLOUT = "/rollouts/{source}"
 ROLLOUT_ROW = rollout_views.Row
 
 ROLLOUTS = (
-    Route("GET", f"{PREFIX}/rollouts", rollouts.index, Scope.READ, answers=Listed[ROLLOUT_ROW], query=PAGED),
-    Route("GET", ROLLOUT, rollouts.show, Scope.READ, answers=rollout_views.Detail),
-    Route("GET", f"{ROLLOUT}/history", rollouts.history, Scope.READ, answers=Listed[rollout_views.Past]),
-    Route("POST", f"{ROLLOUT}/pause", rollouts.pause, Scope.OPERATE, answers=ROLLOUT_ROW),
-    Route("POST", f"{ROLLOUT}/resume", rollouts.resume, Scope.OPERATE, answers=ROLLOUT_ROW),
-    Route("POST", f"{ROLLOUT}/abort", rollouts.abort, Scope.OPERATE, answers=ROLLOUT_ROW),
-    Route("POST", f"{ROLLOUT}/retry", rollouts.retry, Scope.OPERATE, answers=ROLLOUT_ROW),
+    _list("/rollouts", rollouts.index, ROLLOUT_ROW, *rollouts.FILTERS),
+    _view(ROLLOUT, rollouts.show, rollout_views.Detail),
+    _view(f"{ROLLOUT}/history", rollouts.history, Listed[rollout_views.Past]),
+    _act(f"{ROLLOUT}/pause", rollouts.pause, OPERATE, ROLLOUT_ROW),
+    _act(f"{ROLLOUT}/resume", rollouts.resume, OPERATE, ROLLOUT_ROW),
+    _act(f"{ROLLOUT}/abort", rollouts.abort, OPERATE, ROLLOUT_ROW),
+    _act(f"{ROLLOUT}/retry", rollouts.retry, OPERATE, ROLLOUT_ROW),
 )
 
-DELETION = PREFIX + "/deletions/{set}"
+DELETION = "/deletions/{set}"
 DELETION_ROW = deletion_views.Row
 
 DELETIONS = (
-    Route(
-        "GET",
-        f"{PREFIX}/deletions",
-        deletions.index,
-        Scope.READ,
-        answers=Listed[DELETION_ROW],
-        query=(*PAGED, deletions.ALL),
-    ),
-    Route("GET", DELETION, deletions.show, Scope.READ, answers=deletion_views.Detail),
-    Route(
-        "POST", f"{DELETION}/approve", deletions.approve, Scope.OPERATE, takes=deletions.Decide, answers=DELETION_ROW
-    ),
-    Route("POST", f"{DELETION}/reject", deletions.reject, Scope.OPERATE, takes=deletions.Decide, answers=DELETION_ROW),
+    _list("/deletions", deletions.index, DELETION_ROW, *deletions.FILTERS),
+    _view(DELETION, deletions.show, deletion_views.Detail),
+    _act(f"{DELETION}/approve", deletions.approve, OPERATE, DELETION_ROW, deletions.Decide),
+    _act(f"{DELETION}/reject", deletions.reject, OPERATE, DELETION_ROW, deletions.Decide),
 )
 
 TOKENS = (
-    Route("GET", f"{PREFIX}/tokens", tokens.index, Scope.ADMIN, answers=Listed[token_views.Row], query=PAGED),
-    Route(
-        "POST", f"{PREFIX}/tokens", tokens.create, Scope.ADMIN, takes=tokens.Create, answers=tokens.Created, status=201
-    ),
-    Route("DELETE", PREFIX + "/tokens/{name}", tokens.revoke, Scope.ADMIN, status=204),
+    Route("GET", f"{PREFIX}/tokens", tokens.index, ADMIN, answers=Listed[token_views.Row], query=requests.PAGED),
+    Route("POST", f"{PREFIX}/tokens", tokens.create, ADMIN, takes=tokens.Create, answers=tokens.Created, status=201),
+    Route("DELETE", PREFIX + "/tokens/{name}", tokens.revoke, ADMIN, status=204),
 )
 
 TABLE: tuple[routes.Route, ...] = (

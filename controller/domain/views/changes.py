@@ -19,6 +19,13 @@ class Glimpse(msgspec.Struct, frozen=True):
     online: bool
 
 
+_PASSING = {
+    field.name: field.default
+    for field in msgspec.structs.fields(observed.Observed)
+    if field.type in (datetime.datetime | None, observed.Order, desired.LogHead) or field.name in ("boot", "said")
+}
+"""Times, orders and heads: what is of no interest by itself, with what it is in the beginning."""
+
 Glimpses = dict[ids.ClusterId, Glimpse]
 
 
@@ -48,16 +55,5 @@ def _differs(before: Glimpse, now: Glimpse) -> bool:
 
 
 def _gist(seen: observed.Observed | None) -> observed.Observed | None:
-    """Without what every heartbeat brings anew."""
-    if seen is None:
-        return None
-    return msgspec.structs.replace(
-        seen,
-        heard_at=None,
-        said_at=None,
-        known_at=None,
-        boot=0,
-        newest=observed.NEVER,
-        promised=observed.NEVER,
-        log_head=desired.GENESIS,
-    )
+    """Without what every heartbeat brings anew, and without the order of what was said."""
+    return msgspec.structs.replace(seen, **_PASSING) if seen is not None else None

@@ -52,6 +52,14 @@ async def test_a_cluster_that_is_heard_no_more_after_a_restart_has_changed(fleet
     assert list(changes.changed(before, glimpses(fleet))) == [fleet.a]
 
 
+async def test_a_cluster_that_is_forgotten_while_it_is_silent_has_changed(fleet: Fleet) -> None:
+    fleet.hub.now += fleet.silence + datetime.timedelta(seconds=1)
+    before = glimpses(fleet)
+    del fleet.hub.observed[fleet.a]
+
+    assert list(changes.changed(before, glimpses(fleet))) == [fleet.a]
+
+
 async def test_a_cluster_that_was_removed_is_not_looked_at(fleet: Fleet) -> None:
     await fleet.hub.write(events.ClusterRemoved(cluster=fleet.a))
 
