@@ -101,16 +101,18 @@ def _apply_of(item: reports.BundleStatus | None) -> reports.BundleStatus | None:
     if item is None:
         return None
     failures = item.failures[: item.failed + item.drifted]
-    return msgspec.structs.replace(item, health=status.Health.UNKNOWN, failures=failures)
+    return msgspec.structs.replace(
+        item, health=status.Health.UNKNOWN, failures=failures, healths={}, states=(), ailing=0
+    )
 
 
 def _health_of(item: reports.BundleStatus | None) -> object:
     """The health and its reasons, but not the wording: the replicas of a large Deployment come one by one."""
     if item is None:
         return None
-    return item.health, tuple(
-        (problem.object, problem.reason) for problem in item.failures[item.failed + item.drifted :]
-    )
+    ailments = tuple((problem.object, problem.reason) for problem in item.failures[item.failed + item.drifted :])
+    states = tuple((state.object, state.sync, state.health, state.reason) for state in item.states)
+    return item.health, ailments, states, item.healths
 
 
 def _reasons(failing: Statuses) -> dict[ids.BundleId, tuple[object, ...]]:

@@ -18,6 +18,12 @@ FAILURES_MAX = 20
 MESSAGE_CHARS_MAX = 512
 """Longest message of an API server that is passed on."""
 
+STATES_MAX = 100
+"""Objects of one bundle that are told one by one: some 45 KB at most. Where more are not well, one cause is common."""
+
+STATE_MESSAGE_CHARS_MAX = 256
+"""Of a message about each of many objects; the first failures are told in full beside them."""
+
 REASON_CHARS_MAX = 64
 """Longest reason that is passed on: one word, but custom resources may hold anything."""
 
@@ -49,6 +55,18 @@ class ObjectFailure(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     message: str = ""
 
 
+class ObjectState(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One object that is not both Synced and Healthy."""
+
+    object: ids.ObjectId
+    """As written."""
+    sync: status.Sync = status.Sync.SYNCED
+    health: status.Health = status.Health.HEALTHY
+    reason: str = ""
+    message: str = ""
+    """At most STATE_MESSAGE_CHARS_MAX."""
+
+
 class BundleStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """How one bundle stands in one cluster."""
 
@@ -65,6 +83,12 @@ class BundleStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     """Objects that differ from Git, and stay so because the bundle says it."""
     failures: tuple[ObjectFailure, ...] = ()
     """Failed applies first, then what drifted, then what keeps the bundle from being healthy; at most FAILURES_MAX."""
+    healths: dict[str, int] = {}
+    """How many of its objects have which health, by its word; empty: nobody could tell."""
+    states: tuple[ObjectState, ...] = ()
+    """Its objects that are not both Synced and Healthy, the worst first; at most STATES_MAX. All others are."""
+    ailing: int = 0
+    """How many such objects there are; more than `states` has: which they are is not told."""
 
 
 class Hello(msgspec.Struct, frozen=True, rename="camel", tag="Hello"):

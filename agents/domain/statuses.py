@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from agents.domain import dependencies, drift, health, plan, resources
+from agents.domain import dependencies, drift, health, object_states, plan, resources
 from agents.domain.health import Assessment
 from protocol import bundles, ids, reports, status
 from protocol.canonical import Digest
@@ -42,6 +42,9 @@ class Failure(msgspec.Struct, frozen=True):
 
 Observations = Mapping[ids.ObjectId, Observed]
 Failures = Mapping[ids.ObjectId, Failure]
+
+HELD_BACK = "HeldBack"
+"""Reason of an object whose bundle waits for another one."""
 
 RESTING = frozenset({status.Health.HEALTHY, status.Health.SUSPENDED})
 """Nobody waits for these to change."""
@@ -143,7 +146,7 @@ def _status(
 ) -> reports.BundleStatus:
     failed = [reports.ObjectFailure(item.object, item.reason, item.message) for item in rejected]
     drifted: list[reports.ObjectFailure] = []
-    unhealthy: list[reports.ObjectFailure] = []
+    unhealthy: list[tuple[status.Health, reports.ObjectFailure]] = []
     parts = [health.MISSING for _ in rejected]
     changed, untried = 0, 0
     for item in wanted:
@@ -159,7 +162,10 @@ def _status(
             if seen.drift:
                 drifted.append(reports.ObjectFailure(item.written, drift.REASON, seen.drift))
         if problem is None and part.health is not status.Health.HEALTHY:
-            unhealthy.append(reports.ObjectFailure(item.written, part.reason, part.message))
+            unhealthy.append((part.health, reports.ObjectFailure(item.written, part.reason, part.message)))
+    unhealthy.sort(key=lambda entry: -status.SEVERITY.index(entry[0]))
+    states = [*map(_rejected, rejected), *(_state(item, known) for item in wanted)]
+    told = object_states.summary(states)
     return reports.BundleStatus(
         bundle=known.index.bundle,
         index=digest,
@@ -169,8 +175,31 @@ def _status(
         changed=changed,
         failed=len(failed),
         drifted=len(drifted),
-        failures=tuple([*failed, *drifted, *unhealthy][: reports.FAILURES_MAX]),
+        failures=tuple([*failed, *drifted, *(one for _, one in unhealthy)][: reports.FAILURES_MAX]),
+        healths=told.healths,
+        states=told.states,
+        ailing=told.ailing,
     )
+
+
+def _rejected(item: plan.Rejection) -> reports.ObjectState:
+    return reports.ObjectState(item.object, status.Sync.OUT_OF_SYNC, status.Health.MISSING, item.reason, item.message)
+
+
+def _state(item: plan.Wanted, known: _Known) -> reports.ObjectState:
+    """One object; a failure weighs more than an ailment, and that more than drift."""
+    problem, seen = known.failures.get(item.object), known.observed.get(item.object)
+    part = seen.assessment if seen else health.MISSING if problem else health.UNREAD
+    if problem is not None:
+        return reports.ObjectState(item.written, status.Sync.OUT_OF_SYNC, part.health, problem.reason, problem.message)
+    if seen is None or not is_applied(item, known.observed, known.failures):
+        return reports.ObjectState(
+            item.written, status.Sync.UNKNOWN, part.health, part.reason or "NotApplied", part.message
+        )
+    if not seen.drift:
+        return reports.ObjectState(item.written, status.Sync.SYNCED, part.health, part.reason, part.message)
+    reason, message = (part.reason, part.message) if part.reason else (drift.REASON, seen.drift)
+    return reports.ObjectState(item.written, status.Sync.OUT_OF_SYNC, part.health, reason, message)
 
 
 def _held_back(
@@ -190,11 +219,16 @@ def _held_back(
     standing = Assessment(status.Health.DEGRADED if hopeless else status.Health.PROGRESSING)
     parts = [standing, *(health.MISSING for item in rejected if not item.retryable)]
     changed = 0
+    states = [_rejected(item) for item in rejected if not item.retryable]
     for item in wanted:
         if is_applied(item, known.observed, known.failures):
             seen = known.observed[item.object]
             parts.append(seen.assessment)
+            states.append(_state(item, known))
             changed += seen.action in (status.Action.CREATED, status.Action.CONFIGURED)
+        else:
+            states.append(reports.ObjectState(item.written, status.Sync.UNKNOWN, status.Health.UNKNOWN, HELD_BACK))
+    told = object_states.summary(states)
     waits = [item.failure for item in unmet if not item.is_failure]
     return reports.BundleStatus(
         bundle=known.index.bundle,
@@ -205,6 +239,9 @@ def _held_back(
         changed=changed,
         failed=len(failed),
         failures=tuple([*failed, *waits][: reports.FAILURES_MAX]),
+        healths=told.healths,
+        states=told.states,
+        ailing=told.ailing,
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agents.domain import health, plan, statuses
+from agents.domain import dependencies, health, plan, statuses
 from protocol import ids, reports, status
 from protocol.status import Action, Health, Sync
 from tests.agents.domain import examples
@@ -40,8 +40,9 @@ def test_a_bundle_that_is_there_and_works() -> None:
     observed = {one.object: seen(one, action=Action.CREATED), two.object: seen(two)}
 
     assert compose(one.object, two.object, observed=observed) == reports.BundleStatus(
-        bundle=bundle_id("web"), index=TWO, sync=Sync.SYNCED, health=Health.HEALTHY, objects=2, changed=1
-    )
+        bundle=bundle_id("web"), index=TWO, sync=Sync.SYNCED, health=Health.HEALTHY, objects=2, changed=1,
+        healths={"Healthy": 2},
+    )  # fmt: skip
 
 
 def test_a_bundle_with_a_failure_is_out_of_sync() -> None:
@@ -150,3 +151,60 @@ def test_the_worst_part_is_the_health_of_the_whole() -> None:
     """And an empty bundle is healthy."""
     assert compose().health is Health.HEALTHY
     assert status.worst([Health.PROGRESSING, Health.DEGRADED, Health.HEALTHY]) is Health.DEGRADED
+
+
+def states(found: reports.BundleStatus) -> list[tuple[str, str, str, str]]:
+    return [(one.object.name, one.sync.value, one.health.value, one.reason) for one in found.states]
+
+
+def test_every_object_that_is_not_well_is_told_with_its_reason() -> None:
+    """The worst first; those that are well are only counted."""
+    bad = health.Assessment(Health.DEGRADED, "Error", "exit code 1")
+    waiting = health.Assessment(Health.PROGRESSING, "Waiting", "m")
+    items = {name: wanted(config_map(name)) for name in ("a", "b", "c", "d", "e", "f")}
+    observed = {
+        items["a"].object: seen(items["a"]),
+        items["b"].object: seen(items["b"], assessment=waiting, drift=".x is 2, in Git 1"),
+        items["c"].object: seen(items["c"], drift=".x is 2, in Git 1"),
+        items["d"].object: seen(items["d"], assessment=bad),
+        items["e"].object: seen(items["e"], digest=TWO),
+    }
+    failures = {items["f"].object: statuses.failure(items["f"], "Invalid", "no")}
+
+    found = compose(*(item.object for item in items.values()), observed=observed, failures=failures)
+
+    assert states(found) == [
+        ("d", "Synced", "Degraded", "Error"),
+        ("f", "OutOfSync", "Missing", "Invalid"),
+        ("b", "OutOfSync", "Progressing", "Waiting"),
+        ("c", "OutOfSync", "Healthy", "Drifted"),
+        ("e", "Unknown", "Healthy", "NotApplied"),
+    ]
+    assert (found.ailing, found.healths) == (5, {"Degraded": 1, "Healthy": 3, "Missing": 1, "Progressing": 1})
+    assert [one.reason for one in found.failures] == ["Invalid", "Drifted", "Drifted", "Error", "Waiting"]
+
+
+def test_objects_that_are_told_are_bounded() -> None:
+    """What is left out is known to be left out."""
+    objects = [config_map(f"x{number:03}") for number in range(150)]
+    failures = {item: statuses.failure(wanted(item), "Invalid", "m" * 500) for item in objects}
+    found = compose(*objects, failures=failures)
+
+    assert (len(found.states), found.ailing, found.healths) == (reports.STATES_MAX, 150, {"Missing": 150})
+    assert len(found.states[0].message) == reports.STATE_MESSAGE_CHARS_MAX
+
+
+def test_a_rejected_object_is_told_as_missing() -> None:
+    assert states(compose(ids.ObjectId("no.such", "Thing", "web", "x"))) == [("x", "OutOfSync", "Missing", "NoMatch")]
+
+
+def test_objects_of_a_bundle_that_waits_are_unknown_unless_they_are_there() -> None:
+    part = index("web", config_map("new"), config_map("old"), ids.ObjectId("", "ConfigMap", "web", "old2"))
+    there = wanted(config_map("old"))
+    planned = plan.make((part,), {}, examples.KNOWN)
+    unmet = dependencies.Unmet(bundle_id("db"), "NotReady", "it is not ready")
+    observed = {there.object: seen(there)}
+    found = statuses.compose(planned, [(part, TWO)], observed, {}, {bundle_id("web"): (unmet,)})[bundle_id("web")]
+
+    assert states(found) == [("new", "Unknown", "Unknown", "HeldBack"), ("old2", "Unknown", "Unknown", "HeldBack")]
+    assert found.healths == {"Healthy": 1, "Unknown": 2}
