@@ -9,6 +9,7 @@ from controller.api import requests, routes
 from controller.domain import clusters, declarations, documents, rejections
 from controller.domain.views import clusters as views
 from controller.domain.views import filters, freshness, states
+from controller.domain.views import objects as object_views
 from controller.domain.world import World
 from protocol import credentials, ids, specs, status
 from protocol.events import log
@@ -25,6 +26,8 @@ FILTERS = (
     routes.Parameter("connection", freshness.Connection, "Whether it is there."),
     routes.Parameter("text", str, "With this text in its name, id, labels or groups, in either case."),
 )
+
+HEALTH = routes.Parameter("health", status.Health, "Only objects of this health.")
 
 AgentKey = Annotated[str, msgspec.Meta(description="The public user nkey that the agent made.")]
 
@@ -95,6 +98,19 @@ async def observed(request: web.Request) -> web.Response:
     """What its agent said, bundle by bundle."""
     view = requests.looking(request)
     return requests.answer(states.said(view, clusters.by_name(view.world.clusters, request.match_info["name"])))
+
+
+async def objects(request: web.Request) -> web.Response:
+    """The objects of a bundle on a cluster: how each is, and why."""
+    view, health = requests.looking(request), requests.choice(request, "health", status.Health)
+    cluster = clusters.by_name(view.world.clusters, request.match_info["name"])
+    where = object_views.place(view, cluster, request.match_info["bundle"])
+    rows = [
+        row
+        for content in await request.app[requests.HUB].indexes({where.index})
+        for row in object_views.every(view, where, content, health)
+    ]
+    return requests.listed(request, view, rows, key=lambda one: one.object, row=lambda one: one)
 
 
 async def add(request: web.Request) -> web.Response:

@@ -26,6 +26,7 @@ from controller.domain.views import clusters as cluster_views
 from controller.domain.views import deletions as deletion_views
 from controller.domain.views import diffs, overview, states
 from controller.domain.views import history as history_views
+from controller.domain.views import objects as object_views
 from controller.domain.views import rollouts as rollout_views
 from controller.domain.views import sources as source_views
 from controller.domain.views import tokens as token_views
@@ -114,6 +115,7 @@ CLUSTERS = (
     _view(f"{CLUSTER}/desired", clusters.desired, states.Desired),
     _view(f"{CLUSTER}/observed", clusters.observed, states.Observed),
     Route("GET", f"{PREFIX}{CLUSTER}/past", history.past, READ, answers=history_views.Past, query=history.QUERY),
+    _list(CLUSTER + r"/bundles/{bundle:.+}/objects", clusters.objects, object_views.Row, clusters.HEALTH),
     Route("DELETE", PREFIX + CLUSTER, clusters.remove, ADMIN, status=204),
     _act(f"{CLUSTER}/labels", clusters.label, ADMIN, CLUSTER_ROW, clusters.Edit),
     _act(f"{CLUSTER}/annotations", clusters.annotate, ADMIN, CLUSTER_ROW, clusters.Edit),

@@ -3,7 +3,7 @@
 import json
 import pathlib
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,6 +30,28 @@ WIDE: tuple[output.Column, ...] = (
     ("ORPHANS", output.field("orphans")),
     ("REVISIONS", output.field("revisions")),
     ("ID", output.field("id")),
+    ("AS OF", output.field("asOf")),
+)
+
+BUNDLES: tuple[output.Column, ...] = (
+    ("BUNDLE", output.field("bundle")),
+    ("SYNC", output.field("sync")),
+    ("HEALTH", output.field("health")),
+    ("OBJECTS", output.field("objects")),
+    ("BY HEALTH", output.field("healths")),
+    ("WAS", output.field("was")),
+    ("REASON", output.field("reason")),
+)
+OBJECTS: tuple[output.Column, ...] = (
+    ("OBJECT", output.field("object")),
+    ("SYNC", output.field("sync")),
+    ("HEALTH", output.field("health")),
+    ("REASON", output.field("reason")),
+    ("MESSAGE", output.field("message")),
+)
+OBJECTS_WIDE: tuple[output.Column, ...] = (
+    ("FILE", output.field("file")),
+    ("WAS", output.field("was")),
     ("AS OF", output.field("asOf")),
 )
 
@@ -92,8 +114,30 @@ def list_clusters(output_: options.Output = options.TABLE, url: options.Url = ""
 
 @app.command()
 def show(name: Name, output_: options.Output = options.TABLE, url: options.Url = "", token: options.Token = "") -> None:
-    """Show one cluster: bundles, what is kept and why, orphans, refusals."""
-    output.value(options.hub(url, token).get(f"clusters/{session.quoted(name)}"), output_)
+    """Show one cluster: where it stands, its bundles, what is not well and why, what is kept, orphans, refusals."""
+    found = options.hub(url, token).get(f"clusters/{session.quoted(name)}")
+    if output_ in (output.Format.TABLE, output.Format.WIDE):
+        _summary(found)
+    else:
+        output.value(found, output_)
+
+
+@app.command()
+def objects(
+    name: Name,
+    bundle: Annotated[str, typer.Argument(help="the bundle's id: <source>/<path>")],
+    health: Annotated[str, typer.Option(help="only objects of this health, such as Degraded")] = "",
+    output_: options.Output = options.TABLE,
+    url: options.Url = "",
+    token: options.Token = "",
+) -> None:
+    """List the objects of a bundle on a cluster: how each is, and why.
+
+    Example: flotilla cluster objects edge-1 fleet/apps/web --health Degraded
+    """
+    query = {"health": health} if health else {}
+    path = f"clusters/{session.quoted(name)}/bundles/{bundle}/objects"
+    output.rows(options.hub(url, token).items(path, **query), output_, columns=OBJECTS, wide=OBJECTS_WIDE)
 
 
 @app.command()
@@ -160,6 +204,35 @@ def remove(name: Name, url: options.Url = "", token: options.Token = "") -> None
 def _edit(words: list[str], what: str) -> dict[str, object]:
     gone = [word[:-1] for word in words if word.endswith("-") and "=" not in word]
     return {"set": options.pairs([word for word in words if word[:-1] not in gone], what), "remove": gone}
+
+
+def _summary(found: dict[str, Any]) -> None:
+    """Where a cluster stands, on one screen."""
+    screen, row = output.screen(), found["cluster"]
+    screen.print(
+        f"{row['name']}  {output.cell(row['connection'])}  {output.cell(row['sync'])}  {output.cell(row['health'])}  "
+        f"at {standing(row)}, as of {row['asOf']}"
+    )
+    if row["reason"]:
+        screen.print(f"  {row['reason']}", markup=False)
+    if row["behindSince"]:
+        screen.print(f"  behind since {row['behindSince']}", markup=False)
+    screen.print(output.tabled(found["bundles"], BUNDLES))
+    if found["ailing"]:
+        screen.print(output.tabled(found["ailing"], OBJECTS))
+    for title in ("kept", "undeleted", "orphans"):
+        for line in found[title]:
+            screen.print(f"{title}: {line}", markup=False)
+    for refusal, count in found["refusals"].items():
+        screen.print(f"refused as {refusal}: {count}", markup=False)
+
+
+def standing(row: output.Row) -> str:
+    """Generation and freshness in words: `generation 41 of 43, last heard 41s ago`."""
+    heard = output.ago(row["heardAgoS"])
+    return f"generation {row['generation']} of {row['desiredGeneration']}, " + (
+        "not heard since the hub started" if heard == "never" else f"last heard {heard}"
+    )
 
 
 def _write(issued: dict[str, object], name: str, seed: str, out: pathlib.Path | None) -> pathlib.Path:

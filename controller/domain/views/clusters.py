@@ -84,7 +84,20 @@ class BundleRow(msgspec.Struct, frozen=True, rename="camel"):
     reason: str
     was: status.Health | None
     """Its health as of `asOf`, where nobody hears from the cluster now."""
+    healths: dict[str, int]
+    """How many of its objects had which health as of `asOf`; empty: it was not told."""
     as_of: datetime.datetime | None
+
+
+class AilingObject(msgspec.Struct, frozen=True, rename="camel"):
+    """An object that is not both Synced and Healthy."""
+
+    bundle: ids.BundleId
+    object: str
+    sync: status.Sync
+    health: status.Health
+    reason: str
+    message: str
 
 
 class Detail(msgspec.Struct, frozen=True, rename="camel"):
@@ -95,6 +108,8 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     agent_version: str
     kubernetes_version: str
     bundles: list[BundleRow]
+    ailing: list[AilingObject]
+    """The objects that are not well, the worst first; at most sight.TEXTS_MAX. None of a cluster that nobody hears."""
     kept: list[str]
     """Objects that left Git and cannot be judged yet, with the reason."""
     undeleted: list[str]
@@ -169,6 +184,7 @@ def detail(looking: sight.Sight, cluster: clusters.Cluster) -> Detail:
         agent_version=seen.agent_version,
         kubernetes_version=seen.kubernetes_version,
         bundles=list(bundle_rows(looking, cluster.id)),
+        ailing=_ailing_objects(looking, cluster.id),
         kept=[f"{one.object}: {one.reason}" for one in (root.kept if root is not None else ())][: sight.NAMES_MAX],
         undeleted=[f"{one.object}: {one.reason} ({one.message})" for one in seen.undeleted.values()][: sight.TEXTS_MAX],
         orphans=[f"{one.object} of {one.bundle}" for one in seen.orphans][: sight.NAMES_MAX],
@@ -224,6 +240,7 @@ def bundle_rows(looking: sight.Sight, cluster: ids.ClusterId) -> Iterator[Bundle
             failed=found.failed if found is not None else 0,
             reason=conflicts.get(bundle) or (why(found) if found is not None else "not reported yet"),
             was=found.health if found is not None and not online else None,
+            healths=found.healths if found is not None else {},
             as_of=as_of if found is not None else None,
         )
     for bundle, reason in conflicts.items():
@@ -236,8 +253,30 @@ def bundle_rows(looking: sight.Sight, cluster: ids.ClusterId) -> Iterator[Bundle
                 failed=0,
                 reason=reason,
                 was=None,
+                healths={},
                 as_of=looking.at,
             )
+
+
+def _ailing_objects(looking: sight.Sight, cluster: ids.ClusterId) -> list[AilingObject]:
+    if not looking.online(cluster):
+        return []
+    seen = looking.seen(cluster)
+    found = [
+        AilingObject(
+            bundle=bundle,
+            object=str(one.object),
+            sync=one.sync,
+            health=one.health,
+            reason=one.reason,
+            message=one.message,
+        )
+        for bundle, index in looking.content(cluster).items()
+        if (told := observed.bundle_status(seen, bundle, index)) is not None
+        for one in told.states
+    ]
+    found.sort(key=lambda one: -status.SEVERITY.index(one.health))
+    return found[: sight.TEXTS_MAX]
 
 
 def why(found: reports.BundleStatus) -> str:
