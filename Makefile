@@ -30,10 +30,10 @@ imports: setup
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
 unit: setup renderers
-	@$(BIN)/pytest -q -m "not nats and not kube" tests
+	@$(BIN)/pytest -q -m "not nats and not kube and not browser" tests
 
 coverage: setup renderers ## the unit tests, half as slow again; fails unless they take every branch of what decides
-	@$(BIN)/coverage run -m pytest -q -m "not nats and not kube" tests
+	@$(BIN)/coverage run -m pytest -q -m "not nats and not kube and not browser" tests
 	@$(BIN)/coverage report
 
 renderers: setup ## compile kustomize (once, outside the tree) and look for helm
@@ -42,8 +42,8 @@ renderers: setup ## compile kustomize (once, outside the tree) and look for helm
 controlplane: setup ## compile kube-apiserver, its controller manager, etcd and kubectl (once, outside the tree)
 	@$(BIN)/python -m tests.controlplane.build
 
-test: lint types imports coverage controlplane ## everything, on a real nats-server, real Git and a real Kubernetes control plane
-	@$(BIN)/pytest -q -m "nats or kube" tests
+test: lint types imports coverage controlplane ## everything, on a real nats-server, real Git, a real Kubernetes control plane and a real browser
+	@$(BIN)/pytest -q -m "nats or kube or browser" tests
 
 demo: setup renderers ## one commit, twelve clusters, converged; KEEP=1 leaves it running
 	@PATH="$$($(BIN)/python -m tests.renderers.build 2>/dev/null):$$PATH" $(BIN)/flotilla demo $(if $(KEEP),--keep)

@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.renderers",
     "tests.fixtures.sandbox",
     "tests.fixtures.fleet",
+    "tests.fixtures.browser",
 ]
 
 # A shared machine stalls now and then for longer than any deadline of an example; pytest-timeout catches real hangs.

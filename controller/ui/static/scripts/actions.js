@@ -70,6 +70,7 @@ async function present(form) {
   field.value = "";
   await signIn({ token });
   around.render();
+  if (store.session === null) field.focus();
 }
 
 async function leave() {

@@ -1,0 +1,142 @@
+"""The page on a real hub, with nats-server, Git, agents and clusters: what happens there is seen here."""
+
+import pathlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.fixtures import content, processes
+from tests.fixtures.browser import NewWindow, Window
+
+pytestmark = [pytest.mark.browser, pytest.mark.nats, pytest.mark.timeout(240)]
+
+CLUSTERS = ("east", "north", "west")
+SPEC = {"paths": ["apps/*", "platform/*"], "allClusters": True, "intervalS": 1.0}
+CELL = "[data-grid] a"
+
+APPROVE_ANYWAY = """async ([set, digest]) => {
+  const { session } = await (await fetch("/ui/session")).json();
+  const headers = { "Content-Type": "application/json", "X-Flotilla-CSRF": session.csrf };
+  const path = `/api/v1/deletions/${set}/approve`;
+  return (await fetch(path, { method: "POST", headers, body: JSON.stringify({ digest }) })).status;
+}"""
+
+
+@pytest.fixture
+async def realm(tmp_path: pathlib.Path) -> AsyncIterator[processes.Realm]:
+    """Three clusters and the first commit on each of them."""
+    async with processes.realm(tmp_path, names=CLUSTERS) as running:
+        commit = running.repository.merge(content.first(), "first", at=processes.bootstrap.utc_now())
+        await running.api.post("sources", {"name": processes.SOURCE, "spec": {"url": running.repository.url, **SPEC}})
+        await running.rolled_out(commit)
+        yield running
+
+
+async def signed_in(realm: processes.Realm, new_window: NewWindow, **settings: Any) -> Window:
+    """A window that a sign-in link opened."""
+    window = await new_window(str(realm.hub.said["url"]), **settings)
+    await window.open((await realm.api.post("ui/codes", {}))["path"].lstrip("/"))
+    await window.sees(f"{CELL}.ready", "east")
+    return window
+
+
+async def everywhere(window: Window, state: str, count: int = len(CLUSTERS)) -> None:
+    """Wait until so many cells are in this state."""
+    await window.page.wait_for_function(
+        "([state, count]) => document.querySelectorAll(`[data-grid] a.${state}`).length === count", arg=[state, count]
+    )
+
+
+async def test_a_commit_arrives_and_the_page_follows(realm: processes.Realm, new_window: NewWindow) -> None:
+    window = await signed_in(realm, new_window)
+    await everywhere(window, "ready")
+    before = int((await window.page.locator(".generation").first.inner_text()).partition("/")[0])
+    await window.sees(".connection", "live")
+    await window.runs("() => { window.neverReloaded = true }")
+
+    commit = await realm.merge(content.second(), "Storefront 1.5.0")
+    await window.page.wait_for_function(
+        "(before) => [...document.querySelectorAll('.generation')].every((one) => {"
+        " const [here, wanted] = one.innerText.split('/').map(Number); return here > before && here === wanted; })",
+        arg=before,
+    )
+    await everywhere(window, "ready")
+
+    await window.go(f"#/rollouts/{processes.SOURCE}")
+    await window.sees("h1 .badge", "completed")
+    await window.sees(".revision", commit[:10])
+    assert await window.page.locator(".stage .badge.ready", has_text="completed").count() >= 1
+    await window.go("#/events")
+    await (
+        (await window.sees(".feed li", f"Rollout of {processes.SOURCE} started: {commit[:10]}"))
+        .get_by_role("link")
+        .first.click()
+    )
+    await window.sees("pre.json", commit)
+    await window.sees("dd", "hub")
+    assert await window.runs("() => window.neverReloaded") is True
+
+
+async def test_a_cluster_that_falls_silent_is_unknown_and_comes_back(
+    realm: processes.Realm, new_window: NewWindow
+) -> None:
+    window = await signed_in(realm, new_window)
+
+    await realm.agents["north"].pause()
+    await window.sees(f"{CELL}.unknown", "north")
+    await window.sees(".tile:has(.unknown) .number", "1")
+    await window.go("#/clusters/north")
+    await window.sees("h1 .badge.unknown", "Unknown")
+    await window.sees(".facts", "Offline")
+
+    await realm.agents["north"].resume()
+    await window.sees("h1 .badge.ready", "Ready")
+
+
+async def test_a_hold_is_approved_on_the_page_by_who_may(realm: processes.Realm, new_window: NewWindow) -> None:
+    await realm.merge(content.fourth(), "Remove the policies")
+    reader = await realm.api.post("tokens", {"name": "dashboard", "scope": "read"})
+    looking = await new_window(str(realm.hub.said["url"]))
+    await looking.sign_in(reader["secret"])
+    window = await signed_in(realm, new_window)
+
+    await (await window.sees(".urgent a", "deletions")).click()
+    await window.sees(".lines", "ResourceQuota")
+    digest = await (await window.sees(".facts code.digest")).inner_text()
+    set_id = window.page.url.rpartition("/")[2]
+    await looking.go(f"#/deletions/{set_id}")
+    assert await (await looking.sees("button.danger", "Approve")).is_disabled()
+    assert await looking.runs(APPROVE_ANYWAY, [set_id, digest]) == 403
+    looking.forgive("status of 403")
+
+    await (await window.sees("button.danger", "Approve")).click()
+    await window.sees("dialog .digest", digest)
+    await window.page.keyboard.press("Escape")
+    await window.page.locator("dialog").wait_for(state="hidden")
+    await window.sees("h1 .badge", "held")
+    await (await window.sees("button.danger", "Approve")).click()
+    await window.page.locator("dialog button.danger").click()
+    await window.sees("h1 .badge", "approved")
+
+    async def gone() -> bool:
+        path = "api/v1/namespaces/shop/resourcequotas/shop"
+        return not any([await cluster.find(path) for cluster in realm.clusters.values()])
+
+    await processes.until("the quota is gone", gone)
+    await window.go("#/events?q=DeletionsApproved")
+    await window.sees(".feed li", "by admin (page)")
+
+
+async def test_a_hub_that_is_away_is_said_to_be_away(realm: processes.Realm, new_window: NewWindow) -> None:
+    window = await signed_in(realm, new_window)
+
+    await realm.hub.pause()
+    await window.sees(".banner.silent", "Not connected")
+    await window.sees(".connection", "not connected")
+    assert await window.page.locator(CELL).count() == len(CLUSTERS)
+
+    await realm.hub.resume()
+    await window.sees("h1", "Sign in")
+    await window.sees(".banner", "session is over")
+    window.forgive("ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|status of 401|status of 503")
