@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from controller.api import access, conditions, face, feed, history, problems, requests, routes, table, tokens
+from controller.api import access, conditions, face, feed, history, openapi, problems, requests, routes, table, tokens
 
 
 def make_app(
@@ -32,6 +32,7 @@ def make_app(
     app[requests.HUB] = hub
     app[access.KNOWN] = access.Known(hub, token)
     app[access.AUTHENTICATORS] = (access.bearer, *authenticators)
+    app[openapi.DOCUMENT] = openapi.encoded(table.TABLE)
     app[history.FOLDING] = asyncio.Lock()
     app[tokens.RANDOMNESS] = secrets.token_bytes
     app[feed.FEED] = feed.Feed(hub, pace)

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import test_utils
 
 from controller.api import app
+from tests.controller.api import documented
 from tests.fixtures import hub as hubs
 
 TOKEN = "open-sesame"
@@ -21,7 +22,9 @@ async def hub() -> hubs.Hub:
 
 @pytest.fixture
 async def server(hub: hubs.Hub) -> AsyncIterator[test_utils.TestServer]:
-    async with test_utils.TestServer(app.make_app(hub, token=TOKEN)) as running:
+    made = app.make_app(hub, token=TOKEN)
+    made.middlewares.insert(0, documented.middleware)
+    async with test_utils.TestServer(made) as running:
         yield running
 
 

@@ -92,15 +92,15 @@ async def test_a_place_is_a_number(client: aiohttp.ClientSession, last: str) -> 
 
 
 async def test_changes_of_clusters_are_told_and_heartbeats_are_not(
-    client: aiohttp.ClientSession, hub: hubs.Hub
+    client: aiohttp.ClientSession, server: test_utils.TestServer, hub: hubs.Hub
 ) -> None:
     catalog = await hub.resolve("shop", "web")
     quiet, loud = await hub.add_cluster("quiet"), await hub.add_cluster("loud")
     for cluster in (quiet, loud):
         hub.publish(cluster, 1, catalog)
         hub.say(cluster)
+    await server.app[feed.FEED].compare()
     async with stream(client) as messages:
-        await the_next(messages, "clusters")
         hub.observed[quiet] = hubs.observed.beat(
             hub.observed[quiet], reports.Beat(origin=hub.origin(quiet), root=hub.observed[quiet].root)
         )
@@ -110,13 +110,15 @@ async def test_changes_of_clusters_are_told_and_heartbeats_are_not(
     assert found.data == {"names": ["loud"], "all": False}
 
 
-async def test_a_cluster_that_falls_silent_has_changed(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
+async def test_a_cluster_that_falls_silent_has_changed(
+    client: aiohttp.ClientSession, server: test_utils.TestServer, hub: hubs.Hub
+) -> None:
     catalog = await hub.resolve("shop", "web")
     cluster = await hub.add_cluster("edge-1")
     hub.publish(cluster, 1, catalog)
     hub.say(cluster)
+    await server.app[feed.FEED].compare()
     async with stream(client) as messages:
-        await the_next(messages, "clusters")
         hub.now += hub.silence + datetime.timedelta(seconds=1)
         found = await the_next(messages, "clusters")
 

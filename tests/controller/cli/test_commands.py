@@ -19,6 +19,7 @@ from controller.domain.views import diffs
 from protocol import bundles, canonical, ids, reports, specs
 from protocol.canonical import NO_DIGEST, Digest
 from protocol.events import sources as source_events
+from tests.controller.api import documented
 from tests.fixtures import hub as fixtures
 
 TOKEN = "a-token-for-tests"
@@ -38,7 +39,9 @@ async def fleet() -> AsyncIterator[fixtures.Hub]:
 @pytest.fixture
 async def address(fleet: fixtures.Hub) -> AsyncIterator[str]:
     """The URL of the hub's API."""
-    async with test_utils.TestServer(app.make_app(fleet, token=TOKEN)) as server:
+    made = app.make_app(fleet, token=TOKEN)
+    made.middlewares.insert(0, documented.middleware)
+    async with test_utils.TestServer(made) as server:
         yield str(server.make_url(""))
 
 
@@ -252,6 +255,12 @@ async def test_a_time_to_live_has_a_unit(run: Run, ttl: str) -> None:
     code, _, _ = await run("token", "create", "ci", "--scope", "read", f"--ttl={ttl}")
 
     assert code == 2
+
+
+async def test_the_api_is_described_without_a_hub(run: Run) -> None:
+    code, text, _ = await run("openapi")
+
+    assert (code, json.loads(text)) == (0, documented.DOCUMENT)
 
 
 async def test_a_login_is_kept_and_then_used(run: Run, address: str, tmp_path: pathlib.Path) -> None:
