@@ -54,6 +54,11 @@ class Face:
         return self.configuration.agent_keys if self.configuration is not None else {}
 
     @property
+    def polled(self) -> Mapping[ids.SourceName, datetime.datetime]:
+        """When each source was last polled, with whatever outcome."""
+        return self._hub.shared.polled
+
+    @property
     def silence(self) -> datetime.timedelta:
         """A cluster that was not heard for so long is offline."""
         return datetime.timedelta(seconds=self._hub.shared.timing.silence_s)

@@ -42,6 +42,8 @@ class Runtime:
         """The highest (epoch, generation) sent to each cluster, acknowledged or not."""
         self.verified: dict[ids.ClusterId, int] = {}
         """The epoch in which a cluster, since this hub started, showed a LOG head that is ours."""
+        self.polled: dict[ids.SourceName, datetime.datetime] = {}
+        """When each source's repository last answered, or was found to fail, since this hub started."""
         self.reports_sequence = 0
         """Of the newest report that is folded in: what a decision rests on."""
         self.traces = traces

@@ -61,6 +61,10 @@ class HubFace(Protocol):
         """The agents' public keys that the configuration file names, by cluster name."""
 
     @property
+    def polled(self) -> Mapping[ids.SourceName, datetime.datetime]:
+        """When each source was last polled, with whatever outcome, since the hub started."""
+
+    @property
     def silence(self) -> datetime.timedelta:
         """A cluster that was not heard for so long is offline."""
 

@@ -136,6 +136,7 @@ def looking(request: web.Request) -> sight.Sight:
         catalogs=hub.catalogs,
         roots=hub.roots,
         silence=hub.silence,
+        polled=hub.polled,
     )
     return sight.Sight(hub.transactor.world, facts, hub.clock())
 

@@ -130,7 +130,7 @@ def _settle(state: rollout_state.State, current: rollout_state.Rollout, facts: F
             withdrawn.append(cluster)
         elif failure:
             failed.append(events.ClusterFailure(cluster=cluster, reason=failure))
-        elif cluster in facts.verdicts and cluster in current.in_flight:
+        elif cluster in facts.verdicts and cluster in current.in_flight and cluster in facts.online:
             succeeded.append(cluster)
     settled = functools.partial(
         events.ClustersSettled,
@@ -148,11 +148,13 @@ def _settle(state: rollout_state.State, current: rollout_state.Rollout, facts: F
 def _failure(cluster: ids.ClusterId, since: str, current: rollout_state.Rollout, facts: Facts) -> str:
     """Why the cluster has failed; empty: it has not.
 
-    A ghost's verdict would speak of another revision: one that is heard only waits for this one, as after a pause.
+    A ghost's verdict would speak of another revision: one that is heard only waits for this one, as after a pause. That
+    all was well with one that nobody hears now says nothing of how it is.
     """
     heard, flying = cluster in facts.online, cluster in current.in_flight
-    if flying and cluster in facts.verdicts:
-        return facts.verdicts[cluster].failure
+    verdict = facts.verdicts.get(cluster) if flying else None
+    if verdict is not None and (heard or verdict.failure):
+        return verdict.failure
     if not _overdue(since, current.policy, facts.at) or (heard and not flying):
         return ""
     return f"not healthy within {current.policy.progress_deadline_s:g} s{'' if heard else ', and silent'}"

@@ -127,9 +127,11 @@ class Polling:
                 repository = repository or self._open(name, spec)
                 await self.poll(name, spec, repository)
                 failures = 0
+                self._shared.polled[name] = self._shared.clock()
             except SourceFailure as failure:
                 failures += 1
                 await self._failed(name, failure)
+                self._shared.polled[name] = self._shared.clock()
             except (errors.Transient, sealing.BlobError) as error:
                 failures += 1
                 logger.warning("poll is held up", source=name, reason=str(error))

@@ -29,6 +29,8 @@ class Facts(msgspec.Struct, frozen=True):
     """Of the published states; a cluster whose root is not here has Unknown health."""
     silence: datetime.timedelta
     """A cluster that was not heard for so long is offline."""
+    polled: Mapping[ids.SourceName, datetime.datetime] = {}
+    """When each source was last polled, with whatever outcome."""
 
 
 class Owed(msgspec.Struct, frozen=True):

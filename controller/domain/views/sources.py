@@ -43,7 +43,8 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     suspended: str
     rollout: str
     """Phase of its newest rollout; empty: there was none."""
-    as_of: datetime.datetime
+    as_of: datetime.datetime | None
+    """When it was polled last, with whatever outcome; None: not since this hub started."""
     event: int
 
 
@@ -82,7 +83,7 @@ def row(looking: sight.Sight, source: sources.Source) -> Row:
         managed_by=source.managed_by,
         suspended=source.suspended,
         rollout=current.phase.value if current is not None else "",
-        as_of=looking.at,
+        as_of=looking.facts.polled.get(source.name),
         event=looking.head("source", source.name),
     )
 

@@ -114,6 +114,20 @@ def test_a_cluster_that_falls_silent_keeps_its_slot_until_the_deadline_and_then_
     assert journey.wait(1).advance().current.failed == {examples.cluster_id(0): "not healthy within 600 s, and silent"}
 
 
+def test_that_all_was_well_with_a_cluster_that_is_silent_now_is_no_success() -> None:
+    """As after a restart of the hub, which reads what was reported before. Failures count, whoever is there."""
+    journey = at_once(failures=2)
+    journey.commit(B)
+    journey.advance().online -= {examples.cluster_id(0), examples.cluster_id(1)}
+    journey.judge(HEALTHY, 0).judge(UNWELL, 1).advance()
+
+    assert names(journey, journey.current.failed) == {"c1"}
+    assert "c0" not in names(journey, journey.current.succeeded)
+
+    journey.online.add(examples.cluster_id(0))
+    assert names(journey, journey.advance().current.succeeded) == {"c0"}
+
+
 def test_a_cluster_that_is_offline_is_deferred_with_no_slot_and_given_nothing() -> None:
     journey = at_once(cap="1")
     journey.online.discard(examples.cluster_id(0))

@@ -261,6 +261,20 @@ async def test_a_source_on_the_same_ref_is_woken_by_the_first_to_resolve_a_commi
     assert sorted(set(poller.opened)) == [SHOP, sibling]
 
 
+async def test_when_a_source_was_polled_last_is_known_also_if_it_failed(poller: Poller) -> None:
+    shared = poller.hub.shared
+    assert shared.polled == {}
+
+    await poller.look()
+    assert list(shared.polled) == [SHOP]
+
+    shared.polled.clear()
+    poller.origin.path.rename(poller.origin.path.with_name("gone.git"))
+    await poller.look()
+    assert list(shared.polled) == [SHOP]
+    assert poller.source.failure is not None
+
+
 async def test_a_suspended_source_is_not_polled_until_it_is_resumed(poller: Poller) -> None:
     command = specs.ManagedBy.COMMAND
     await poller.hub.run(lambda world: sources.suspend(world.sources[SHOP], "of the test", by=command))

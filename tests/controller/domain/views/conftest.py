@@ -27,6 +27,7 @@ class Fleet:
             catalogs=self.hub.catalogs,
             roots=self.hub.roots,
             silence=self.silence,
+            polled=self.hub.polled,
         )
         return sight.Sight(self.hub.world, facts, self.hub.now)
 

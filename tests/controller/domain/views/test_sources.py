@@ -8,6 +8,7 @@ from protocol.events import sources as events
 from tests.controller.domain import examples
 from tests.controller.domain.test_sources_at_random import declared, folded, resolved
 from tests.controller.domain.views.conftest import Fleet
+from tests.fixtures import hub as hubs
 
 PROBLEM = events.Problem(path="web/x.yaml", reason="not YAML", line=3)
 GOOD = folded(declared(), resolved("a" * 40))
@@ -69,3 +70,11 @@ async def test_the_detail_has_everything_that_is_wrong(fleet: Fleet) -> None:
 
     assert (found.problems, found.warnings) == (["web/x.yaml:3: not YAML"], ["web/x.yaml:3: not YAML"])
     assert (found.failure, found.rollback_seen, found.source.revision) == (None, "", f"main@sha1:{'b' * 40}")
+
+
+async def test_a_source_is_as_of_its_last_poll(fleet: Fleet) -> None:
+    """Whatever it came to; not polled yet is no time at all."""
+    before = views.row(fleet.looking, declared()).as_of
+    fleet.hub.polled[examples.SHOP] = hubs.START
+
+    assert (before, views.row(fleet.looking, declared()).as_of) == (None, hubs.START)
