@@ -12,6 +12,7 @@ finalizers and garbage collection. One conformance suite holds it to the real se
   do not. What Go says about a value of the wrong type is paraphrased.
 - A false, zero or empty string is kept where the real server would leave it out.
 - A version that is not there yet is refused at once: the real server waits three seconds for it.
-- Pods get no service account, volumes or tolerations, and workloads at most ten Pods; a DaemonSet counts one node.
-- A rollout is one step: nothing is up to date until all is ready. Old ReplicaSets go at once.
+- Pods get no service account, volumes or tolerations, and workloads at most ten Pods; a DaemonSet counts one node,
+  which is no object. There are no ControllerRevisions and no CronJobs that run.
+- A Deployment's rollout is one step: nothing is up to date until all is ready. Old ReplicaSets go at once.
 """

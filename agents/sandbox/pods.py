@@ -1,15 +1,22 @@
-"""The ReplicaSets and Pods below a workload: few and small, so that `kubectl get pods` shows something."""
+"""The ReplicaSets and Pods below a workload: few and small, so that `kubectl get pods` shows something.
 
-from agents.sandbox import commits, deletes, patches, statuses, writes
+Each function looks at what is there and does the next step towards what is wanted; when a Pod of it is ready, has ended
+or is gone, the workload is looked at again.
+"""
+
+from collections.abc import Iterable
+
+from agents.sandbox import commits, conditions, deletes, patches, statuses, tallies, writes
 from agents.sandbox.admission import Target
 from agents.sandbox.cluster import Cluster
 from agents.sandbox.schema import Object
+from agents.sandbox.store import Record
+from agents.sandbox.tallies import POD_KEY, PODS_MAX
 
 MANAGER = "kube-controller-manager"
-PODS_MAX = 10  # per workload: a demo shows ten; ten thousand replicas would only cost memory
 PREFIX = "sandbox.flotilla.gitops/"
 
-_POD_KEY = ("", "pods")
+_GENERATION = "deprecated.daemonset.template.generation"
 _REPLICA_SET_KEY = ("apps", "replicasets")
 
 
@@ -39,7 +46,7 @@ def put(cluster: Cluster, key: tuple[str, str], value: Object) -> None:
 def replica_set(cluster: Cluster, deployment: Object, revision: str) -> None:
     """Create the ReplicaSet of a Deployment's template, or bring it to the Deployment's size and behaviour."""
     spec, meta = deployment["spec"], deployment["metadata"]
-    template = _hashed(spec["template"], revision)
+    template = _labelled(spec["template"], {"pod-template-hash": revision})
     selector = {"matchLabels": {**(spec["selector"].get("matchLabels") or {}), "pod-template-hash": revision}}
     value: Object = {
         "apiVersion": "apps/v1",
@@ -68,22 +75,96 @@ def of_replica_set(cluster: Cluster, owner: Object) -> None:
     """Create the Pods of a ReplicaSet that are missing, and delete those that are too many or behave as it once did."""
     wanted = min(owner["spec"].get("replicas", 1), PODS_MAX)
     template = _annotated(owner["spec"]["template"], _behaviour(owner))
-    meta = owner["metadata"]
-    for name in [name for key, name in cluster.store.dependents(meta["uid"]) if key == _POD_KEY]:
-        record = cluster.store.get(_POD_KEY, name)
-        if record is not None and _behaviour(record.decode()) != _behaviour(owner):
-            deletes.expel(cluster, _POD_KEY, name)
-    present = [name for key, name in cluster.store.dependents(meta["uid"]) if key == _POD_KEY]
-    for name in present[wanted:]:
-        deletes.expel(cluster, _POD_KEY, name)
+    present = _kept(cluster, owner)
+    _expel(cluster, present[wanted:])
     for _ in range(wanted - len(present)):
-        _pod(cluster, owner, {"generateName": f"{meta['name']}-"}, template=template)
+        _pod(cluster, owner, _generated(owner), template=template)
 
 
-def _hashed(template: Object, revision: str) -> Object:
+def of_stateful_set(cluster: Cluster, owner: Object, revision: str) -> None:
+    """Create the next numbered Pod of a StatefulSet, or replace the next one that is of an older revision.
+
+    A Pod that never gets ready stops all that: also the way to a revision in which it would. So it is in reality.
+    """
+    spec = owner["spec"]
+    names = [f"{owner['metadata']['name']}-{number}" for number in range(min(spec.get("replicas", 1), PODS_MAX))]
+    present = {record.name[1]: record for record in _kept(cluster, owner)}
+    _expel(cluster, [record for name, record in present.items() if name not in names])
+    patient = spec.get("podManagementPolicy") != "Parallel"
+    for number, name in enumerate(names):
+        if name not in present:
+            labels = {"apps.kubernetes.io/pod-index": str(number), "statefulset.kubernetes.io/pod-name": name}
+            template = _annotated(spec["template"], _behaviour(owner))
+            labelled = _labelled(template, {tallies.REVISION: revision} | labels)
+            placed = {**labelled["spec"], "hostname": name}
+            if spec.get("serviceName"):
+                placed["subdomain"] = spec["serviceName"]
+            _pod(
+                cluster,
+                owner,
+                {"name": name, "generateName": f"{owner['metadata']['name']}-"},
+                template={**labelled, "spec": placed},
+            )
+        if patient and (name not in present or not tallies.is_ready(present[name].decode())):
+            return
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") != "OnDelete":
+        partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+        _expel(cluster, _outdated([present[name] for name in names[partition:] if name in present], revision)[-1:])
+
+
+def of_daemon_set(cluster: Cluster, owner: Object, revision: str) -> None:
+    """Create the Pod of a DaemonSet, anew when its template has changed: a sandbox counts as one node."""
+    present = _kept(cluster, owner)
+    if (owner["spec"].get("updateStrategy") or {}).get("type") != "OnDelete":
+        outdated = _outdated(present, revision)
+        _expel(cluster, outdated)
+        present = [record for record in present if record not in outdated]
+    if not present:
+        generation = (owner["metadata"].get("annotations") or {}).get(_GENERATION, "1")
+        template = _annotated(owner["spec"]["template"], _behaviour(owner))
+        labels = {tallies.REVISION: revision, "pod-template-generation": generation}
+        _pod(cluster, owner, _generated(owner), template=_labelled(template, labels))
+
+
+def of_job(cluster: Cluster, owner: Object) -> None:
+    """Create the Pods of a Job that are to run now; a suspended one has none."""
+    spec, present = owner["spec"], _kept(cluster, owner)
+    phases = [tallies.phase(record.decode()) for record in present]
+    active = [record for record, phase in zip(present, phases, strict=True) if phase not in ("Succeeded", "Failed")]
+    if spec.get("suspend"):
+        _expel(cluster, active)
+        return
+    left = min(conditions.wanted(spec), PODS_MAX) - phases.count("Succeeded")
+    template = _annotated(spec["template"], _behaviour(owner))
+    for _ in range(min(spec.get("parallelism", 1), left) - len(active)):
+        _pod(cluster, owner, _generated(owner), template=template)
+
+
+def _generated(owner: Object) -> Object:
+    return {"generateName": f"{owner['metadata']['name']}-"}
+
+
+def _kept(cluster: Cluster, owner: Object) -> list[Record]:
+    """Return the Pods of an owner, but for those that behave as it once did: they are deleted."""
+    found = tallies.below(cluster, owner["metadata"]["uid"])
+    changed = [record for record in found if _behaviour(record.decode()) != _behaviour(owner)]
+    _expel(cluster, changed)
+    return [record for record in found if record not in changed]
+
+
+def _outdated(records: Iterable[Record], revision: str) -> list[Record]:
+    return [record for record in records if record.labels.get(tallies.REVISION) != revision]
+
+
+def _expel(cluster: Cluster, records: Iterable[Record]) -> None:
+    for record in records:
+        deletes.expel(cluster, POD_KEY, record.name)
+
+
+def _labelled(template: Object, more: Object) -> Object:
     meta = template.get("metadata", {})
-    labels = {**(meta.get("labels") or {}), "pod-template-hash": revision}
-    return {**template, "metadata": {**meta, "labels": labels}}
+    return {**template, "metadata": {**meta, "labels": {**(meta.get("labels") or {}), **more}}}
 
 
 def _annotated(template: Object, more: Object) -> Object:
@@ -97,7 +178,7 @@ def _pod(cluster: Cluster, owner: Object, name: Object, *, template: Object) -> 
     meta = {**name, "namespace": owner["metadata"]["namespace"], "ownerReferences": [_owner(owner)]}
     kept = {part: value for part, value in template.get("metadata", {}).items() if part in ("labels", "annotations")}
     value = {"apiVersion": "v1", "kind": "Pod", "metadata": {**kept, **meta}, "spec": template["spec"]}
-    put(cluster, _POD_KEY, value)
+    put(cluster, POD_KEY, value)
 
 
 def retire(cluster: Cluster, deployment: Object, revision: str) -> None:
@@ -109,20 +190,3 @@ def retire(cluster: Cluster, deployment: Object, revision: str) -> None:
     for key, name in cluster.store.dependents(deployment["metadata"]["uid"]):
         if key == _REPLICA_SET_KEY and name[1] != current:
             deletes.expel(cluster, key, name)
-
-
-def ordinals(cluster: Cluster, stateful_set: Object, revision: str) -> None:
-    """Create the numbered Pods of a StatefulSet, anew when its template has changed."""
-    meta, spec = stateful_set["metadata"], stateful_set["spec"]
-    wanted = min(spec.get("replicas", 1), PODS_MAX)
-    names = [f"{meta['name']}-{number}" for number in range(wanted)]
-    mark = {"controller-revision-hash": f"{meta['name']}-{revision}"}
-    for key, name in cluster.store.dependents(meta["uid"]):
-        record = cluster.store.get(key, name)
-        if key == _POD_KEY and record is not None and (name[1] not in names or mark.items() - record.labels.items()):
-            deletes.expel(cluster, key, name)
-    template = _annotated(spec["template"], _behaviour(stateful_set))
-    labelled = {**template["metadata"], "labels": {**(template["metadata"].get("labels") or {}), **mark}}
-    for pod in names:
-        if cluster.store.get(_POD_KEY, (meta["namespace"], pod)) is None:
-            _pod(cluster, stateful_set, {"name": pod}, template={**template, "metadata": labelled})

@@ -151,33 +151,252 @@ def test_a_newer_state_starts_its_own_time() -> None:
     world.pass_s(READY_S - 1)
     world.apply("apps/deployments", workload("Deployment", image="nginx:2"))
     world.pass_s(2.0)
+    early = world.get("apps/deployments", "web")
+    world.pass_s(READY_S - 2)
 
-    assert conditions(world.get("apps/deployments", "web"))["Available"][0] == "False"
+    assert conditions(early)["Available"] == ("True", "MinimumReplicasAvailable")  # those of before serve
+    assert (conditions(early)["Progressing"][1], early["status"].get("updatedReplicas")) == ("ReplicaSetUpdated", None)
+    assert world.get("apps/deployments", "web")["status"]["updatedReplicas"] == 2
 
 
-def test_a_daemon_set_and_a_stateful_set_become_ready() -> None:
+def phases(world: World) -> dict[str, str]:
+    return {name: world.get("pods", name)["status"]["phase"] for name in world.names("pods")}
+
+
+def images(world: World) -> list[str]:
+    return [world.get("pods", name)["spec"]["containers"][0]["image"] for name in world.names("pods")]
+
+
+def waiting(world: World, name: str) -> Any:
+    return world.get("pods", name)["status"]["containerStatuses"][0]["state"]["waiting"]
+
+
+def test_the_pods_of_a_stateful_set_come_one_after_another() -> None:
     world = World()
-    world.apply("apps/daemonsets", workload("DaemonSet"))
-    world.apply("apps/statefulsets", {**workload("StatefulSet"), "metadata": {"name": "db"}})
+    world.apply("apps/statefulsets", workload("StatefulSet"))
+    first = phases(world)
+    world.pass_s(READY_S)
+    second, half = phases(world), world.get("apps/statefulsets", "web")["status"]
     world.pass_s(READY_S)
 
-    assert world.get("apps/daemonsets", "web")["status"]["numberAvailable"] == 1
-    assert world.get("apps/statefulsets", "db")["status"]["readyReplicas"] == 2
-    assert world.names("pods") == ["db-0", "db-1"]
+    assert (first, second) == ({"web-0": "Pending"}, {"web-0": "Running", "web-1": "Pending"})
+    assert (half["replicas"], half["readyReplicas"]) == (2, 1)
+    assert world.get("apps/statefulsets", "web")["status"]["readyReplicas"] == 2
 
 
-@pytest.mark.parametrize(("fail", "condition"), [("", "Complete"), ("Error exit 1", "Failed")])
-def test_a_job_ends(fail: str, condition: str) -> None:
+def test_a_parallel_stateful_set_has_them_all_at_once() -> None:
     world = World()
+    value = workload("StatefulSet")
+    value["spec"]["podManagementPolicy"] = "Parallel"
+    world.apply("apps/statefulsets", value)
+
+    assert phases(world) == {"web-0": "Pending", "web-1": "Pending"}
+
+
+def test_a_stateful_set_is_updated_from_its_end() -> None:
+    world = World()
+    world.apply("apps/statefulsets", workload("StatefulSet"))
+    world.pass_s(READY_S)
+    world.pass_s(READY_S)
+    before = world.get("apps/statefulsets", "web")["status"]
+    world.apply("apps/statefulsets", workload("StatefulSet", image="nginx:2"))
+    rolling = world.get("apps/statefulsets", "web")["status"]
+    halfway = images(world)
+    world.pass_s(READY_S)
+    world.pass_s(READY_S)
+    after = world.get("apps/statefulsets", "web")["status"]
+
+    assert halfway == ["nginx:1", "nginx:2"]
+    assert rolling["currentRevision"] == before["currentRevision"] != rolling["updateRevision"]
+    assert (rolling["readyReplicas"], rolling["updatedReplicas"], rolling["currentReplicas"]) == (1, 1, 1)
+    assert after["currentRevision"] == after["updateRevision"] == rolling["updateRevision"]
+    assert images(world) == ["nginx:2", "nginx:2"]
+
+
+def test_a_partition_holds_an_update_back() -> None:
+    world = World()
+    world.apply("apps/statefulsets", workload("StatefulSet"))
+    world.pass_s(READY_S)
+    world.pass_s(READY_S)
+    value = workload("StatefulSet", image="nginx:2")
+    value["spec"]["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    world.apply("apps/statefulsets", value)
+    for _ in range(3):
+        world.pass_s(READY_S)
+
+    assert images(world) == ["nginx:1", "nginx:2"]
+
+
+def test_a_stateful_set_shrinks() -> None:
+    world = World()
+    world.apply("apps/statefulsets", workload("StatefulSet", replicas=2))
+    world.pass_s(READY_S)
+    world.pass_s(READY_S)
+    world.apply("apps/statefulsets", workload("StatefulSet", replicas=1))
+
+    assert world.names("pods") == ["web-0"]
+    assert world.get("apps/statefulsets", "web")["status"]["readyReplicas"] == 1
+
+
+def test_a_daemon_set_runs_on_its_one_node_and_is_updated() -> None:
+    world = World()
+    world.apply("apps/daemonsets", workload("DaemonSet"))
+    early = world.get("apps/daemonsets", "web")["status"]
+    world.pass_s(READY_S)
+    late = world.get("apps/daemonsets", "web")["status"]
+    world.apply("apps/daemonsets", workload("DaemonSet", image="nginx:2"))
+    rolling, found = world.get("apps/daemonsets", "web")["status"], images(world)
+    world.pass_s(READY_S)
+
+    assert (early["desiredNumberScheduled"], early["numberReady"], early["numberUnavailable"]) == (1, 0, 1)
+    assert (late["numberReady"], late["numberAvailable"], late["updatedNumberScheduled"]) == (1, 1, 1)
+    assert (rolling["observedGeneration"], rolling["numberReady"], found) == (2, 0, ["nginx:2"])
+    assert world.get("apps/daemonsets", "web")["status"]["numberAvailable"] == 1
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_a_deleted_pod_comes_again(kind: str) -> None:
+    world = World()
+    path = f"apps/{kind.lower()}s"
+    world.apply(path, workload(kind, replicas=1))
+    world.pass_s(READY_S)
+    before = world.get(path, "web")["status"]
+    gone = world.get("pods", world.names("pods")[0])["metadata"]["uid"]
+    world.delete("pods", world.names("pods")[0])
+    early = world.get(path, "web")["status"]
+    world.pass_s(READY_S)
+    after = world.get(path, "web")["status"]
+
+    assert early.get("availableReplicas", early.get("numberAvailable", 0)) == 0
+    assert [world.get("pods", name)["metadata"]["uid"] == gone for name in world.names("pods")] == [False]
+    for status in (before, after):
+        for found in status.get("conditions", ()):
+            del found["lastTransitionTime"], found["lastUpdateTime"]
+    assert after == before
+
+
+NOT_FOUND = (
+    'Back-off pulling image "nginx:does-not-exist": ErrImagePull: rpc error: code = NotFound desc = failed to pull and'
+    ' unpack image "docker.io/library/nginx:does-not-exist": failed to resolve reference'
+    ' "docker.io/library/nginx:does-not-exist": docker.io/library/nginx:does-not-exist: not found'
+)
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_an_image_that_does_not_exist_is_not_pulled(kind: str) -> None:
+    world = World()
+    world.apply(f"apps/{kind.lower()}s", workload(kind, image="nginx:does-not-exist"))
+    early = waiting(world, world.names("pods")[0])
+    world.pass_s(READY_S)
+    pod = world.get("pods", world.names("pods")[0])["status"]
+    status = world.get(f"apps/{kind.lower()}s", "web")["status"]
+
+    assert early == {"reason": "ContainerCreating"}
+    assert waiting(world, world.names("pods")[0]) == {"reason": "ImagePullBackOff", "message": NOT_FOUND}
+    ready = next(found for found in pod["conditions"] if found["type"] == "Ready")
+    assert (pod["phase"], ready["status"], ready["reason"]) == ("Pending", "False", "ContainersNotReady")
+    assert ready["message"] == "containers with unready status: [web]"
+    assert not status.get("readyReplicas", status.get("numberReady"))
+
+
+def test_a_deployment_that_waits_for_an_image_fails_at_its_deadline() -> None:
+    world = World()
+    value = workload("Deployment", image="nginx:does-not-exist")
+    value["spec"]["progressDeadlineSeconds"] = 60
+    world.apply("apps/deployments", value)
+    world.pass_s(READY_S)
+    early = conditions(world.get("apps/deployments", "web"))
+    world.pass_s(60.0)
+    late = conditions(world.get("apps/deployments", "web"))
+    world.apply("apps/deployments", workload("Deployment"))
+    world.pass_s(READY_S)
+
+    assert early["Progressing"] == ("True", "ReplicaSetUpdated")
+    assert late["Progressing"] == ("False", "ProgressDeadlineExceeded")
+    assert conditions(world.get("apps/deployments", "web"))["Progressing"] == ("True", "NewReplicaSetAvailable")
+
+
+def test_the_pods_of_before_serve_while_the_new_ones_cannot_be_pulled() -> None:
+    world = World()
+    world.apply("apps/deployments", workload("Deployment"))
+    world.pass_s(READY_S)
+    world.apply("apps/deployments", workload("Deployment", image="registry.does-not-exist.example/web:1"))
+    world.pass_s(READY_S)
+    status = world.get("apps/deployments", "web")["status"]
+
+    assert (status["availableReplicas"], status.get("updatedReplicas")) == (2, None)
+    assert sorted(set(images(world))) == ["nginx:1", "registry.does-not-exist.example/web:1"]
+
+
+def test_an_init_container_that_cannot_be_pulled_keeps_the_others_waiting() -> None:
+    world = World()
+    spec = {**POD, "initContainers": [{"name": "first", "image": "does-not-exist"}]}
+    world.apply("pods", {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare"}, "spec": spec})
+    world.pass_s(READY_S)
+    status = world.get("pods", "bare")["status"]
+
+    assert status["initContainerStatuses"][0]["state"]["waiting"]["reason"] == "ImagePullBackOff"
+    assert waiting(world, "bare") == {"reason": "PodInitializing"}
+
+
+def job(image: str = "nginx:1", **spec: Any) -> dict[str, Any]:
+    pod = {"restartPolicy": "Never", "containers": [{"name": "web", "image": image}]}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "once"},
+        "spec": {"template": {"spec": pod}, **spec},
+    }
+
+
+@pytest.mark.parametrize("pods", [True, False])
+@pytest.mark.parametrize(("fail", "condition"), [("", "Complete"), ("Error exit 1", "Failed")])
+def test_a_job_ends(fail: str, condition: str, pods: bool) -> None:
+    world = World(pods=pods)
     notes = {"sandbox.flotilla.gitops/fail": fail}
-    spec = {"template": {"spec": {"restartPolicy": "Never", **POD}}}
-    meta = {"name": "once", "annotations": notes}
-    world.apply("batch/jobs", {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec})
+    world.apply("batch/jobs", {**job(), "metadata": {"name": "once", "annotations": notes}})
     active = world.get("batch/jobs", "once")["status"]["active"]
     world.pass_s(READY_S)
 
     assert active == 1
     assert conditions(world.get("batch/jobs", "once"))[condition][0] == "True"
+    assert list(phases(world).values()) == ([{"Complete": "Succeeded", "Failed": "Failed"}[condition]] if pods else [])
+
+
+def test_a_job_completes_one_pod_after_another() -> None:
+    world = World()
+    world.apply("batch/jobs", job(completions=2, parallelism=1, ttlSecondsAfterFinished=60))
+    world.pass_s(READY_S)
+    half = world.get("batch/jobs", "once")["status"]
+    world.pass_s(READY_S)
+    whole = world.get("batch/jobs", "once")["status"]
+    world.pass_s(60.0)
+
+    assert (half["active"], half["succeeded"]) == (1, 1)
+    assert (whole.get("active"), whole["succeeded"]) == (None, 2)
+    assert (world.names("batch/jobs"), world.names("pods")) == ([], [])
+
+
+def test_a_suspended_job_has_no_pods_until_it_is_resumed() -> None:
+    world = World()
+    world.apply("batch/jobs", job(suspend=True))
+    world.pass_s(READY_S)
+    suspended, none = conditions(world.get("batch/jobs", "once")), world.names("pods")
+    world.apply("batch/jobs", job(suspend=False))
+    world.pass_s(READY_S)
+
+    assert (suspended, none) == ({"Suspended": ("True", "JobSuspended")}, [])
+    assert conditions(world.get("batch/jobs", "once"))["Complete"][0] == "True"
+
+
+def test_a_job_waits_for_an_image_for_ever() -> None:
+    world = World()
+    world.apply("batch/jobs", job("nginx:does-not-exist"))
+    world.pass_s(READY_S)
+    world.pass_s(3600.0)
+
+    assert world.get("batch/jobs", "once")["status"]["active"] == 1
+    assert waiting(world, world.names("pods")[0])["reason"] == "ImagePullBackOff"
 
 
 def test_a_claim_is_bound_and_goes_when_it_is_deleted() -> None:
@@ -213,13 +432,18 @@ def test_a_deleted_deployment_takes_everything_below_along(propagation: str) -> 
     assert (world.names("apps/deployments"), world.names("apps/replicasets"), world.names("pods")) == ([], [], [])
 
 
-def test_a_scale_run_does_without_pods() -> None:
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_a_scale_run_does_without_pods(kind: str) -> None:
     world = World(pods=False)
-    world.apply("apps/deployments", workload("Deployment"))
+    path = f"apps/{kind.lower()}s"
+    world.apply(path, workload(kind))
+    early = world.get(path, "web")["status"]
     world.pass_s(READY_S)
+    late = world.get(path, "web")["status"]
 
     assert world.names("pods") == []
-    assert conditions(world.get("apps/deployments", "web"))["Available"][0] == "True"
+    assert not early.get("readyReplicas", early.get("numberReady"))
+    assert late.get("readyReplicas", late.get("numberReady")) == (1 if kind == "DaemonSet" else 2)
 
 
 def test_a_deleted_workload_is_forgotten() -> None:
