@@ -16,7 +16,7 @@ PODS_READ_MAX = 50
 """Pods of one workload looked through for a reason; all of them usually fail for the same one."""
 
 EVENTS_READ_MAX = 50
-"""Warnings about one object looked through: the server counts repetitions in one event, and forgets after an hour."""
+"""Events about one object looked through: the server counts repetitions in one event, and forgets after an hour."""
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
 _EXPLAINED = _WORKLOADS | {"Pod", "PersistentVolumeClaim", "Service"}
@@ -83,9 +83,9 @@ class Observer:
         return (await self._api.get(PODS.collection(item.object.namespace), query)).get("items") or []
 
     async def _warning(self, item: plan.Wanted, of: dict[str, Any]) -> tuple[str, str]:
-        """The newest warning about an object; nothing, where events may not be read."""
+        """The newest event that tells what is wrong with an object; nothing, where events may not be read."""
         query = {
-            "fieldSelector": f"involvedObject.uid={of['metadata']['uid']},type=Warning",
+            "fieldSelector": f"involvedObject.uid={of['metadata']['uid']}",
             "limit": str(EVENTS_READ_MAX),
         }
         try:

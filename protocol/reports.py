@@ -21,6 +21,9 @@ MESSAGE_CHARS_MAX = 512
 STATES_MAX = 100
 """Objects of one bundle that are told one by one: some 45 KB at most. Where more are not well, one cause is common."""
 
+CLUSTER_STATES_MAX = 200
+"""The same of all bundles of a cluster: a commit that breaks a whole fleet must not fill the hub's memory."""
+
 STATE_MESSAGE_CHARS_MAX = 256
 """Of a message about each of many objects; the first failures are told in full beside them."""
 
@@ -86,7 +89,8 @@ class BundleStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     healths: dict[str, int] = {}
     """How many of its objects have which health, by its word; empty: nobody could tell."""
     states: tuple[ObjectState, ...] = ()
-    """Its objects that are not both Synced and Healthy, the worst first; at most STATES_MAX. All others are."""
+    """Its objects that are not both Synced and Healthy, the worst first: at most STATES_MAX, and of all bundles
+    CLUSTER_STATES_MAX. All others are."""
     ailing: int = 0
     """How many such objects there are; more than `states` has: which they are is not told."""
 

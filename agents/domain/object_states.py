@@ -1,7 +1,7 @@
 """Every object of a bundle in a bounded space: those that are not well one by one, the others by their number."""
 
 import collections
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -30,6 +30,16 @@ def summary(found: Iterable[reports.ObjectState]) -> Summary:
         for state in ailing[: reports.STATES_MAX]
     )
     return Summary(healths=dict(sorted(healths.items())), states=states, ailing=len(ailing))
+
+
+def bounded(found: Mapping[ids.BundleId, reports.BundleStatus]) -> dict[ids.BundleId, reports.BundleStatus]:
+    """The same, with no more objects named in all of them than a cluster may name; the first bundles have it first."""
+    left = reports.CLUSTER_STATES_MAX
+    bounded: dict[ids.BundleId, reports.BundleStatus] = {}
+    for bundle, item in found.items():
+        bounded[bundle] = item if len(item.states) <= left else msgspec.structs.replace(item, states=item.states[:left])
+        left -= len(bounded[bundle].states)
+    return bounded
 
 
 def _rank(state: reports.ObjectState) -> tuple[int, bool, ids.ObjectId]:

@@ -126,13 +126,14 @@ def compose(
         wanted[item.bundle].append(item)
     for rejection in planned.rejections:
         rejected[rejection.bundle].append(rejection)
-    return {
+    found = {
         index.bundle: _held_back(digest, wanted[index.bundle], rejected[index.bundle], known, waiting[index.bundle])
         if index.bundle in waiting
         else _status(digest, wanted[index.bundle], rejected[index.bundle], known)
         for index, digest in indexes
         for known in (_Known(index, observed, failures),)
     }
+    return object_states.bounded(found)
 
 
 class _Known(msgspec.Struct, frozen=True):

@@ -35,3 +35,9 @@ def test_what_is_normal_or_told_by_the_status_is_left_out() -> None:
         "",
     )
     assert event_reasons.newest([]) == ("", "")
+
+
+def test_what_keeps_a_claim_from_being_bound_is_told_though_it_is_no_warning() -> None:
+    told = event("WaitForFirstConsumer", type="Normal")
+
+    assert event_reasons.newest([told]) == ("WaitForFirstConsumer", "pod web-1: why")

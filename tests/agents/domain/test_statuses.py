@@ -208,3 +208,13 @@ def test_objects_of_a_bundle_that_waits_are_unknown_unless_they_are_there() -> N
 
     assert states(found) == [("new", "Unknown", "Unknown", "HeldBack"), ("old2", "Unknown", "Unknown", "HeldBack")]
     assert found.healths == {"Healthy": 1, "Unknown": 2}
+
+
+def test_all_bundles_of_a_cluster_together_name_a_bounded_number_of_objects() -> None:
+    """The first bundles have it first; the numbers stay true."""
+    parts = [index(name, *(config_map(f"{name}{number:03}") for number in range(90))) for name in ("a", "b", "c")]
+    planned = plan.make(tuple(parts), {}, examples.KNOWN)
+    failures = {item.object: statuses.failure(item, "Invalid", "no") for item in planned.wanted}
+    found = statuses.compose(planned, [(part, TWO) for part in parts], {}, failures)
+
+    assert [(len(one.states), one.ailing) for one in found.values()] == [(90, 90), (90, 90), (20, 90)]

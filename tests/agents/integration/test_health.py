@@ -124,3 +124,22 @@ async def test_a_quota_that_is_spent_is_told_by_the_controller(
 
     (problem,) = next(one for one in report.bundles if one.failures).failures
     assert "exceeded quota: none" in problem.message
+
+
+async def test_a_claim_that_nobody_can_serve_says_so(place: Place, station: Station, hub_of_test: Publisher) -> None:
+    """The controller says it in an event, as something normal."""
+    if place.has_workloads:
+        pytest.skip("the sandbox keeps no events")
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data", "namespace": place.namespace},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    async with station.running():
+        await hub_of_test.publish(bundle("data", claim))
+        report = await hub_of_test.hear(reports.Ready, why("FailedBinding"))
+
+    (problem,) = report.bundles[0].failures
+    assert "no storage class is set" in problem.message
+    assert report.bundles[0].health is Health.PROGRESSING
