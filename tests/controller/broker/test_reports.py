@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime
 from collections.abc import AsyncGenerator
 
 import nats.aio.client
@@ -14,6 +15,8 @@ from protocol import credentials, ids, subjects
 from tests.fixtures import nats as rigs
 
 pytestmark = pytest.mark.nats
+
+MINUTE = datetime.timedelta(minutes=1)
 
 HEARD_WITHIN_S = 30
 """Until all that was sent has been heard: a busy machine takes its time, only a lost message takes for ever."""
@@ -47,6 +50,9 @@ async def test_stored_reports_come_first_then_live_ones(hub: doors.Doors, new_cl
 
     assert [one.body for one in [*stored, live]] == [b"1", b"2", b"3"]
     assert [one.sequence for one in [*stored, live]] == [1, 2, 3]
+    assert all(
+        one.at is not None and abs(datetime.datetime.now(datetime.UTC) - one.at) < MINUTE for one in [*stored, live]
+    )
     assert live.subject == subjects.report(held.cluster, "hello")
     assert await hub.reports.last_sequence() == 3
 

@@ -117,6 +117,8 @@ async def test_stored_reports_say_what_was_and_not_who_is_there() -> None:
             await signal.wait()
         assert again.shared.seen(agent.cluster).root == (await _state(agent)).root
         assert (again.shared.online(), again.shared.is_verified(agent.cluster)) == (frozenset(), False)
+        recalled = again.shared.seen(agent.cluster)
+        assert (recalled.heard_at, recalled.said_at is None, recalled.known_at is None) == (None, False, False)
 
         live = hello(Agent(again, agent.cluster).origin(await _state(agent)))
         of.reports.say(agent.cluster, "hello", messages.REPORT.encode(live))

@@ -74,6 +74,27 @@ async def test_a_pass_over_what_did_not_change_stores_nothing() -> None:
     assert await generations(agents) == [1, 1]
 
 
+async def test_a_cluster_is_behind_since_the_first_state_that_it_did_not_take() -> None:
+    of = Streams()
+    hub, [agent] = await begin(of, clusters=1)
+    missed = []
+    for content in (FEWER, MANY, FEWER):
+        of.later(1)
+        await hub.resolve(content)
+        await hub.rolling.drive_all()
+        await hub.publishing.publish_all()
+        missed.append(hub.shared.publication(agent.cluster))
+
+    assert [one.generation for one in missed] == [2, 3, 4]
+    assert [one.missed_at for one in missed] == [None, missed[0].at, missed[0].at]
+    assert missed[0].at != missed[1].at
+
+    await hub.settle(agent)
+    await hub.resolve(MANY)
+    await hub.settle(agent)
+    assert hub.shared.publication(agent.cluster).missed_at is None
+
+
 async def test_a_hub_that_starts_again_publishes_nothing_that_lies_there() -> None:
     of = Streams()
     _, agents = await begin(of)
