@@ -38,6 +38,7 @@ from agents import (
     planning,
     pruning,
     reconciler,
+    renewing,
     reporter,
     scheduling,
     settings,
@@ -45,7 +46,7 @@ from agents import (
 from agents.domain import retry
 from agents.kube import access, client, discovery
 from agents.kube import errors as kube_errors
-from protocol import crashpoints, plans, reports, subjects, tracing
+from protocol import crashpoints, enrolment, plans, reports, subjects, tracing
 from protocol.canonical import NO_DIGEST
 
 VERSION_PATH = "/version"
@@ -89,7 +90,8 @@ class Agent:
         self._cluster = identity.credentials.cluster
         self._log = structlog.get_logger().bind(cluster=identity.credentials.name)
         self._disk = disk.Disk(directory / self._cluster, cache_bytes_max=options.blob_cache_bytes)
-        self._hub = hub.Hub(_hub_identity(identity), timeout_s=options.hub_timeout, chance=around.chance)
+        standing = renewing.identity_of(identity.credentials, identity.seed)
+        self._hub = hub.Hub(standing, timeout_s=options.hub_timeout, chance=around.chance)
         self._box = outbox.Outbox(self._disk, outbox.Bounds(options.outbox_max, options.outbox_bytes))
         self._reporter = reporter.Reporter(
             self._cluster,
@@ -118,6 +120,12 @@ class Agent:
                 tasks.create_task(self._reporter.run(), name="reporter")
                 tasks.create_task(self._heartbeat(), name="heartbeat")
                 tasks.create_task(self._work(session), name="work")
+                if self._identity.renewal is not None:
+                    around = self._around
+                    renewer = renewing.Renewer(
+                        self._identity.renewal, self._hub, clocks=around.clocks, chance=around.chance
+                    )
+                    tasks.create_task(renewer.run(), name="renewer")
         finally:
             await session.close()
             await self._disk.close()
@@ -217,6 +225,9 @@ class Agent:
         return _Serving(facts, store, accepting, box, work, planner)
 
     def _receive(self, message: hub.Message) -> None:
+        if enrolment.is_hint(message.data):
+            self._hub.renewal.raise_()
+            return
         # Before that the last value is not missed: it is asked for as soon as somebody can judge it.
         if self._serving is None:
             return
@@ -289,8 +300,3 @@ async def _facts(api: client.Client) -> Facts:
     version: dict[str, Any] = await api.get(VERSION_PATH)
     served = await discovery.api_versions(api)
     return Facts(kube_system["metadata"]["uid"], version.get("gitVersion", "unknown"), served)
-
-
-def _hub_identity(identity: configuration.Identity) -> hub.Identity:
-    found = identity.credentials
-    return hub.Identity(found.name, found.nats_urls, found.user_jwt, identity.seed)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import structlog
 
-from agents import agent, clock, configuration, settings
+from agents import agent, clock, configuration, enrolling, errors, settings
 from agents.domain import retry
+from agents.kube import client
 from protocol import crashpoints, telemetry, tracing
 
 SERVICE = "flotilla-agent"
@@ -58,39 +59,50 @@ def configure_logging(form: str = "auto") -> None:
     )
 
 
+Served = configuration.Identity | enrolling.Newcomer
+"""A cluster whose agent is known to the hub already, or one whose agent enrols first."""
+
+NOT_LET_IN = 2
+"""Exit code when the hub lets in no agent of those that it was to serve."""
+
+
 async def serve(
-    identities: Sequence[configuration.Identity],
+    served: Sequence[Served],
     directory: Path,
     *,
     options: settings.Settings,
     around: agent.Surroundings,
 ) -> int:
-    """Serve all clusters until SIGTERM or SIGINT; the exit code."""
+    """Serve all clusters until SIGTERM or SIGINT, or until there is none left to serve; the exit code."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with asyncio.TaskGroup() as tasks:
-        running = [
-            tasks.create_task(_supervise(identity, directory, options=options, around=around))
-            for identity in identities
-        ]
-        await stop.wait()
-        for task in running:
+        running = [tasks.create_task(_supervise(one, directory, options=options, around=around)) for one in served]
+        stopped = tasks.create_task(stop.wait())
+        ended = asyncio.gather(*running)
+        await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
+        for task in (*running, stopped):
             task.cancel()
-    return 0
+    return 0 if stop.is_set() else NOT_LET_IN
 
 
 async def _supervise(
-    identity: configuration.Identity, directory: Path, *, options: settings.Settings, around: agent.Surroundings
+    served: Served, directory: Path, *, options: settings.Settings, around: agent.Surroundings
 ) -> None:
-    """Keep one cluster served. Whatever goes wrong with it is its own affair."""
-    log = structlog.get_logger().bind(cluster=identity.credentials.name)
+    """Keep one cluster served, for as long as the hub lets its agent in. Whatever goes wrong with it is its own
+    affair."""
+    log = structlog.get_logger().bind(cluster=_name(served))
     attempt = 0
     while True:
         begun = around.clocks.monotonic()
         try:
+            identity = await _identity(served, options, around)
             await agent.Agent(identity, directory, options=options, around=around).run()
+        except errors.NotLetIn as error:
+            log.error("agent is not let in", reason=str(error))  # noqa: TRY400 - the reason says it all
+            return
         except Exception:  # a bug in serving one cluster must not stop the others; it is logged whole
             log.exception("agent failed")
         if around.clocks.monotonic() - begun > RESTART_CEILING_S:
@@ -100,3 +112,17 @@ async def _supervise(
         )
         attempt += 1
         await asyncio.sleep(delay)
+
+
+async def _identity(served: Served, options: settings.Settings, around: agent.Surroundings) -> configuration.Identity:
+    if isinstance(served, configuration.Identity):
+        return served
+    limits = client.Limits(options.requests_max, options.request_timeout)
+    try:
+        return await enrolling.Enrolment(served, limits=limits, around=around).identity()
+    except errors.SetupError as error:
+        raise errors.NotLetIn(str(error)) from error
+
+
+def _name(served: Served) -> str:
+    return served.credentials.name if isinstance(served, configuration.Identity) else f"at {served.hub_url}"

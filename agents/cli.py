@@ -2,16 +2,19 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from agents import bootstrap, configuration, errors, keys, settings
+from agents import bootstrap, configuration, enrolling, errors, identities, keys, settings
+from agents.kube import access
 from protocol import crashpoints, telemetry
 
 USAGE_ERROR = 2
+TOKEN_VARIABLE = "FLOTILLA_ENROL_TOKEN"  # noqa: S105 - a variable's name
 
 DESCRIPTION = """\
 The agent brings one cluster, or several, to the state that its hub publishes, and reports back.
@@ -20,6 +23,9 @@ It only connects outwards: to the hub's NATS and to the API server of each clust
 
 EXAMPLES = """\
 examples:
+  flotilla agent run --hub https://hub.example.com:8420 --token … --ca-pin sha256:… --kubeconfig ~/.kube/config \
+      --context edge-1 --state-dir edge-1
+      What 'flotilla cluster add' prints: enrol once, then serve the cluster. The key never leaves this machine.
   flotilla agent keygen --out edge-1.nk
       Make the agent's key. The public key is printed; hand it to 'flotilla hub' when you register the cluster.
   flotilla agent run --credentials edge-1.json --kubeconfig ~/.kube/config --context edge-1 --state-dir state
@@ -62,11 +68,27 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML or JSON file with a list of clusters")
-    parser.add_argument("--credentials", metavar="FILE", help="the cluster's credentials, as the hub made them")
+    parser.add_argument("--hub", default="", metavar="URL", help="enrol at this hub, unless that was done already")
+    parser.add_argument(
+        "--token", default="", help=f"what 'flotilla cluster add' printed (default: {TOKEN_VARIABLE}); used once"
+    )
+    parser.add_argument("--token-file", default="", metavar="FILE", help="file that holds the token")
+    parser.add_argument("--ca-pin", default="", metavar="sha256:…", help="of the hub's authority, as it was printed")
+    parser.add_argument("--ca-file", default="", metavar="FILE", help="the authority itself, PEM")
+    parser.add_argument(
+        "--insecure-plain", action="store_true", help="send the token unencrypted beyond this machine, if it must be"
+    )
+    parser.add_argument("--credentials", default="", metavar="FILE", help="a credentials file, as the hub made it")
     parser.add_argument("--seed-file", default="", metavar="FILE", help="the agent's key, if not in the credentials")
     parser.add_argument("--kubeconfig", default="", metavar="FILE", help="how to reach the API server from outside")
     parser.add_argument("--context", default="", metavar="NAME", help="a context of the kubeconfig (default: current)")
     parser.add_argument("--in-cluster", action="store_true", help="use the service account of this pod")
+    parser.add_argument(
+        "--service-account",
+        default=str(access.SERVICE_ACCOUNT),
+        metavar="DIR",
+        help="the pod's token and authority (default: %(default)s)",
+    )
     parser.add_argument("--state-dir", type=Path, required=True, metavar="DIR", help="what must survive a restart")
     for field, text in (
         ("heartbeat", "seconds between heartbeats"),
@@ -85,7 +107,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     found, directory = _configuration(arguments)
-    identities = [configuration.identify(cluster, directory) for cluster in found.clusters]
+    served = [_served(cluster, directory, arguments) for cluster in found.clusters]
     names = ("heartbeat", "resync", "health_interval", "requests_max")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     options = msgspec.structs.replace(found.settings, **given)
@@ -93,22 +115,36 @@ def _run(arguments: argparse.Namespace) -> int:
     exported = bootstrap.telemetry_opened()
     try:
         around = bootstrap.surroundings(exported)
-        return asyncio.run(bootstrap.serve(identities, arguments.state_dir, options=options, around=around))
+        return asyncio.run(bootstrap.serve(served, arguments.state_dir, options=options, around=around))
     finally:
         exported.close()
 
 
+def _served(cluster: configuration.Cluster, directory: Path, arguments: argparse.Namespace) -> bootstrap.Served:
+    if not cluster.hub:
+        return configuration.identify(cluster, directory)
+    token = (arguments.token or os.environ.get(TOKEN_VARIABLE, "")) if arguments.hub else ""
+    file = None if cluster.in_cluster else arguments.state_dir / identities.FILE_NAME
+    return enrolling.newcomer(cluster, directory, token=token, file=file)
+
+
 def _configuration(arguments: argparse.Namespace) -> tuple[configuration.Configuration, Path]:
-    if bool(arguments.config) == bool(arguments.credentials):
-        raise errors.SetupError("run: needs either --credentials or --config")
+    if sum(map(bool, (arguments.config, arguments.credentials, arguments.hub))) != 1:
+        raise errors.SetupError("run: needs one of --hub, --credentials and --config")
     if arguments.config:
         return configuration.load(arguments.config), arguments.config.parent
     cluster = configuration.Cluster(
         credentials=arguments.credentials,
+        hub=arguments.hub,
+        token_file=arguments.token_file,
+        ca_pin=arguments.ca_pin,
+        ca_file=arguments.ca_file,
+        insecure_plain=arguments.insecure_plain,
         seed_file=arguments.seed_file,
         kubeconfig=arguments.kubeconfig,
         context=arguments.context,
         in_cluster=arguments.in_cluster,
+        service_account=arguments.service_account,
     )
     return configuration.Configuration((cluster,)), Path()
 

@@ -10,6 +10,7 @@ AgentError
 └── Terminal             a person must do something
     ├── SetupError       the credentials, the configuration or the state directory cannot be used
     ├── Unreadable       a verified desired state, or the inventory, that does not hold together
+    ├── NotLetIn         the hub does not let the agent in
     └── HubRefused       the hub answered, and did not take it
 """
 
@@ -52,6 +53,10 @@ class SetupError(Terminal):
 
 class Unreadable(Terminal):
     """A verified desired state, or the inventory, that does not hold together."""
+
+
+class NotLetIn(Terminal):
+    """The hub does not let the agent in, and says why."""
 
 
 class HubRefused(Terminal):

@@ -7,6 +7,7 @@ which the last desired state is asked for again. So a lost connection, a lost me
 import asyncio
 import base64
 import random
+import ssl
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -17,7 +18,7 @@ import nats.errors
 import nkeys
 import structlog
 
-from agents import errors
+from agents import errors, signals
 from agents.domain import retry
 
 CONNECT_TIMEOUT_S = 10
@@ -52,6 +53,8 @@ class Identity(msgspec.Struct, frozen=True):
     urls: tuple[str, ...]
     user_jwt: str
     seed: bytes
+    authority: str = ""
+    """Certificates of the CAs that sign for the hub's NATS, PEM; empty: those of the machine, where TLS is spoken."""
 
     def __repr__(self) -> str:
         return f"Identity({self.name})"
@@ -86,7 +89,23 @@ class Hub:
         self._timeout_s = timeout_s
         self._chance = chance
         self._connection: nats.aio.client.Client | None = None
+        self._closed: asyncio.Event | None = None
+        self._is_renewed = False
+        self.renewal = signals.Signal()
+        """Raised when a renewal of the token may be due: the server does not take it, or the hub says so."""
         self._log = structlog.get_logger().bind(cluster=identity.name)
+
+    @property
+    def name(self) -> str:
+        """The cluster's human name."""
+        return self._identity.name
+
+    def use(self, identity: Identity) -> None:
+        """Be this from now on: a connection that stands is made anew."""
+        self._identity = identity
+        self._is_renewed = True
+        if self._closed is not None:
+            self._closed.set()
 
     @property
     def connected(self) -> bool:
@@ -101,6 +120,11 @@ class Hub:
                 attempt = await self._once(live, receive=receive, arrived=arrived, attempt=attempt)
             except (nats.errors.Error, OSError, TimeoutError) as error:
                 self._log.info("hub not reached", reason=str(error) or type(error).__name__, attempt=attempt)
+                if _is_refusal(error):
+                    self.renewal.raise_()
+            if self._is_renewed:
+                self._is_renewed, attempt = False, 0
+                continue
             delay = retry.backoff(
                 attempt, base_s=RECONNECT_BASE_S, ceiling_s=RECONNECT_CEILING_S, chance=self._chance.random()
             )
@@ -109,7 +133,7 @@ class Hub:
 
     async def _once(self, live: str, *, receive: Receive, arrived: Callable[[], None], attempt: int) -> int:
         """One connection from start to end; the number of the next attempt."""
-        closed = asyncio.Event()
+        closed = self._closed = asyncio.Event()
 
         async def on_closed() -> None:
             closed.set()
@@ -117,6 +141,8 @@ class Hub:
         async def on_error(error: Exception) -> None:
             # A slow consumer or a refused subject. Whatever it cost, the last state is asked for again.
             self._log.warning("hub connection", reason=str(error) or type(error).__name__)
+            if _is_refusal(error):
+                self.renewal.raise_()
             if self.connected:
                 arrived()
 
@@ -136,6 +162,7 @@ class Hub:
                 max_outstanding_pings=PINGS_OUTSTANDING_MAX,
                 error_cb=on_error,
                 closed_cb=on_closed,
+                tls=_trust(self._identity),
             )
             await connection.subscribe(live, cb=on_message, pending_msgs_limit=LIVE_PENDING_MAX)
             await connection.flush(timeout=CONNECT_TIMEOUT_S)
@@ -147,7 +174,7 @@ class Hub:
             self._log.info("hub connection lost", attempt=attempt)
             return 0
         finally:
-            self._connection = None
+            self._connection = self._closed = None
             if not connection.is_closed:
                 await connection.close()
 
@@ -161,6 +188,10 @@ class Hub:
         if status:
             raise errors.HubUnavailable(f"{subject}: {headers.get('Description', 'no description')} ({status})")
         return Message(answer.data, headers)
+
+    async def ask(self, subject: str, payload: bytes) -> bytes:
+        """The hub's own answer to a request."""
+        return bytes((await self._request(subject, payload, None)).data)
 
     async def store(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> int:
         """Publish into a stream and wait for its acknowledgement: the sequence under which it is stored."""
@@ -200,6 +231,17 @@ class Hub:
             raise errors.HubUnavailable(f"{subject}: {error or type(error).__name__}") from error
         _honour_cancellation()
         return answer
+
+
+def _trust(identity: Identity) -> ssl.SSLContext | None:
+    """What the server's certificate is held against; None: nothing of our own."""
+    return ssl.create_default_context(cadata=identity.authority) if identity.authority else None
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Does the server not take the token? It says so in a sentence only."""
+    text = str(error).lower()
+    return "authorization violation" in text or "authentication expired" in text or "authentication revoked" in text
 
 
 def _honour_cancellation() -> None:

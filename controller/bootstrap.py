@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from controller import (
+    entrance,
     errors,
     exporting,
     keys,
@@ -30,7 +31,7 @@ from controller import (
 from controller.broker import connection, doors
 from controller.domain import fleet
 from controller.git import mirrors
-from controller.reactors import asking, listening, polling, publishing, rolling
+from controller.reactors import asking, listening, polling, publishing, renewing, rolling
 from controller.render import children, pool, stages, worker, workplaces
 from protocol import crashpoints, telemetry, tracing
 from protocol.events import fleet as fleet_events
@@ -57,6 +58,8 @@ class Hub(msgspec.Struct, frozen=True):
     publishing: publishing.Publishing
     listening: listening.Listening
     asking: asking.Asking
+    entrance: entrance.Entrance
+    renewing: renewing.Renewing
     lag: lag.Lag
     metrics: metrics.Metrics
     exporting: exporting.Exporting | None
@@ -147,6 +150,8 @@ async def run(hub: Hub) -> None:
         group.create_task(hub.polling.run())
         group.create_task(hub.rolling.run())
         group.create_task(hub.publishing.run())
+        group.create_task(hub.renewing.run(hub.doors.renewals))
+        group.create_task(hub.entrance.announce_all())
         group.create_task(_follow(hub.shared))
         group.create_task(_lost(hub.doors.hub))
         group.create_task(hub.lag.run())
@@ -200,6 +205,7 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
         repositories.opener(around.mirrors, around.workers),
         chance=random.Random(),  # noqa: S311 - jitter
     )
+    door = _entrance(around, transactor, clock)
     return Hub(
         settings=around.settings,
         directory=around.directory,
@@ -220,10 +226,29 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
             signer=around.ring.signer,
             new_id=new_id,
         ),
+        entrance=door,
+        renewing=renewing.Renewing(door),
         lag=around.lag,
         metrics=around.metrics,
         exporting=around.exporting,
         nats_url=around.nats_url,
+    )
+
+
+def _entrance(
+    around: _Around, transactor: transact.Transactor, clock: Callable[[], datetime.datetime]
+) -> entrance.Entrance:
+    return entrance.Entrance(
+        transactor,
+        around.doors.tenancy,
+        around.doors.live,
+        entrance.Address(
+            nats_urls=(around.nats_url,),
+            trusted_keys=(around.ring.signer.public_key,),
+            hub_url=around.settings.public_url,
+        ),
+        clock=clock,
+        lifetime=datetime.timedelta(seconds=around.settings.token_lifetime_s),
     )
 
 

@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
-from controller import bootstrap, errors, transact
+from controller import bootstrap, entrance, errors, transact
 from controller.api import face
 from controller.configuration import watching
 from controller.domain import catalogs, observed, publications
@@ -11,7 +11,6 @@ from controller.domain.views import diffs
 from controller.git import errors as git_errors
 from controller.git import mirrors
 from protocol import bundles, ids, specs
-from protocol import credentials as credentials_
 from protocol.canonical import Digest
 from protocol.events import log
 
@@ -129,15 +128,10 @@ class Face:
         """End a cluster's account: live connections drop."""
         await self._hub.doors.tenancy.remove(cluster, at=self.clock())
 
-    async def credentials(self, cluster: ids.ClusterId, name: str, agent_key: str) -> credentials_.Credentials:
-        """What lets the holder of this user key in as the cluster's agent; without a seed."""
-        return credentials_.Credentials(
-            cluster=cluster,
-            name=name,
-            nats_urls=(self._hub.nats_url,),
-            user_jwt=self._hub.doors.tenancy.admit(cluster, agent_key, name=name, at=self.clock()),
-            trusted_keys=(self._hub.ring.signer.public_key,),
-        )
+    @property
+    def entrance(self) -> entrance.Entrance:
+        """Who is let in."""
+        return self._hub.entrance
 
     async def events(self, after: int) -> AsyncGenerator[face.LoggedEvent, None]:
         """The log after a sequence, up to its present end."""

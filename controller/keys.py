@@ -4,6 +4,7 @@ Losing it loses the fleet's trust: agents know the operator's accounts and the s
 A key is made once, at the first start, and loaded ever after; a cluster's account is added at run time.
 """
 
+import base64
 import os
 import pathlib
 import secrets
@@ -12,6 +13,8 @@ import tempfile
 from collections.abc import Callable
 
 import nkeys
+from cryptography import exceptions
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from controller import errors
 from protocol import ids, signing
@@ -174,3 +177,14 @@ def new_user(*, randomness: Randomness = secrets.token_bytes) -> tuple[str, str]
     """A fresh user nkey: its seed (`SU…`) and its public key (`U…`). The seed belongs to whoever will use it."""
     seed = nkeys.encode_seed(randomness(KEY_BYTES), nkeys.PREFIX_BYTE_USER)
     return seed.decode(), nkeys.from_seed(seed).public_key.decode()
+
+
+def verify(public_key: str, data: bytes, signature: bytes) -> bool:
+    """Did the holder of this public nkey sign the data? What is no key signed nothing."""
+    try:
+        raw = base64.b32decode(public_key + "=" * (-len(public_key) % 8))
+        key = ed25519.Ed25519PublicKey.from_public_bytes(raw[1:-2])
+        key.verify(signature, data)
+    except (ValueError, exceptions.InvalidSignature):
+        return False
+    return raw[-2:] == bytes(nkeys.crc16_checksum(bytearray(raw[:-2])))

@@ -84,7 +84,7 @@ class Runtime:
 
     def is_verified(self, cluster: ids.ClusterId) -> bool:
         """May deletions be named for it? A recovery asks every cluster anew."""
-        return self.verified.get(cluster) == self.world.fleet.epoch
+        return self.verified.get(cluster) == self.world.epoch(cluster)
 
     def online(self) -> frozenset[ids.ClusterId]:
         """Clusters that were heard within `silence_s`."""

@@ -9,6 +9,7 @@ import msgspec
 import yaml
 
 from controller import errors
+from controller.domain import tenants
 
 ENVIRONMENT_PREFIX = "FLOTILLA_HUB_"
 """`FLOTILLA_HUB_LISTEN` sets `listen`, and so on."""
@@ -40,6 +41,10 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """Port of the embedded server; -1 takes a free one."""
     advertise: str = ""
     """URL of the NATS server that credentials tell agents; empty: the one that the hub uses."""
+    public_url: str = ""
+    """URL of the HTTP API that agents are told; empty: the one that it listens on."""
+    token_lifetime_s: float = tenants.TOKEN_LIFETIME.total_seconds()
+    """How long an agent that enrolled is let in unless it renews, which it does after about two thirds."""
     chart_repositories: str = ""
     """The only addresses at or below which charts are fetched, with blanks between them; empty: any. Without it,
     whoever may write a bundle can make the hub ask any server that it reaches. What a repository refers to is

@@ -51,9 +51,18 @@ class Minter:
         account = msgspec.structs.replace(account, revoked_before=revoked_before)
         return jwts.account(self._operator, cluster, account=account, at=at)
 
-    def agent_user(self, cluster: ids.ClusterId, public_key: str, *, name: str, at: datetime.datetime) -> str:
+    def agent_user(
+        self,
+        cluster: ids.ClusterId,
+        public_key: str,
+        *,
+        name: str,
+        at: datetime.datetime,
+        expires_at: datetime.datetime | None = None,
+    ) -> str:
         """The token that lets the holder of the user key `U…` in as this cluster's agent."""
-        return self._user(self._ring.cluster(cluster), public_key, user=tenants.agent_user(cluster, name=name), at=at)
+        user = tenants.agent_user(cluster, name=name, expires_at=expires_at)
+        return self._user(self._ring.cluster(cluster), public_key, user=user, at=at)
 
     def deletion(self, clusters: Sequence[ids.ClusterId], *, at: datetime.datetime) -> str:
         return jwts.deletion(self._operator, clusters, at=at)
@@ -92,9 +101,17 @@ class Tenancy:
         token = self._minter.cluster_account(cluster, name=name, at=at, revoked_before=revoked_before)
         await self._send(_UPDATE, token, what=f"cluster {cluster}: account")
 
-    def admit(self, cluster: ids.ClusterId, public_key: str, *, name: str, at: datetime.datetime) -> str:
+    def admit(
+        self,
+        cluster: ids.ClusterId,
+        public_key: str,
+        *,
+        name: str,
+        at: datetime.datetime,
+        expires_at: datetime.datetime | None = None,
+    ) -> str:
         """The user token for an agent's own key; nothing has to be sent to the server."""
-        return self._minter.agent_user(cluster, public_key, name=name, at=at)
+        return self._minter.agent_user(cluster, public_key, name=name, at=at, expires_at=expires_at)
 
     async def remove(self, cluster: ids.ClusterId, *, at: datetime.datetime) -> None:
         """End a cluster's account: live connections drop, none comes back. Its key stays in the ring."""

@@ -1,5 +1,7 @@
 """The file that lets an agent in: where the hub's NATS is, who the agent is there, and whose signatures it trusts."""
 
+import datetime
+
 import msgspec
 
 from protocol import ids
@@ -17,3 +19,9 @@ class Credentials(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
     """Public keys of hubs whose desired states the agent applies, 64 hexadecimal digits each."""
     seed: str = ""
     """The agent's user nkey (`SU…`); empty where the agent keeps it in a file of its own."""
+    expires_at: datetime.datetime | None = None
+    """When `user_jwt` ends, unless it is renewed before; None: never."""
+    hub_url: str = ""
+    """Where the hub's API is, for an agent whose token has ended; empty: there is no such way back."""
+    authority: str = ""
+    """Certificates of the CAs that sign for the hub and its NATS, PEM; empty: those that the machine trusts."""

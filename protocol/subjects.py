@@ -11,6 +11,7 @@ LIVE = f"{ROOT}.live.*"
 BLOBS = f"{ROOT}.blob.*"
 REPORTS = f"{ROOT}.report.*.>"
 BEATS = f"{ROOT}.beat.*"
+RENEWALS = f"{ROOT}.renew.*"
 
 DIRECT_GET = "$JS.API.DIRECT.GET"
 """JetStream's API for the last value of a subject, answered by any replica (ADR-31)."""
@@ -50,6 +51,11 @@ def report(cluster: ids.ClusterId, kind: str) -> str:
 def beat(cluster: ids.ClusterId) -> str:
     """Where an agent's heartbeats pass (core NATS, not stored)."""
     return f"{ROOT}.beat.{cluster}"
+
+
+def renew(cluster: ids.ClusterId) -> str:
+    """Where an agent asks for a fresh token (core NATS, answered by the hub)."""
+    return f"{ROOT}.renew.{cluster}"
 
 
 def direct_get(stream: str, subject: str) -> str:

@@ -10,11 +10,16 @@ import aiohttp
 import msgspec
 from kubernetes_asyncio import client as kubernetes_client
 from kubernetes_asyncio import config as kubernetes_config
+from kubernetes_asyncio.config import incluster_config
 
 from agents.kube import errors
 
 CONNECTIONS_MAX = 160
 """To one API server: every watch holds one for itself, and the requests beside them must not wait for it."""
+
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where Kubernetes puts it."""
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -24,6 +29,8 @@ class Access(msgspec.Struct, frozen=True):
     """None: the service account of the pod that the agent runs in."""
     context: str = ""
     """Empty: the kubeconfig's current context."""
+    service_account: Path = SERVICE_ACCOUNT
+    """Directory with the pod's token and authority, where there is no kubeconfig."""
 
 
 class Session:
@@ -41,7 +48,10 @@ class Session:
         configuration.connection_pool_maxsize = CONNECTIONS_MAX
         try:
             if self._access.kubeconfig is None:
-                kubernetes_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+                incluster_config.InClusterConfigLoader(
+                    token_filename=str(self._access.service_account / "token"),
+                    cert_filename=str(self._access.service_account / "ca.crt"),
+                ).load_and_set(client_configuration=configuration)
             else:
                 await kubernetes_config.load_kube_config(
                     config_file=str(self._access.kubeconfig),

@@ -10,7 +10,20 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from controller.api import access, conditions, face, feed, history, openapi, problems, requests, routes, table, tokens
+from controller.api import (
+    access,
+    conditions,
+    enrolment,
+    face,
+    feed,
+    history,
+    openapi,
+    problems,
+    requests,
+    routes,
+    table,
+    tokens,
+)
 
 
 def make_app(
@@ -38,5 +51,6 @@ def make_app(
     app[feed.FEED] = feed.Feed(hub, pace)
     app.cleanup_ctx.append(feed.background)
     app.on_shutdown.append(feed.close)
+    enrolment.prepare(app, secrets.token_bytes)
     routes.add(app, (*table.TABLE, *more))
     return app

@@ -136,7 +136,7 @@ async def add(request: web.Request) -> web.Response:
     former = None if asked.rebuilt else declarations.former(world, asked.name)
     account = await hub.open_account(asked.name, former)
     await hub.transactor.run(decide(account), by=request[requests.BY], cause="cluster add")
-    issued = await hub.credentials(account, asked.name, asked.agent_key) if asked.agent_key else None
+    issued = await _issued(request, account, asked.agent_key) if asked.agent_key else None
     view = requests.looking(request)
     row = views.row(view, clusters.by_name(view.world.clusters, account))
     return requests.answer(Added(cluster=row, credentials=issued), status=201)
@@ -150,7 +150,7 @@ async def issue(request: web.Request) -> web.Response:
     key = documents.agent_key(asked.agent_key, what) or hub.agent_keys.get(cluster.name, "")
     if not key:
         raise rejections.Invalid(f"{what}: say which agentKey; the configuration file names none")
-    return requests.answer(await hub.credentials(cluster.id, cluster.name, key))
+    return requests.answer(await _issued(request, cluster.id, key))
 
 
 async def label(request: web.Request) -> web.Response:
@@ -234,6 +234,10 @@ def _wish(request: web.Request) -> filters.Wish:
         health=requests.choice(request, "health", status.Health),
         connection=requests.choice(request, "connection", freshness.Connection),
     )
+
+
+async def _issued(request: web.Request, cluster: ids.ClusterId, key: str) -> credentials.Credentials:
+    return await request.app[requests.HUB].entrance.issue(cluster, key, by=request[requests.BY])
 
 
 def _edited(present: dict[str, str], asked: Edit) -> dict[str, str]:

@@ -6,10 +6,10 @@ from typing import Protocol
 
 import msgspec
 
-from controller import transact
+from controller import entrance, transact
 from controller.domain import catalogs, observed, publications
 from controller.domain.views import diffs
-from protocol import bundles, credentials, ids, specs
+from protocol import bundles, ids, specs
 from protocol.canonical import Digest
 from protocol.events import log
 
@@ -107,8 +107,9 @@ class HubFace(Protocol):
     async def close_account(self, cluster: ids.ClusterId) -> None:
         """End a cluster's account: live connections drop. It is ended again at every start of the hub."""
 
-    async def credentials(self, cluster: ids.ClusterId, name: str, agent_key: str) -> credentials.Credentials:
-        """What lets the holder of this user key in as the cluster's agent; without a seed."""
+    @property
+    def entrance(self) -> entrance.Entrance:
+        """Who is let in."""
 
     def events(self, after: int) -> AsyncGenerator[LoggedEvent, None]:
         """The log after a sequence, up to its present end."""

@@ -142,7 +142,7 @@ async def apply(request: web.Request) -> web.Response:
         if change.document.kind is documents.Kind.SOURCE and action is not declarations.Action.DELETED:
             hub.wake(ids.SourceName(change.document.name))
     issued = {
-        change.document.name: await _issue(hub, change.document)
+        change.document.name: await _issue(hub, change.document, by=request[requests.BY])
         for change, _ in outcomes
         if change.document.kind is documents.Kind.CLUSTER
     }
@@ -178,8 +178,8 @@ def _outcome(change: declarations.Change, action: declarations.Action, issued: I
     )
 
 
-async def _issue(hub: face.HubFace, document: documents.Document) -> Credentials | None:
+async def _issue(hub: face.HubFace, document: documents.Document, *, by: str) -> Credentials | None:
     if not isinstance(document.spec, documents.ClusterSpec) or not document.spec.agent_key:
         return None
     cluster = clusters.by_name(hub.transactor.world.clusters, document.name)
-    return await hub.credentials(cluster.id, cluster.name, document.spec.agent_key)
+    return await hub.entrance.issue(cluster.id, document.spec.agent_key, by=by)

@@ -8,9 +8,11 @@ from typing import Any
 
 from aiohttp import typedefs
 
+from controller import entrance
 from controller.api import (
     clusters,
     deletions,
+    enrolment,
     events,
     fleet,
     history,
@@ -32,6 +34,7 @@ from controller.domain.views import rollouts as rollout_views
 from controller.domain.views import sources as source_views
 from controller.domain.views import tokens as token_views
 from protocol import credentials
+from protocol import enrolment as wire
 from protocol.events.tokens import Scope
 
 Route, PREFIX, Listed = routes.Route, routes.PREFIX, requests.Listed
@@ -127,6 +130,39 @@ CLUSTERS = (
     _act(f"{CLUSTER}/resume", clusters.resume, OPERATE, CLUSTER_ROW),
 )
 
+OFFERED = entrance.Offered
+
+ENROLMENT = (
+    Route(
+        "POST", f"{PREFIX}{CLUSTER}/token", enrolment.offer, ADMIN, takes=enrolment.Offer, answers=OFFERED, status=201
+    ),
+    _act(f"{CLUSTER}/accept", enrolment.accept, ADMIN, CLUSTER_ROW),
+    _act(f"{CLUSTER}/revoke", enrolment.revoke, ADMIN, CLUSTER_ROW),
+    _act(f"{CLUSTER}/rotate", enrolment.rotate, ADMIN, CLUSTER_ROW),
+    Route(
+        "POST",
+        f"{PREFIX}{CLUSTER}/replace",
+        enrolment.replace,
+        ADMIN,
+        takes=enrolment.Offer,
+        answers=OFFERED,
+        status=201,
+    ),
+    # For everybody: an agent has no token of the API. Each of them is bounded in size and rate.
+    Route(
+        "POST",
+        f"{PREFIX}/enroll",
+        enrolment.enrol,
+        None,
+        takes=wire.EnrolRequest,
+        answers=credentials.Credentials,
+        also={202: wire.EnrolmentWaiting},
+    ),
+    Route("POST", f"{PREFIX}/enroll/nonce", enrolment.nonce, None, answers=enrolment.Nonce),
+    Route("POST", f"{PREFIX}/enroll/renew", enrolment.renew, None, takes=wire.SignedRenewal, answers=wire.Renewed),
+    Route("GET", f"{PREFIX}/enroll/ca", enrolment.authority, None, answers=enrolment.Authority),
+)
+
 ROLLOUT = "/rollouts/{source}"
 ROLLOUT_ROW = rollout_views.Row
 
@@ -162,6 +198,7 @@ TABLE: tuple[routes.Route, ...] = (
     *EVENTS,
     *SOURCES,
     *CLUSTERS,
+    *ENROLMENT,
     *ROLLOUTS,
     *DELETIONS,
     *TOKENS,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from controller import keys, tenancy
-from controller.broker import beats, blobs, connection, desired, live, reports, streams
+from controller.broker import beats, blobs, connection, desired, live, renewals, reports, streams
 from controller.store import jetstream
 
 
@@ -25,6 +25,7 @@ class Doors(msgspec.Struct, frozen=True):
     reports: reports.Reports
     beats: beats.Beats
     live: live.Live
+    renewals: renewals.Renewals
 
 
 @contextlib.asynccontextmanager
@@ -47,4 +48,5 @@ async def opened(
             reports=reports.Reports(link),
             beats=beats.Beats(link),
             live=live.Live(link),
+            renewals=renewals.Renewals(link),
         )

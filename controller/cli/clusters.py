@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from controller import keys
-from controller.cli import options, output, session
+from controller.cli import enrolment, options, output, session
 
 app = options.application("Clusters of the fleet.")
 
@@ -61,6 +61,10 @@ Edits = Annotated[list[str], typer.Argument(help="key=value sets, key- removes")
 Out = Annotated[pathlib.Path | None, typer.Option("--out", help="credentials file (default: NAME.credentials.json)")]
 
 
+for _command in (enrolment.token, enrolment.accept, enrolment.revoke, enrolment.rotate, enrolment.replace):
+    app.command()(_command)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `flotilla cluster`."""
     return options.run(app, "cluster", argv)
@@ -71,20 +75,26 @@ def add(
     name: Name,
     label: Annotated[list[str] | None, typer.Option(help="key=value; repeatable")] = None,
     value: Annotated[list[str] | None, typer.Option(help="key=value for ${vars.KEY}; repeatable")] = None,
+    ttl: enrolment.Ttl = enrolment.TTL,
+    accept: enrolment.Accept = "auto",
+    credentials_: Annotated[
+        bool, typer.Option("--credentials", help="write a credentials file instead of making a token")
+    ] = False,
     agent_key: AgentKey = "",
     out: Out = None,
     url: options.Url = "",
     token: options.Token = "",
 ) -> None:
-    """Register a cluster and write the credentials file for its agent.
+    """Register a cluster, make a one-use token for its agent, and print the command that lets it in and runs it.
 
-    Without --agent-key the key is made here and goes into the file (mode 0600); the hub never sees it.
+    With --credentials (or --agent-key, or --out) a file lets the agent in instead, until it is revoked. Without
+    --agent-key its key is made here and goes into the file (mode 0600); the hub never sees it.
 
-    Example: flotilla cluster add edge-1 --label env=prod && flotilla agent run --credentials edge-1.credentials.json
-    --kubeconfig ~/.kube/config --state-dir edge-1
+    Example: flotilla cluster add edge-1 --label env=prod
     """
     hub = options.hub(url, token)
-    seed, public_key = ("", agent_key) if agent_key else keys.new_user()
+    is_file = credentials_ or bool(agent_key) or out is not None
+    seed, public_key = keys.new_user() if is_file and not agent_key else ("", agent_key)
     body = {
         "name": name,
         "labels": options.pairs(label or [], "--label"),
@@ -92,7 +102,11 @@ def add(
         "agentKey": public_key,
     }
     answer = hub.post("clusters", body)
-    output.done(f"cluster {name} added; credentials in {_write(answer['credentials'], name, seed, out)}")
+    if is_file:
+        output.done(f"cluster {name} added; credentials in {_write(answer['credentials'], name, seed, out)}")
+        return
+    output.done(f"cluster {name} added")
+    enrolment.told(enrolment.offered(hub, f"clusters/{session.quoted(name)}/token", ttl=ttl, accept=accept))
 
 
 @app.command()
@@ -196,7 +210,7 @@ def resume(name: Name, url: options.Url = "", token: options.Token = "") -> None
 
 @app.command()
 def remove(name: Name, url: options.Url = "", token: options.Token = "") -> None:
-    """End its credentials. Its workloads stay, unowned."""
+    """Let the cluster go: its credentials end. Its workloads stay, unowned."""
     options.hub(url, token).delete(f"clusters/{session.quoted(name)}")
     output.done(f"cluster {name} removed; its workloads stay")
 

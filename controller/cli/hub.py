@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+import msgspec
 from aiohttp import web
 
 from controller import bootstrap, errors, face, logs, settings
@@ -77,6 +78,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--nats-port", type=int, metavar="PORT", help="of the embedded server; -1 takes a free one (default: 4222)"
     )
     parser.add_argument("--advertise", metavar="URL", help="the NATS URL that agents are told")
+    parser.add_argument("--public-url", metavar="URL", help="the URL of the HTTP API that agents are told")
+    parser.add_argument(
+        "--token-lifetime-s", type=float, metavar="SECONDS", help="agents renew their tokens within it (default: a day)"
+    )
     parser.add_argument(
         "--chart-repositories", metavar="URLS", help="the only ones that charts come from, in one text (default: any)"
     )
@@ -108,6 +113,9 @@ async def _serve(chosen: settings.Settings, *, ready_json: bool) -> int:
         await runner.setup()
         try:
             await web.TCPSite(runner, chosen.listen, chosen.port).start()
+            hub.entrance.address = msgspec.structs.replace(
+                hub.entrance.address, hub_url=chosen.public_url or f"http://{chosen.listen}:{runner.addresses[0][1]}"
+            )
             _announce(hub, runner.addresses[0][1], is_new=is_new, ready_json=ready_json)
             return await _until(stop, hub, seen)
         finally:

@@ -50,7 +50,7 @@ def create(
 
     Example: flotilla token create grafana --scope read --ttl 90d
     """
-    asked = {"name": name, "scope": scope.value, **({"ttlS": _seconds(ttl)} if ttl else {})}
+    asked = {"name": name, "scope": scope.value, **({"ttlS": seconds(ttl)} if ttl else {})}
     secret = options.hub(url, token).post("tokens", asked)["secret"]
     if out is None:
         output.done(secret)
@@ -72,7 +72,8 @@ def revoke(name: Name, url: options.Url = "", token: options.Token = "") -> None
     output.done(f"token {name} revoked")
 
 
-def _seconds(ttl: str) -> int:
+def seconds(ttl: str) -> int:
+    """A time as people write it; CommandError if it is none."""
     found = _DURATION.fullmatch(ttl)
     if found is None:
         raise session.CommandError(f"--ttl {ttl!r}: not a time such as 30m, 12h or 90d", session.USAGE)

@@ -43,7 +43,7 @@ def with_given(looked_at: derivation.View, source: ids.SourceName, catalog: cata
 def signature(world: World, cluster: Cluster) -> tuple[object, ...]:
     """Changes whenever the cluster's root may: what is equal need not be derived again."""
     return (
-        world.fleet.epoch,
+        world.epoch(cluster.id),
         tuple(world.fleet.groups.items()),
         tuple(sorted(cluster.labels.items())),
         tuple(sorted(cluster.annotations.items())),

@@ -1,15 +1,15 @@
 """A cluster: who it is, its labels, and whether it takes part.
 
-A cluster's name is bound to the UID of its `kube-system` namespace by its agent's first hello, and never again: who
-comes with the same credentials and another UID is refused. What vanishes from the configuration is suspended; only a
-command removes it.
+A cluster's name is bound to the UID of its `kube-system` namespace by its agent's enrolment or first hello, and never
+again: who comes with the same credentials and another UID is refused. What vanishes from the configuration is
+suspended; only a command removes it.
 """
 
 from typing import assert_never
 
 import msgspec
 
-from controller.domain import rejections
+from controller.domain import entries, rejections
 from protocol import ids, reports, specs
 from protocol.events import clusters as events
 
@@ -41,6 +41,8 @@ class Cluster(msgspec.Struct, frozen=True, rename="camel"):
     """The last report by which its Kubernetes version changed."""
     uid_refused_sequence: int = 0
     """The last report by which another cluster spoke with its credentials."""
+    entry: entries.Entry = entries.NOBODY
+    """What lets its agent in."""
 
 
 Clusters = dict[ids.ClusterId, Cluster]
@@ -192,10 +194,13 @@ def evolve(state: Cluster | None, event: events.Event) -> Cluster:
         return msgspec.structs.replace(
             added, uid=state.uid, kubernetes_version=state.kubernetes_version, api_versions=state.api_versions,
             version_sequence=state.version_sequence, refused=state.refused, refused_sequence=state.refused_sequence,
-            uid_refused_sequence=state.uid_refused_sequence,
+            uid_refused_sequence=state.uid_refused_sequence, entry=state.entry,
         )  # fmt: skip
     assert state is not None, f"{type(event).__name__} before ClusterAdded"
     change = msgspec.structs.replace
+    if isinstance(event, events.Entry):
+        uid = event.uid if isinstance(event, events.AgentEnrolled) else state.uid
+        return change(state, uid=uid, entry=entries.evolve(state.entry, event))
     match event:
         case events.ClusterLabelled():
             return change(state, labels=event.labels)

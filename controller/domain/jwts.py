@@ -87,6 +87,8 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     payload_bytes_max: int = UNLIMITED
     connection_types: tuple[str, ...] = ("STANDARD", "WEBSOCKET")
     """Never a leaf node: it would carry subscriptions of its own accounts."""
+    expires_at: datetime.datetime | None = None
+    """The server ends the user's connections then; None: never."""
 
 
 def operator(issuer: Issuer, *, system_account: str, at: datetime.datetime) -> str:
@@ -120,7 +122,8 @@ def user(issuer: Issuer, subject: str, *, user: User, at: datetime.datetime) -> 
         "payload": user.payload_bytes_max,
         "allowed_connection_types": user.connection_types,
     }
-    return _encode(issuer, subject=subject, name=user.name, at=at, nats=nats)
+    ends = {} if user.expires_at is None else {"exp": int(user.expires_at.timestamp())}
+    return _encode(issuer, subject=subject, name=user.name, at=at, nats=nats, **ends)
 
 
 def deletion(issuer: Issuer, accounts: Sequence[str], *, at: datetime.datetime) -> str:
@@ -133,8 +136,11 @@ def _permission(subjects: Sequence[str]) -> Mapping[str, Any]:
     return {"allow": tuple(subjects)}
 
 
-def _encode(issuer: Issuer, *, subject: str, name: str, at: datetime.datetime, nats: Mapping[str, Any]) -> str:
+def _encode(
+    issuer: Issuer, *, subject: str, name: str, at: datetime.datetime, nats: Mapping[str, Any], **more: int
+) -> str:
     claims = {
+        **more,
         "iss": issuer.id,
         "sub": subject,
         "name": name,

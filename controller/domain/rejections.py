@@ -5,6 +5,7 @@ Rejection
 ├── AlreadyExists  something else has that name
 ├── Managed        declared by the configuration file, which alone may change it
 ├── Changed        an approval of something that is not that any more
+├── Forbidden      whoever asks is not let in
 └── Invalid        the command makes no sense
 """
 
@@ -27,6 +28,10 @@ class Managed(Rejection):
 
 class Changed(Rejection):
     """What was approved is not what is there now."""
+
+
+class Forbidden(Rejection):
+    """Whoever asks is not let in."""
 
 
 class Invalid(Rejection):

@@ -4,6 +4,8 @@ A shared account with permissions per subject is no isolation: a client that may
 other through the reply subject (nats-server#8274). Between accounts, only what is exported passes.
 """
 
+import datetime
+
 from controller.domain import jwts
 from protocol import ids, streams, subjects
 
@@ -13,7 +15,7 @@ AGENT_CONNECTIONS_MAX = 16
 AGENT_SUBSCRIPTIONS_MAX = 64
 """An agent has its live subject and one inbox; the rest is slack for other clients of the same credentials."""
 
-AGENT_IMPORTS = 5
+AGENT_IMPORTS = 6
 
 _INBOX = "_INBOX.>"
 _STREAM = "stream"
@@ -43,6 +45,7 @@ _EXPORTS = (
     ),
     jwts.Export(name="reports", subject=subjects.REPORTS, type=_SERVICE, account_token_position=_POSITION_IN_REPORT),
     jwts.Export(name="beats", subject=subjects.BEATS, type=_SERVICE, account_token_position=_POSITION_IN_REPORT),
+    jwts.Export(name="renewals", subject=subjects.RENEWALS, type=_SERVICE, account_token_position=_POSITION_IN_REPORT),
 )
 
 
@@ -64,6 +67,7 @@ def cluster_account(cluster: ids.ClusterId, *, name: str, hub: str) -> jwts.Acco
         "blobs": subjects.direct_get(streams.BLOBS.name, subjects.BLOBS),
         "reports": f"{subjects.ROOT}.report.{cluster}.>",
         "beats": subjects.beat(cluster),
+        "renewals": subjects.renew(cluster),
     }
     imports = tuple(
         jwts.Import(name=export.name, subject=subject_of[export.name], account=hub, type=export.type)
@@ -84,17 +88,25 @@ def hub_user(name: str) -> jwts.User:
     return jwts.User(name=name, publish=(">",), subscribe=(">",))
 
 
-def agent_user(cluster: ids.ClusterId, *, name: str) -> jwts.User:
-    """A cluster's agent: it sends reports, beats and two kinds of direct get, and hears its inbox and live subject."""
+TOKEN_LIFETIME = datetime.timedelta(hours=24)
+"""Of the token of an agent that enrolled. It renews after about two thirds: a hub may be away for a third of a day, and
+what leaks is worth little for long."""
+
+
+def agent_user(cluster: ids.ClusterId, *, name: str, expires_at: datetime.datetime | None = None) -> jwts.User:
+    """A cluster's agent: it sends reports, beats, renewals and two kinds of direct get, and hears its inbox and live
+    subject. `expires_at`: None for a credentials file, which nobody renews."""
     return jwts.User(
         name=name,
         publish=(
             f"{subjects.ROOT}.report.{cluster}.>",
             subjects.beat(cluster),
+            subjects.renew(cluster),
             subjects.direct_get(streams.DESIRED.name, subjects.desired(cluster)),
             subjects.direct_get(streams.BLOBS.name, subjects.BLOBS),
         ),
         subscribe=(_INBOX, subjects.live(cluster)),
         subscriptions_max=AGENT_SUBSCRIPTIONS_MAX,
         payload_bytes_max=streams.MESSAGE_BYTES_MAX,
+        expires_at=expires_at,
     )

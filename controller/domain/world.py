@@ -4,9 +4,11 @@ The world is the one place that is changed in step with the log; all it holds ar
 took stays as it was.
 """
 
+import datetime
+
 import msgspec
 
-from controller.domain import clusters, debts, fleet, rollout_state, sources, tokens
+from controller.domain import clusters, debts, entries, fleet, rollout_state, sources, tokens
 from protocol import canonical, desired, ids, subjects
 from protocol.canonical import Digest
 from protocol.events import clusters as cluster_events
@@ -71,7 +73,7 @@ class World:
         expected = self.heads[subject].hash if subject in self.heads else canonical.NO_DIGEST
         if record.previous != expected:
             raise BrokenChainError(f"log: event {sequence} on {subject} does not follow the one before it there")
-        self._evolve(record.event)
+        self._evolve(record.event, record.at)
         here = log.record_hash(subject, body)
         self.hashes.append(here)
         self.heads[subject] = desired.LogHead(sequence=sequence, hash=here)
@@ -80,6 +82,11 @@ class World:
     def rollout(self, source: ids.SourceName) -> rollout_state.State:
         """The rollouts of a source, from before the first one on."""
         return self.rollouts.get(source) or rollout_state.initial(source)
+
+    def epoch(self, cluster: ids.ClusterId) -> int:
+        """The epoch of this cluster's next desired state: the fleet's, unless the cluster began in a later one."""
+        known = self.clusters.get(cluster)
+        return max(self.fleet.epoch, known.entry.epoch) if known is not None else self.fleet.epoch
 
     def snapshot(self) -> Snapshot:
         """All of it as one value."""
@@ -94,14 +101,14 @@ class World:
             log_head=self.log_head,
         )
 
-    def _evolve(self, event: log.Event) -> None:
+    def _evolve(self, event: log.Event, at: datetime.datetime) -> None:
         if isinstance(event, source_events.Event):
             self.sources[event.name] = sources.evolve(self.sources.get(event.name), event)
             if isinstance(event, source_events.SourceRemoved):
                 # Else a source that is added under the same name would bring back what the old one said last.
                 self.rollouts[event.name] = rollout_state.forgotten(self.rollout(event.name))
         elif isinstance(event, cluster_events.Event):
-            self.clusters[event.cluster] = clusters.evolve(self.clusters.get(event.cluster), event)
+            self._evolve_cluster(event, at)
         elif isinstance(event, rollout_events.Event):
             self.rollouts[event.source] = rollout_state.evolve(self.rollout(event.source), event)
         elif isinstance(event, deletion_events.Event):
@@ -112,6 +119,15 @@ class World:
             self.fleet = fleet.evolve(self.fleet, event)
             if isinstance(event, fleet_events.HubRecovered):
                 self._forget_what_was_given()
+
+    def _evolve_cluster(self, event: cluster_events.Event, at: datetime.datetime) -> None:
+        evolved = clusters.evolve(self.clusters.get(event.cluster), event)
+        if isinstance(event, cluster_events.ClusterRemoved):
+            evolved = msgspec.structs.replace(evolved, entry=entries.removed(evolved.entry, at))
+        elif isinstance(event, cluster_events.AgentEnrolled) and event.epoch > self.fleet.epoch_seen:
+            # A recovery begins above every epoch, also those of single clusters.
+            self.fleet = msgspec.structs.replace(self.fleet, epoch_seen=event.epoch)
+        self.clusters[event.cluster] = evolved
 
     def _forget_what_was_given(self) -> None:
         """A restored hub does not know what the clusters have: no debts, so that what is not in Git is an orphan; and

@@ -132,7 +132,7 @@ class Listening:
             await shared.transactor.catch_up()
             await self._refresh(origin.cluster)
             reason = self._ahead(origin)
-        epoch = shared.world.fleet.epoch
+        epoch = shared.world.epoch(origin.cluster)
         if reason:
             shared.verified.pop(origin.cluster, None)
             name = shared.world.clusters[origin.cluster].name
@@ -155,7 +155,7 @@ class Listening:
         return publications.ahead(
             origin,
             self._shared.offered.get(origin.cluster, (0, 0)),
-            epoch=self._shared.world.fleet.epoch,
+            epoch=self._shared.world.epoch(origin.cluster),
             contained=self._shared.world.contains(origin.log_head),
         )
 

@@ -174,7 +174,7 @@ class Publishing:
     def _previous(self, cluster: ids.ClusterId) -> Digest:
         """The root that drops are measured against: none, where a recovery began a new epoch since."""
         publication = self._shared.publication(cluster)
-        return publication.root if publication.epoch == self._shared.world.fleet.epoch else canonical.NO_DIGEST
+        return publication.root if publication.epoch == self._shared.world.epoch(cluster) else canonical.NO_DIGEST
 
     async def _publish(self, outcomes: Mapping[ids.ClusterId, losses.Outcome]) -> tuple[int, set[ids.ClusterId]]:
         """Store the states that differ from what lies there; return how many were, and the clusters who lost their
@@ -209,7 +209,7 @@ class Publishing:
         root = bundles.root_digest(plain)
         verified = self._shared.is_verified(cluster)
         named = canonical.encode(deletions if verified else desired.NO_DELETIONS)
-        same_root = root == before.root and before.epoch == world.fleet.epoch
+        same_root = root == before.root and before.epoch == world.epoch(cluster)
         self._shared.published[cluster] = msgspec.structs.replace(
             before,
             conflicts=outcome.derived.conflicts,
@@ -220,7 +220,7 @@ class Publishing:
         if same_root and (not verified or desired.deletions_digest(named) == before.deletions):
             return None
         # Nothing was given yet, in this epoch: what the cluster has from an earlier one stays as it is.
-        if before.epoch != world.fleet.epoch and not outcome.derived.root.bundles:
+        if before.epoch != world.epoch(cluster) and not outcome.derived.root.bundles:
             return None
         await self._shared.library.store(bundles.ROOT_TAG, plain)
         inline = len(named) <= desired.DELETIONS_INLINE_BYTES_MAX
@@ -229,7 +229,7 @@ class Publishing:
         state = desired.DesiredState(
             cluster=cluster,
             cluster_uid=world.clusters[cluster].uid,
-            epoch=world.fleet.epoch,
+            epoch=world.epoch(cluster),
             generation=before.generation + 1,
             previous_root=before.root,
             root=root,

@@ -1,5 +1,7 @@
 """A cluster's life as the hub sees it (aggregate `cluster`)."""
 
+import datetime
+
 import msgspec
 
 from protocol import ids, reports, specs
@@ -13,6 +15,8 @@ class ClusterAdded(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     annotations: dict[str, str] = {}
     values: dict[str, str] = {}
     """Variables that renderings may use as `${vars.KEY}`."""
+    replaces: str = ""
+    """The account of the cluster that had this name until now, where an operator said that this is another one."""
 
 
 class ClusterLabelled(msgspec.Struct, frozen=True, rename="camel", tag="ClusterLabelled"):
@@ -86,6 +90,86 @@ class ClusterRemoved(msgspec.Struct, frozen=True, rename="camel", tag="ClusterRe
     cluster: ids.ClusterId
 
 
+class EnrolmentOffered(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, tag="EnrolmentOffered"):
+    """An operator made a token by which one agent can be let in; an older one that is unused ends."""
+
+    cluster: ids.ClusterId
+    token: str
+    """SHA-256 of the token, hexadecimal: the token itself is told once and kept nowhere."""
+    expires_at: datetime.datetime
+    manual: bool = False
+    """A person must accept the agent that shows it."""
+
+
+class EnrolmentRequested(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, tag="EnrolmentRequested"):
+    """An agent used the token, and waits for a person."""
+
+    cluster: ids.ClusterId
+    uid: str
+    key: str
+    epoch: int = 0
+    """As in AgentEnrolled."""
+
+
+class EnrolmentRefused(msgspec.Struct, frozen=True, rename="camel", tag="EnrolmentRefused"):
+    """An agent with a valid token sits in another cluster than the one that the name is bound to."""
+
+    cluster: ids.ClusterId
+    uid: str
+
+
+class AgentEnrolled(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, tag="AgentEnrolled"):
+    """The holder of this key is let in as the cluster's agent, and the name is bound to the UID."""
+
+    cluster: ids.ClusterId
+    uid: str
+    key: str
+    epoch: int = 0
+    """Its desired states begin in this epoch at least: above the mark that an earlier hub left in it."""
+
+
+class CredentialsIssued(msgspec.Struct, frozen=True, rename="camel", tag="CredentialsIssued"):
+    """A credentials file was made for the holder of this key."""
+
+    cluster: ids.ClusterId
+    key: str
+
+
+class CredentialsRevoked(msgspec.Struct, frozen=True, rename="camel", tag="CredentialsRevoked"):
+    """Everything that lets an agent of the cluster in ends."""
+
+    cluster: ids.ClusterId
+    before: datetime.datetime
+    """Tokens issued up to then are void."""
+
+
+class RotationAsked(msgspec.Struct, frozen=True, rename="camel", tag="RotationAsked"):
+    """The cluster's agent is to make itself another key."""
+
+    cluster: ids.ClusterId
+
+
+class AgentKeyRotated(msgspec.Struct, frozen=True, rename="camel", tag="AgentKeyRotated"):
+    """It did; the key before lets nobody in any more."""
+
+    cluster: ids.ClusterId
+    key: str
+    before: datetime.datetime
+    """Tokens issued up to then are void."""
+
+
+Entry = (
+    EnrolmentOffered
+    | EnrolmentRequested
+    | EnrolmentRefused
+    | AgentEnrolled
+    | CredentialsIssued
+    | CredentialsRevoked
+    | RotationAsked
+    | AgentKeyRotated
+)
+"""What lets its agent in."""
+
 Event = (
     ClusterAdded
     | ClusterLabelled
@@ -97,4 +181,5 @@ Event = (
     | ClusterSuspended
     | ClusterResumed
     | ClusterRemoved
+    | Entry
 )

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import inspect
 
 from controller.domain import catalogs
-from protocol import bundles, codec, credentials, desired, plans, reports
+from protocol import bundles, codec, credentials, desired, enrolment, plans, reports
 from protocol.events import log
 
 TYPES: tuple[type[msgspec.Struct], ...] = (
@@ -23,6 +23,13 @@ TYPES: tuple[type[msgspec.Struct], ...] = (
     desired.DesiredState,
     desired.Deletions,
     desired.SignedDesired,
+    enrolment.EnrolRequest,
+    enrolment.EnrolmentWaiting,
+    enrolment.NotRenewed,
+    enrolment.RenewNow,
+    enrolment.RenewRequest,
+    enrolment.Renewed,
+    enrolment.SignedRenewal,
     plans.PlanRequest,
     plans.SignedPlanRequest,
 )

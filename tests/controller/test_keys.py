@@ -149,3 +149,14 @@ def test_nothing_half_written_is_left(tmp_path: pathlib.Path) -> None:
     keys.KeyRing(tmp_path / "keys").new_cluster()
 
     assert [path.name for path in tmp_path.rglob(".*")] == []
+
+
+def test_a_signature_is_of_the_key_that_made_it(tmp_path: pathlib.Path) -> None:
+    ring = keys.KeyRing(tmp_path / "keys")
+    signature = ring.hub_user.sign(b"data")
+    user = ring.hub_user.id
+
+    assert keys.verify(user, b"data", signature)
+    assert not keys.verify(user, b"other", signature)
+    assert not keys.verify(ring.system_user.id, b"data", signature)
+    assert [keys.verify(one, b"data", signature) for one in ("", "U", user[:-1] + "A", "\u00fc")] == [False] * 4

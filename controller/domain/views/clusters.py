@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from controller.domain import clusters, observed
-from controller.domain.views import freshness, sight
+from controller.domain.views import freshness, letting_in, sight
 from protocol import ids, reports, specs, status
 
 WELL = frozenset({status.Health.HEALTHY, status.Health.SUSPENDED})
@@ -120,6 +120,8 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     lost_reports: int
     """That its agent ever dropped, for want of room while the hub was away; all was said again."""
     published_at: datetime.datetime | None
+    agent: letting_in.Agent
+    """What lets its agent in."""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -191,6 +193,7 @@ def detail(looking: sight.Sight, cluster: clusters.Cluster) -> Detail:
         refusals=seen.refusals,
         lost_reports=seen.lost,
         published_at=looking.publication(cluster.id).at,
+        agent=letting_in.agent(looking, cluster),
     )
 
 
@@ -198,7 +201,8 @@ def judge(looking: sight.Sight, cluster: clusters.Cluster) -> Standing:
     """How it stands towards what was published for it. Silence is never read as anything but Unknown."""
     if freshness.connection(looking, cluster.id) is not freshness.Connection.ONLINE:
         before = last_known(looking, cluster)
-        reason = freshness.silence(looking, cluster.id, f"{before.sync}, {before.health}")
+        told = freshness.silence(looking, cluster.id, f"{before.sync}, {before.health}")
+        reason = letting_in.silence(looking, cluster) or told
         return Standing(sync=status.Sync.UNKNOWN, health=status.Health.UNKNOWN, reason=reason)
     return last_known(looking, cluster)
 

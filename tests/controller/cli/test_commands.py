@@ -1,6 +1,7 @@
 """The command line as a person or a script uses it: as a process, against a real HTTP server of the API."""
 
 import asyncio
+import datetime
 import json
 import os
 import pathlib
@@ -16,9 +17,10 @@ from aiohttp import test_utils
 
 from controller.api import app
 from controller.domain.views import diffs
-from protocol import bundles, canonical, ids, reports, specs
+from protocol import bundles, canonical, enrolment, ids, reports, specs
 from protocol.canonical import NO_DIGEST, Digest
 from protocol.events import sources as source_events
+from protocol.events.clusters import EnrolmentOffered
 from tests.controller.api import documented
 from tests.fixtures import hub as fixtures
 
@@ -202,6 +204,25 @@ async def test_the_key_of_a_new_cluster_is_made_here_and_kept_private(
     assert (code, stat.S_IMODE(file.stat().st_mode)) == (0, 0o600)
     assert (issued["name"], issued["seed"][:2]) == ("edge-2", "SU")
     assert issued["seed"] not in str(list(fleet.world.clusters.values()))
+
+
+async def test_a_new_cluster_is_told_with_the_one_command_that_lets_its_agent_in(run: Run, fleet: fixtures.Hub) -> None:
+    added, text, _ = await run("cluster", "add", "edge-2", "--label", "env=dev", "--ttl", "15m", "--accept", "manual")
+    wrong, _, why = await run("cluster", "token", "edge-2", "--ttl", "soon")
+    odd, _, _ = await run("cluster", "token", "edge-2", "--accept", "perhaps")
+    nobody, _, _ = await run("cluster", "accept", "edge-2")
+    revoked, _, _ = await run("cluster", "revoke", "edge-2")
+
+    assert [added, wrong, odd, nobody, revoked] == [0, 2, 2, 1, 0]
+    assert "--ttl 'soon'" in why
+    command = text.splitlines()[-1].split()
+    assert command[:5] == ["flotilla", "agent", "run", "--hub", fixtures.ADDRESS.hub_url]
+    cluster = next(one for one in fleet.world.clusters.values() if one.name == "edge-2")
+    token = command[command.index("--token") + 1]
+    offers = [one.record.event async for one in fleet.events(0) if isinstance(one.record.event, EnrolmentOffered)]
+    assert [(one.token, one.manual) for one in offers] == [(enrolment.token_digest(token), True)]
+    assert offers[0].expires_at == fixtures.START + datetime.timedelta(minutes=15)
+    assert (cluster.labels, cluster.entry.offer) == ({"env": "dev"}, None)
 
 
 async def test_labels_are_set_and_removed(run: Run, fleet: fixtures.Hub) -> None:

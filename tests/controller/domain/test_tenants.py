@@ -57,6 +57,7 @@ def test_a_cluster_imports_its_own_id_and_exports_nothing() -> None:
         ("service", "$JS.API.DIRECT.GET.BLOBS.flotilla.v1.blob.*"),
         ("service", f"flotilla.v1.report.{CLUSTER}.>"),
         ("service", f"flotilla.v1.beat.{CLUSTER}"),
+        ("service", f"flotilla.v1.renew.{CLUSTER}"),
     ]
     assert {one.account for one in account.imports} == {HUB}
     assert account.exports == ()
@@ -81,6 +82,7 @@ def test_an_agent_may_publish_and_subscribe_to_these_and_nothing_else() -> None:
     assert user.publish == (
         f"flotilla.v1.report.{CLUSTER}.>",
         f"flotilla.v1.beat.{CLUSTER}",
+        f"flotilla.v1.renew.{CLUSTER}",
         f"$JS.API.DIRECT.GET.DESIRED.flotilla.v1.desired.{CLUSTER}",
         "$JS.API.DIRECT.GET.BLOBS.flotilla.v1.blob.*",
     )
@@ -96,6 +98,16 @@ def test_a_revocation_is_for_every_user_of_the_account() -> None:
     assert claims(token)["nats"]["revocations"] == {"*": int(AT.timestamp())}
     without = jwts.account(OPERATOR, CLUSTER, account=jwts.Account(name="a", limits=jwts.AccountLimits()), at=AT)
     assert "revocations" not in claims(without)["nats"]
+
+
+def test_a_users_token_ends_where_it_is_said_to() -> None:
+    ends = AT + datetime.timedelta(hours=1)
+    tokens = [
+        jwts.user(OPERATOR, "U" * 56, user=tenants.agent_user(CLUSTER, name="a", expires_at=one), at=AT)
+        for one in (ends, None)
+    ]
+
+    assert [claims(token).get("exp") for token in tokens] == [int(ends.timestamp()), None]
 
 
 def test_a_deletion_names_the_accounts() -> None:

@@ -1,0 +1,54 @@
+"""The door to renewals: agents ask on core NATS, and hear at once."""
+
+import asyncio
+import collections
+from collections.abc import AsyncGenerator
+
+import msgspec
+
+from controller.broker import connection
+from protocol import ids, subjects
+
+PENDING_MAX = 20_000
+"""Questions that wait: all agents of the largest fleet, twice. Beyond it the oldest are dropped, and asked again."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What an agent asked."""
+
+    cluster: ids.ClusterId
+    """The subject names it, and the server vouches for that."""
+    body: bytes
+    reply: str
+
+
+class Renewals:
+    """Hears what agents ask, and answers."""
+
+    def __init__(self, link: connection.Connection) -> None:
+        self._link = link
+
+    async def read(self) -> AsyncGenerator[Question, None]:
+        """Every question from now on; close it (`contextlib.aclosing`)."""
+        waiting: collections.deque[Question] = collections.deque(maxlen=PENDING_MAX)
+        arrived = asyncio.Event()
+
+        def receive(message: connection.Message) -> None:
+            cluster = ids.ClusterId(message.subject.rpartition(".")[2])
+            waiting.append(Question(cluster, message.body, message.reply))
+            arrived.set()
+
+        subscription = await self._link.subscribe(subjects.RENEWALS, receive)
+        try:
+            while True:
+                await arrived.wait()
+                while waiting:
+                    yield waiting.popleft()
+                arrived.clear()
+        finally:
+            await subscription.end()
+
+    async def answer(self, question: Question, body: bytes) -> None:
+        """Say this to whoever asked; raise Unavailable if it cannot be sent."""
+        if question.reply:
+            await self._link.send(question.reply, body)

@@ -1,0 +1,89 @@
+"""What lets a cluster's agent in: the offer of a token, the key that used it, and since when older tokens are void.
+
+Of a token only its digest is known. It is used once: by the first agent that shows it, which is then the only one that
+may show it again, so that a lost answer locks nobody out.
+"""
+
+import datetime
+from typing import assert_never
+
+import msgspec
+
+from protocol.events import clusters as events
+
+ISSUE_STEP = datetime.timedelta(seconds=1)
+"""Tokens tell their time of issue in whole seconds, and a revocation voids those of its own second, too."""
+
+
+class Offer(msgspec.Struct, frozen=True, rename="camel"):
+    """A token that an operator made."""
+
+    token: str
+    """SHA-256, hexadecimal."""
+    expires_at: datetime.datetime
+    manual: bool = False
+    key: str = ""
+    """Of the agent that used it; empty: nobody did."""
+    uid: str = ""
+    """Of that agent's cluster."""
+    epoch: int = 0
+    """In which its desired states are to begin at least."""
+    is_accepted: bool = False
+
+
+class Entry(msgspec.Struct, frozen=True, rename="camel"):
+    """Who is let in as one cluster's agent."""
+
+    offer: Offer | None = None
+    key: str = ""
+    """The public key that may renew; empty: none."""
+    file_key: str = ""
+    """Of the credentials file that was made last, whose token does not end by itself; empty: there is none."""
+    revoked_before: datetime.datetime | None = None
+    is_rotation_asked: bool = False
+    refused_uid: str = ""
+    """Of the other cluster whose agent came last with a valid token."""
+    epoch: int = 0
+    """Its desired states have at least this epoch."""
+
+
+NOBODY = Entry()
+
+
+def issued_at(entry: Entry, at: datetime.datetime) -> datetime.datetime:
+    """The time that a token made at `at` has to bear so as not to be void already."""
+    return at if entry.revoked_before is None else max(at, entry.revoked_before + ISSUE_STEP)
+
+
+def removed(entry: Entry, at: datetime.datetime) -> Entry:
+    """Nobody is let in any more; what was issued stays void even if the cluster is added again."""
+    return Entry(revoked_before=issued_at(entry, at), epoch=entry.epoch)
+
+
+def evolve(state: Entry, event: events.Entry) -> Entry:
+    """Who is let in after one more fact."""
+    change = msgspec.structs.replace
+    match event:
+        case events.EnrolmentOffered():
+            return change(state, offer=Offer(token=event.token, expires_at=event.expires_at, manual=event.manual))
+        case events.EnrolmentRequested():
+            assert state.offer is not None, "requested without an offer"
+            return change(state, offer=change(state.offer, key=event.key, uid=event.uid, epoch=event.epoch))
+        case events.EnrolmentRefused():
+            return change(state, refused_uid=event.uid)
+        case events.AgentEnrolled():
+            assert state.offer is not None, "enrolled without an offer"
+            used = change(state.offer, key=event.key, uid=event.uid, is_accepted=True)
+            epoch = max(state.epoch, event.epoch)
+            return change(state, offer=used, key=event.key, is_rotation_asked=False, refused_uid="", epoch=epoch)
+        case events.CredentialsIssued():
+            return change(state, file_key=event.key)
+        case events.CredentialsRevoked():
+            return Entry(revoked_before=event.before, epoch=state.epoch)
+        case events.RotationAsked():
+            return change(state, is_rotation_asked=True)
+        case events.AgentKeyRotated():
+            # The offer ends with the key that used it: it would let the old key in again.
+            return change(state, offer=None, key=event.key, revoked_before=event.before, is_rotation_asked=False)
+        case _:
+            assert_never(event)
