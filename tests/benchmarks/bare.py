@@ -2,7 +2,10 @@
 
 A resolution is recorded by programs that keep what they are given (directory, arguments) before they become the real
 ones. What was recorded is run again by as many threads as there were workers, in the kept directories, with the same
-arguments and environment, and its output taken. Nothing else is done: no sandbox, no reading of what comes out.
+arguments, and its output taken. Nothing else is done: no sandbox, no reading of what comes out.
+
+PLAIN is the environment of somebody who runs them by hand: what a resolution is measured against. OURS has what we tell
+the programs about their memory, too (`programs.ENVIRONMENT`), which is a part of what makes a resolution fast.
 """
 
 import concurrent.futures
@@ -13,11 +16,14 @@ import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from controller.render import programs, stages, yamls
+
+PLAIN: Mapping[str, str] = {}
+OURS: Mapping[str, str] = programs.ENVIRONMENT
 
 _RECORDER = """\
 #!/bin/sh
@@ -35,12 +41,12 @@ class Run(msgspec.Struct, frozen=True):
     directory: pathlib.Path
     home: pathlib.Path
 
-    def again(self) -> bytes:
-        """What it prints."""
+    def again(self, environment: Mapping[str, str]) -> bytes:
+        """What it prints, with this beside the paths of its own."""
         home = str(self.home)
-        environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": home, "TMPDIR": home, **programs.ENVIRONMENT}
+        whole = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": home, "TMPDIR": home, **environment}
         done = subprocess.run(
-            self.arguments, cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True
+            self.arguments, cwd=self.directory, env=whole, stdin=subprocess.DEVNULL, capture_output=True
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -83,11 +89,11 @@ class Recorder:
         return Run(tuple(arguments), kept / "work" / below, self._home)
 
 
-def seconds(runs: Sequence[Run], workers: int) -> float:
+def seconds(runs: Sequence[Run], workers: int, environment: Mapping[str, str]) -> float:
     """What all runs take together."""
     with concurrent.futures.ThreadPoolExecutor(workers) as threads:
         begun = time.perf_counter()
-        for _ in threads.map(Run.again, runs):
+        for _ in threads.map(lambda run: run.again(environment), runs):
             pass
         return time.perf_counter() - begun
 
