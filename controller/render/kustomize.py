@@ -6,6 +6,7 @@ name: remote bases (unless allowed), Helm charts, plugins. kustomize's own load 
 reads files at or below itself only.
 """
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -42,6 +43,13 @@ _LISTING = (
     "secretGenerator",
 )  # fmt: skip
 """Fields of a kustomization with such entries."""
+
+_KEPT_MAX = 64
+"""Kustomizations that stay in memory: a build and the look at what it reads want them within moments of one another,
+and all variants of a bundle want its base."""
+
+_KEPT_BYTES_MAX = 16 * limits.KIB
+"""A larger one is read again each time."""
 
 _FIELDS = {name.casefold(): name for name in (*_PLACES, *_CHARTS, *_LISTING)}
 
@@ -137,9 +145,15 @@ def _kustomization(commit: commits.Commit, directory: str, overlay: Overlay) -> 
 
 def _read(path: str, data: bytes) -> list[Any]:
     try:
-        return [document.value for document in yamls.load(data)]
+        return (_values if len(data) <= _KEPT_BYTES_MAX else _values.__wrapped__)(data)
     except errors.UnreadableError as error:
         raise errors.UnreadableError(f"{path}: {error.reason}", error.line) from error
+
+
+@functools.lru_cache(_KEPT_MAX)
+def _values(data: bytes) -> list[Any]:
+    """A file's documents, which nobody changes."""
+    return [document.value for document in yamls.load(data)]
 
 
 class _Survey:
