@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 from aiohttp import web
 
-from controller import bootstrap, errors, face, logs, settings
+from controller import bootstrap, errors, face, heap, logs, settings
 from controller.configuration import watching
 from controller.store import records
 from controller.ui import serving
@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ready_json, file = options.pop("ready_json"), options.pop("settings")
     try:
         chosen = settings.load(options, file=file)
+        heap.settle()
         logs.configure(chosen.log_format)
         return asyncio.run(_serve(chosen, ready_json=ready_json))
     except (errors.HubError, OSError) as error:
