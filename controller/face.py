@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
-from controller import bootstrap, entrance, errors, transact
+from controller import bootstrap, entrance, errors, hook_secrets, keys, transact
 from controller.api import face
 from controller.configuration import watching
 from controller.domain import catalogs, observed, publications
@@ -14,6 +14,9 @@ from protocol import bundles, ids, specs
 from protocol.canonical import Digest
 from protocol.events import log
 
+HOOKS = "hooks"
+"""Where the secrets of webhooks stand in the key ring's directory: a backup of the keys has them, too."""
+
 
 class Face:
     """Implements `face.HubFace` over the parts of a hub."""
@@ -21,6 +24,7 @@ class Face:
     def __init__(self, hub: bootstrap.Hub, configuration: watching.Configuration | None) -> None:
         self._hub = hub
         self.configuration = configuration
+        self._hooks = hook_secrets.HookSecrets(hub.directory / keys.DIRECTORY / HOOKS)
 
     @property
     def transactor(self) -> transact.Transactor:
@@ -89,6 +93,18 @@ class Face:
     def metrics(self) -> bytes:
         """All metrics, in the text format of Prometheus."""
         return self._hub.metrics.exposition()
+
+    def hook_secret(self, source: ids.SourceName) -> str | None:
+        """The secret of a source's webhook; None: it has none."""
+        return self._hooks.get(source)
+
+    def renew_hook(self, source: ids.SourceName) -> str:
+        """Give a source's webhook a new secret."""
+        return self._hooks.renew(source)
+
+    def forget_hook(self, source: ids.SourceName) -> bool:
+        """Take no webhook of the source any more; return whether there was one."""
+        return self._hooks.forget(source)
 
     def wake(self, source: ids.SourceName) -> None:
         """Poll this source now."""

@@ -17,6 +17,7 @@ from controller.api import (
     face,
     feed,
     history,
+    hooks,
     openapi,
     problems,
     requests,
@@ -49,7 +50,9 @@ def make_app(
     app[history.FOLDING] = asyncio.Lock()
     app[tokens.RANDOMNESS] = secrets.token_bytes
     app[feed.FEED] = feed.Feed(hub, pace)
+    app[hooks.HOOKS] = hooks.Hooks(hub)
     app.cleanup_ctx.append(feed.background)
+    app.cleanup_ctx.append(hooks.background)
     app.on_shutdown.append(feed.close)
     enrolment.prepare(app, secrets.token_bytes)
     routes.add(app, (*table.TABLE, *more))

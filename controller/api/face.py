@@ -85,6 +85,15 @@ class HubFace(Protocol):
     def metrics(self) -> bytes:
         """All metrics, in the text format of Prometheus (`metrics.CONTENT_TYPE`)."""
 
+    def hook_secret(self, source: ids.SourceName) -> str | None:
+        """The secret of a source's webhook; None: it has none."""
+
+    def renew_hook(self, source: ids.SourceName) -> str:
+        """Give a source's webhook a new secret."""
+
+    def forget_hook(self, source: ids.SourceName) -> bool:
+        """Take no webhook of the source any more; return whether there was one."""
+
     def wake(self, source: ids.SourceName) -> None:
         """Poll this source now."""
 

@@ -84,6 +84,7 @@ TITLES = {
     "bad-request": "The request cannot be read",
     "no-such-method": "This cannot be done with it",
     "not-json": "The request's body is not JSON",
+    "too-slow": "The request took too long to come",
     "too-large": "The request is too large",
     "too-often": "The request comes too soon after others",
     "too-many": "Too many clients follow the events",

@@ -155,6 +155,7 @@ async def remove(request: web.Request) -> web.Response:
         by=request[requests.BY],
         cause="source remove",
     )
+    hub.forget_hook(ids.SourceName(name))  # one that is added again under this name is another source
     return web.Response(status=204)
 
 

@@ -16,6 +16,7 @@ from controller.api import (
     events,
     fleet,
     history,
+    hooks,
     openapi,
     requests,
     rollouts,
@@ -186,6 +187,14 @@ DELETIONS = (
     _act(f"{DELETION}/reject", deletions.reject, OPERATE, DELETION_ROW, deletions.Decide),
 )
 
+HOOK = f"{PREFIX}/sources/{{name}}/hook"
+
+HOOKS = (
+    Route("POST", "/hooks/{source}", hooks.take, None, status=202),
+    Route("POST", HOOK, hooks.renew, ADMIN, answers=hooks.Hook, status=201),
+    Route("DELETE", HOOK, hooks.forget, ADMIN, status=204),
+)
+
 TOKENS = (
     Route("GET", f"{PREFIX}/tokens", tokens.index, ADMIN, answers=Listed[token_views.Row], query=requests.PAGED),
     Route("POST", f"{PREFIX}/tokens", tokens.create, ADMIN, takes=tokens.Create, answers=tokens.Created, status=201),
@@ -201,5 +210,6 @@ TABLE: tuple[routes.Route, ...] = (
     *ENROLMENT,
     *ROLLOUTS,
     *DELETIONS,
+    *HOOKS,
     *TOKENS,
 )

@@ -84,6 +84,11 @@ class Hub:
         self._context = context
         self._timeout_s = timeout_s
 
+    @property
+    def url(self) -> str:
+        """Where the hub is."""
+        return self._context.url
+
     def get(self, path: str, **query: str) -> Any:
         """The decoded answer."""
         return asyncio.run(self._ask("GET", path, query, None))

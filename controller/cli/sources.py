@@ -158,6 +158,27 @@ def remove(
     output.done(f"source {name} removed" + ("; its workloads go once approved" if prune else "; its workloads stay"))
 
 
+@app.command()
+def hook(
+    name: Name,
+    gone: Annotated[bool, typer.Option("--remove", help="take no hooks any more")] = False,
+    url: options.Url = "",
+    token: options.Token = "",
+) -> None:
+    """Let a forge say that something was pushed, and print the address and the secret to give it, for the only time.
+
+    It is the secret of a webhook at GitHub, Gitea and Forgejo, and the signing token (before 19: the secret token) at
+    GitLab. Others sign by the Standard Webhooks specification. A new one ends the one before.
+    """
+    hub, path = options.hub(url, token), f"sources/{session.quoted(name)}/hook"
+    if gone:
+        hub.delete(path)
+        output.done(f"source {name} takes no hooks any more")
+        return
+    made = hub.post(path)
+    output.done(f"url     {hub.url}{made['path']}\nsecret  {made['secret']}")
+
+
 def _waiting(name: str, yes: bool, url: str, token: str) -> str:
     """Show what waits and ask, unless told not to; return the commit that was shown."""
     found = options.hub(url, token).get(f"sources/{session.quoted(name)}")

@@ -16,9 +16,10 @@ OPERATED = {
 }  # fmt: skip
 """The last word of what steers something that is declared."""
 
-FOR_EVERYBODY = {"/healthz", "/readyz", "/api/v1/openapi.json"} | {
+FOR_EVERYBODY = {"/healthz", "/readyz", "/api/v1/openapi.json", "/hooks/{source}"} | {
     f"/api/v1/enroll{part}" for part in ("", "/nonce", "/renew", "/ca")
 }
+"""A hook proves itself by its signature."""
 
 ADMINISTERED = {"/api/v1/tokens", "/api/v1/clusters/{name}/accept"}
 """What only an admin sees or does, whatever its last word is: whoever accepts an agent lets somebody in."""

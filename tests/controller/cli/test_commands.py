@@ -278,6 +278,16 @@ async def test_a_time_to_live_has_a_unit(run: Run, ttl: str) -> None:
     assert code == 2
 
 
+async def test_a_hook_is_given_out_once(run: Run, fleet: fixtures.Hub, address: str) -> None:
+    await fleet.resolve("shop", "web")
+    code, output, _ = await run("source", "hook", "shop")
+    removed, _, _ = await run("source", "hook", "shop", "--remove")
+    again, _, _ = await run("source", "hook", "shop", "--remove")
+
+    assert (code, output.split()[:3]) == (0, ["url", f"{address.rstrip('/')}/hooks/shop", "secret"])
+    assert (removed, again, fleet.hooks) == (0, 3, {})
+
+
 async def test_the_api_is_described_without_a_hub(run: Run) -> None:
     code, text, _ = await run("openapi")
 
