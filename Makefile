@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: help setup check lint types imports unit coverage renderers controlplane test demo bench lock clean
+.PHONY: help setup check lint types imports unit coverage renderers controlplane test demo pictures bench lock clean
 
 help: ## what there is to do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -47,6 +47,9 @@ test: lint types imports coverage controlplane ## everything, on a real nats-ser
 
 demo: setup renderers ## one commit, twelve clusters, converged; KEEP=1 leaves it running
 	@PATH="$$($(BIN)/python -m tests.renderers.build 2>/dev/null):$$PATH" $(BIN)/flotilla demo $(if $(KEEP),--keep)
+
+pictures: setup renderers ## take the pictures of the README anew, of the page over the demo fleet (needs Chromium)
+	@PATH="$$($(BIN)/python -m tests.renderers.build 2>/dev/null):$$PATH" $(BIN)/python -m tests.browser.pictures
 
 bench: setup renderers ## how fast it is, as ratios within one run; FULL=1 with the monorepo at its full size
 	@$(BIN)/python -m tests.benchmarks $(if $(FULL),--full)

@@ -187,6 +187,11 @@ def _status(hub: session.Hub, form: output.Format) -> None:
         f"{here['total']} clusters: {here['online']} online, {here['synced']} synced, {here['healthy']} healthy, "
         f"{here['degraded']} degraded, {here['unknown']} unknown"
     )
+    if here["behind"]:
+        screen.print(
+            f"{here['behind']} clusters behind, by at most {here['lagGenerationsMax']} generations, "
+            f"the first since {here['behindSince'] or 'before this hub started'}"
+        )
     screen.print(
         f"{there['total']} sources: {there['resolved']} resolved, {there['failing']} failing, "
         f"{there['waiting']} waiting"

@@ -115,6 +115,8 @@ class Publisher:
         self.delta: tuple[bytes, ...] = ()
         """Plain tagged blobs for the next messages."""
         self.beats = 0
+        self.beat: reports.Beat | None = None
+        """The last heartbeat."""
         self.heard: list[reports.Report] = []
         self.headers: list[dict[str, str]] = []
         self._more = asyncio.Condition()
@@ -207,7 +209,9 @@ class Publisher:
         async with contextlib.aclosing(self.hub.beats.read()) as stream:
             async for cluster, body in stream:
                 beat = messages.BEAT.decode(body)
-                self.beats += cluster == self.cluster == beat.origin.cluster
+                if cluster == self.cluster == beat.origin.cluster:
+                    self.beats += 1
+                    self.beat = beat
 
     def of(self, kind: type[R]) -> list[R]:
         """The reports of one kind, so far."""

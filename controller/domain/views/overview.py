@@ -35,6 +35,11 @@ class Clusters(msgspec.Struct, frozen=True, rename="camel"):
     progressing: int
     degraded: int
     suspended: int
+    behind: int
+    """Have not verified what was published for them last."""
+    lag_generations_max: int
+    behind_since: datetime.datetime | None
+    """Of those that are behind: since when the one is that has been the longest, as far as this hub knows."""
 
 
 class Sources(msgspec.Struct, frozen=True, rename="camel"):
@@ -119,6 +124,9 @@ def _clusters(rows: Sequence[clusters.Row]) -> Clusters:
         progressing=health[status.Health.PROGRESSING],
         degraded=health[status.Health.DEGRADED] + health[status.Health.MISSING],
         suspended=sum(bool(row.suspended) for row in rows),
+        behind=sum(row.lag_generations > 0 for row in rows),
+        lag_generations_max=max((row.lag_generations for row in rows), default=0),
+        behind_since=min((row.behind_since for row in rows if row.behind_since is not None), default=None),
     )
 
 

@@ -11,7 +11,7 @@ from agents.kube import client
 from protocol import reports
 from protocol.status import Health
 from tests.agents.conftest import Place, Station
-from tests.agents.publisher import Manifest, Publisher, bundle
+from tests.agents.publisher import Manifest, Publisher, bundle, config_map
 
 pytestmark = pytest.mark.nats
 
@@ -143,3 +143,43 @@ async def test_a_claim_that_nobody_can_serve_says_so(place: Place, station: Stat
     (problem,) = report.bundles[0].failures
     assert "no storage class is set" in problem.message
     assert report.bundles[0].health is Health.PROGRESSING
+
+
+async def test_a_heartbeat_names_the_last_report_that_tells_how_things_stand(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    """An answer to a question is none: it is not kept, and a hub that starts anew would wait for it in vain."""
+    settings = config_map("settings", place.namespace)
+
+    def promised() -> int:
+        return hub_of_test.beat.reported if hub_of_test.beat is not None else 0
+
+    async with station.running():
+        await hub_of_test.publish(bundle("web", settings))
+        applied = await hub_of_test.applied()
+        await place.patience(lambda: promised() >= applied.origin.number)
+        last = promised()
+        answer = await hub_of_test.forecast(bundle("web", settings))
+        beats = hub_of_test.beats
+        await place.patience(lambda: hub_of_test.beats > beats + 1)
+
+    assert max(one.origin.number for one in hub_of_test.heard if one is not answer) == last == promised()
+    assert answer.origin.number > last
+
+
+async def test_a_sandbox_tells_of_an_image_as_a_node_would(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    """By what stands in the status of the pod, not by what the workload was asked to say."""
+    if not place.has_workloads:
+        pytest.skip("there is no node that pulls")
+    manifest = deployment(place.namespace)
+    manifest["spec"]["template"]["spec"]["containers"][0]["image"] = "registry.example/does-not-exist:1"
+    async with station.running():
+        await hub_of_test.publish(bundle("web", manifest))
+        report = await hub_of_test.hear(reports.Ready, why("ImagePullBackOff"))
+
+    (problem,) = report.bundles[0].failures
+    assert "container web (registry.example/does-not-exist:1): Back-off pulling image" in problem.message
+    (state,) = report.bundles[0].states
+    assert (state.object, state.reason, report.bundles[0].ailing) == (problem.object, problem.reason, 1)

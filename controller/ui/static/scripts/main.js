@@ -24,6 +24,7 @@ import * as sources from "./views/sources.js";
 
 const VIEWS = { bundles: [bundles, bundle], clusters: [fleet, cluster], deletions: [deletions, deletion], events: [events, event], rollouts: [rollouts, rollout], sources: [sources, sources] };
 const EVERYWHERE = { status: "status", sources: "sources?limit=1000" };
+const ROUNDS = 2; // a cluster names its bundles, then the objects of one are asked for
 const TICK_MS = 1000; // ages grow by the second
 
 let shownPlace = "";
@@ -46,14 +47,20 @@ async function refresh() {
   render();
 }
 
+/** Ask for what the view needs; what it needs may depend on what it is told first. */
 async function look() {
   const place = store.place;
-  const wanted = { ...EVERYWHERE, ...view().needs(place, store) };
-  const found = await Promise.all(Object.entries(wanted).map(async ([name, path]) => [name, await part(path)]));
-  if (place !== store.place) return;
-  for (const [name, { body, refusal }] of found) {
-    store.data[name] = body;
-    store.missing[name] = refusal;
+  let asked = {};
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const wanted = { ...EVERYWHERE, ...view().needs(place, store) };
+    const fresh = Object.entries(wanted).filter(([name, path]) => asked[name] !== path);
+    const found = await Promise.all(fresh.map(async ([name, path]) => [name, await part(path)]));
+    if (place !== store.place) return;
+    for (const [name, { body, refusal }] of found) {
+      store.data[name] = body;
+      store.missing[name] = refusal;
+    }
+    asked = wanted;
   }
   times.heard(store.data.status?.asOf);
 }

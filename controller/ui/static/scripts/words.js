@@ -2,12 +2,12 @@
 
 /** States in the order in which a person wants to see them. */
 export const STATES = {
-  degraded: { label: "Degraded", letter: "D", says: "something it should have does not work" },
-  outofsync: { label: "Out of sync", letter: "O", says: "it does not hold what Git says" },
-  progressing: { label: "Progressing", letter: "P", says: "it holds what Git says, and is not ready yet" },
-  unknown: { label: "Unknown", letter: "U", says: "nobody hears from it" },
-  suspended: { label: "Suspended", letter: "S", says: "it is given nothing new" },
-  ready: { label: "Ready", letter: "R", says: "it holds what Git says, and works" },
+  degraded: { label: "Degraded", letter: "D", says: "Something that it should have does not work" },
+  outofsync: { label: "Out of sync", letter: "O", says: "It does not hold what Git says" },
+  progressing: { label: "Progressing", letter: "P", says: "It holds what Git says, and is not ready yet" },
+  unknown: { label: "Unknown", letter: "U", says: "Nobody hears from it" },
+  suspended: { label: "Suspended", letter: "S", says: "It is given nothing new" },
+  ready: { label: "Ready", letter: "R", says: "It holds what Git says, and works" },
 };
 
 /** The state of a cluster: silence before all else, for what was heard long ago says nothing about now. */

@@ -107,3 +107,15 @@ async def test_silent_clusters_need_a_person_and_are_never_well(fleet: Fleet) ->
     assert found.attention == [
         f"cluster {name}: not heard since {when}; was Synced, Healthy as of {when}" for name in ("a", "b")
     ]
+
+
+async def test_how_far_the_fleet_is_behind_is_told(fleet: Fleet) -> None:
+    even = views.overview(fleet.looking).clusters
+    fleet.hub.publish(fleet.b, 6, fleet.catalog)
+    fleet.hub.now += datetime.timedelta(seconds=5)
+    fleet.hub.publish(fleet.a, 5, fleet.catalog)
+
+    found = views.overview(fleet.looking).clusters
+
+    assert (even.behind, even.lag_generations_max, even.behind_since) == (0, 0, None)
+    assert (found.behind, found.lag_generations_max, found.behind_since) == (2, 2, hubs.START)

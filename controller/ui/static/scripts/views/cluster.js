@@ -1,27 +1,30 @@
 // One cluster: what it should be, what it is, since when that is known, and why it is not the same.
 
 import { h } from "../dom.js";
-import { bundle, revision, route } from "../links.js";
+import { bundle, event, revision, route } from "../links.js";
 import { badge, basis, empty, facts, labels, section, table, texts, time } from "../parts.js";
 import { sourceUrl } from "../store.js";
 import * as times from "../times.js";
 import { STATES, clusterState, count, generation, healthState, short, syncState } from "../words.js";
 import { drift } from "./drift.js";
-import { objects } from "./objects.js";
+import { chosen, objects, path as objectsPath } from "./objects.js";
 
 /** The title of the page. */
 export const title = ({ path }) => path[1];
 
 /** What is asked of the hub. */
-export function needs({ path }) {
-  return { cluster: `clusters/${encodeURIComponent(path[1])}` };
+export function needs(place, { data }) {
+  const name = place.path[1];
+  const bundle = data.cluster?.cluster.name === name ? chosen(place, data.cluster) : "";
+  return { cluster: `clusters/${encodeURIComponent(name)}`, ...(bundle && { objects: objectsPath(name, bundle) }) };
 }
 
 /** Is enough known to draw? */
 export const isReady = ({ data, missing, place }) => Boolean(missing.cluster || data.cluster?.cluster.name === place.path[1]);
 
 /** The view. */
-export function render({ path }, { data, missing }) {
+export function render(place, { data, missing }) {
+  const { path } = place;
   if (!data.cluster) return [h("h1", {}, path[1]), empty(missing.cluster.message, "flotilla cluster list")];
   const detail = data.cluster;
   const { cluster } = detail;
@@ -30,7 +33,7 @@ export function render({ path }, { data, missing }) {
     section("Standing", {}, standing(detail)),
     drift(detail),
     section("Bundles", { note: count(detail.bundles.length, "bundle") }, bundleTable(detail.bundles)),
-    objects(detail),
+    objects(place, detail, data.objects),
     ...leftovers(detail),
     section("What it is", {}, identity(detail)),
   ];
@@ -50,19 +53,25 @@ function head(cluster) {
 }
 
 function standing({ cluster, publishedAt }) {
-  const behind = cluster.desiredGeneration - cluster.generation;
   return facts([
-    ["Generation", [h("strong", {}, generation(cluster)), behind > 0 && cluster.epoch === cluster.desiredEpoch && ` · ${count(behind, "step")} behind`]],
+    ["Generation", [h("strong", {}, generation(cluster)), lag(cluster)]],
     ["Last heard", cluster.asOf ? [times.ago(cluster.asOf), h("span", { class: "quiet" }, " at ", time(cluster.asOf))] : "never since this hub started"],
     ["Connection", cluster.connection],
+    cluster.was && ["When last known", [badge(syncState(cluster.was.sync), cluster.was.sync), " ", badge(healthState(cluster.was.health), cluster.was.health)]],
     ["Sync", badge(syncState(cluster.sync), cluster.sync)],
     ["Health", badge(healthState(cluster.health), cluster.health)],
     ["Published", publishedAt ? time(publishedAt) : "nothing yet"],
+    cluster.logHead > 0 && ["Rests on", [event(cluster.logHead), !cluster.logHeadKnown && " of a log that is not ours"]],
     ["Revisions", cluster.revisions.length ? cluster.revisions.map(published) : "none yet"],
     ["Deletions", deletionsOf(cluster)],
     cluster.refused > 0 && ["Refused", `${count(cluster.refused, "desired state")} not accepted by its agent`],
     cluster.suspended && ["Suspended", cluster.suspended],
   ]);
+}
+
+function lag({ lagGenerations, behindSince }) {
+  if (!lagGenerations) return null;
+  return ` · ${count(lagGenerations, "generation")} behind${behindSince ? `, for ${times.span(times.since(behindSince))}` : ""}`;
 }
 
 function published(text) {
@@ -95,7 +104,7 @@ function* leftovers(detail) {
   const parts = [
     ["Not deleted", detail.undeleted, "the agent refused these deletions, or could not do them"],
     ["Kept", detail.kept, "left Git, and cannot be judged yet"],
-    ["Orphans", detail.orphans, "ours once, and now nobody's: kept until an operator names them"],
+    ["Orphans", detail.orphans, `ours once, and now nobody's: kept until an operator names them${detail.cluster.heldDeletions ? "; what is held is among them" : ""}`],
   ];
   for (const [name, lines, note] of parts) {
     if (lines.length) yield section(name, { note }, texts(lines));

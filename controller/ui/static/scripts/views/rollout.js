@@ -2,10 +2,10 @@
 
 import { h } from "../dom.js";
 import { cluster, event, revision } from "../links.js";
-import { badge, basis, button, empty, section, table, time } from "../parts.js";
+import { badge, bar, basis, button, empty, section, table, time } from "../parts.js";
 import { mayOperate, sourceUrl } from "../store.js";
 import * as times from "../times.js";
-import { count, phaseState } from "../words.js";
+import { count, healthState, phaseState } from "../words.js";
 import { progress } from "./rollouts.js";
 
 const NAMES_MAX = 40; // names of a stage that are seen; the bar counts them all
@@ -27,7 +27,7 @@ export const isReady = ({ data, missing, place }) => Boolean(missing.rollout || 
 /** The view. */
 export function render({ path }, { data, missing }) {
   if (!data.rollout) return [h("h1", {}, title({ path })), empty(missing.rollout.message, `flotilla source show ${path[1]}`)];
-  const { rollout: one, stages } = data.rollout;
+  const { rollout: one, stages, health, worst } = data.rollout;
   return [
     h(
       "div",
@@ -40,9 +40,25 @@ export function render({ path }, { data, missing }) {
     ),
     section("Progress", { id: "progress", note: count(one.clusters, "cluster") }, progress(one, one.clusters)),
     section("Stages", { note: data.rollout.canary ? `first: ${data.rollout.canary}` : "" }, h("ol", { class: "stages" }, stages.map((stage) => stageItem(stage, data.rollout)))),
+    section("Health now", { note: "each cluster by the worst of the source's bundles" }, wellbeing(health), worst.length > 0 && ailing(worst)),
     ...lists(data.rollout),
     section("History", {}, past(data.history?.items ?? [])),
   ];
+}
+
+function wellbeing({ healthy, progressing, degraded, unknown, without }) {
+  const parts = [
+    { state: "ready", count: healthy, label: "healthy" },
+    { state: "progressing", count: progressing, label: "progressing" },
+    { state: "degraded", count: degraded, label: "degraded" },
+    { state: "unknown", count: unknown, label: "unknown" },
+    { state: "waiting", count: without, label: "without it yet" },
+  ];
+  return bar(parts, healthy + progressing + degraded + unknown + without);
+}
+
+function ailing(rows) {
+  return table("Clusters that are not well", ["Cluster", "Health", "Why", "As of"], rows.map((one) => ({ key: one.cluster, cells: [cluster(one.cluster), badge(healthState(one.health), one.health), one.reason, one.asOf ? time(one.asOf) : "never heard"] })));
 }
 
 function steer(source, verb) {
