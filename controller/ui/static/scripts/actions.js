@@ -109,5 +109,5 @@ function filter(field) {
   history.replaceState(null, "", route(store.place.path, query));
   store.place = placeOf(location.hash);
   around.render();
-  live.soon();
+  live.news();
 }

@@ -39,7 +39,11 @@ function view() {
 async function refresh() {
   try {
     if (store.session === null) await enter();
-    if (store.session !== null) await look();
+    let place = null;
+    while (store.session !== null && place !== store.place) {
+      place = store.place;
+      await look(place);
+    }
     store.connection = "connected";
   } catch (error) {
     await failed(error);
@@ -48,8 +52,7 @@ async function refresh() {
 }
 
 /** Ask for what the view needs; what it needs may depend on what it is told first. */
-async function look() {
-  const place = store.place;
+async function look(place) {
   let asked = {};
   for (let round = 0; round < ROUNDS; round += 1) {
     const wanted = { ...EVERYWHERE, ...view().needs(place, store) };

@@ -49,6 +49,7 @@ function head(cluster) {
     h("p", { class: "reason" }, cluster.reason || STATES[state].says),
     labels(cluster.labels),
     h("p", {}, basis(cluster.asOf, cluster.event)),
+    h("div", { class: "buttons" }, h("a", { class: "button", href: route(["events"], { about: `cluster/${cluster.name}` }) }, "Its events")),
   );
 }
 

@@ -7,6 +7,8 @@ import { sentence, sourceOf } from "../sentences.js";
 import { sourceUrl } from "../store.js";
 
 const PAGE = 100;
+const LOOK_BACK = 5000; // events among which those about one thing are sought
+const FOUND_MAX = 1000;
 
 /** The title of the page. */
 export const title = () => "Events";
@@ -14,15 +16,20 @@ export const title = () => "Events";
 /** What is asked of the hub. */
 export function needs({ query }, { data }) {
   const head = data.status?.event ?? 0;
+  if (query.about) {
+    const about = encodeURIComponent(query.about);
+    return { clusters: "clusters?limit=1000", events: `events?about=${about}&after=${Math.max(0, head - LOOK_BACK)}&limit=${FOUND_MAX}` };
+  }
   const last = Number(query.before) > 1 ? Number(query.before) - 1 : head;
   return { clusters: "clusters?limit=1000", events: `events?after=${Math.max(0, last - PAGE)}&limit=${PAGE}` };
 }
 
 /** Is enough known to draw? */
-export const isReady = ({ data }) => Boolean(data.events && data.clusters);
+export const isReady = ({ data, missing }) => Boolean((data.events || missing.events) && data.clusters);
 
 /** The view. */
-export function render({ query }, { data }) {
+export function render({ query }, { data, missing }) {
+  if (!data.events) return [h("h1", {}, "Events"), empty(missing.events.message, "flotilla events")];
   const before = Number(query.before) || Infinity;
   const found = data.events.items.filter((one) => one.sequence < before).reverse();
   const shown = query.q ? found.filter((one) => matches(one, query.q.toLowerCase())) : found;
@@ -31,14 +38,14 @@ export function render({ query }, { data }) {
     h("h1", {}, "Events"),
     section(
       "The log",
-      { id: "log", note: query.before ? `before event ${query.before}` : "the newest first, as it grows" },
+      { id: "log", note: query.about ? `about ${query.about}, among the last ${LOOK_BACK}` : query.before ? `before event ${query.before}` : "the newest first, as it grows" },
       h(
         "div",
         { class: "filters", role: "search" },
         h("label", { class: "field" }, h("span", {}, "Filter"), h("input", { type: "search", "data-filter": "q", value: query.q ?? "", placeholder: "type, name, who …  ( / )", autocomplete: "off" })),
       ),
       shown.length ? h("ol", { class: "feed" }, shown.map(item)) : empty("No event here fits. All of them, as they come:", "flotilla events --follow"),
-      h("div", { class: "buttons" }, query.before && h("a", { class: "button", href: "#/events" }, "Newest"), oldest > 1 && h("a", { class: "button", href: links.route(["events"], { before: String(oldest), q: query.q }) }, "Older")),
+      h("div", { class: "buttons" }, (query.before || query.about) && h("a", { class: "button", href: "#/events" }, query.about ? "All events" : "Newest"), oldest > 1 && !query.about && h("a", { class: "button", href: links.route(["events"], { before: String(oldest), q: query.q }) }, "Older")),
     ),
   ];
 }

@@ -1,7 +1,7 @@
 // One source's rollout as it runs: its stages in order, who is in flight, who failed, who waits and why.
 
 import { h } from "../dom.js";
-import { cluster, event, revision } from "../links.js";
+import { cluster, event, revision, route } from "../links.js";
 import { badge, bar, basis, button, empty, section, table, time } from "../parts.js";
 import { mayOperate, sourceUrl } from "../store.js";
 import * as times from "../times.js";
@@ -33,10 +33,10 @@ export function render({ path }, { data, missing }) {
       "div",
       { class: "title", "data-key": "head" },
       h("p", { class: "crumbs" }, h("a", { href: "#/rollouts" }, "Rollouts"), " ›"),
-      h("h1", {}, one.source, " ", badge(phaseState(one.phase), one.phase)),
+      h("h1", {}, title({ path }), " ", badge(phaseState(one.phase), one.phase)),
       h("p", { class: "reason" }, revision(one.revision, sourceUrl(one.source)), one.reason && ` · ${one.reason}`),
       h("p", { class: "basis" }, basis(one.asOf, one.event), ` · ${one.id}`),
-      h("div", { class: "buttons" }, (VERBS[one.phase] ?? []).map((verb) => steer(one.source, verb))),
+      h("div", { class: "buttons" }, (VERBS[one.phase] ?? []).map((verb) => steer(one.source, verb)), h("a", { class: "button", href: route(["events"], { about: `rollout/${one.source}` }) }, "Its events")),
     ),
     section("Progress", { id: "progress", note: count(one.clusters, "cluster") }, progress(one, one.clusters)),
     section("Stages", { note: data.rollout.canary ? `first: ${data.rollout.canary}` : "" }, h("ol", { class: "stages" }, stages.map((stage) => stageItem(stage, data.rollout)))),

@@ -29,7 +29,7 @@ export function render(_place, { data }) {
         rows.map((one) => ({
           key: one.name,
           cells: [
-            [h("strong", {}, one.name), h("div", { class: "quiet address" }, one.url)],
+            [h("a", { href: route(["events"], { about: `source/${one.name}` }), title: "its events" }, one.name), h("div", { class: "quiet address" }, one.url)],
             badge(sourceState(one.state), one.state),
             revision(one.revision, one.url),
             `${one.bundles}, ${count(one.objects, "object")}`,
