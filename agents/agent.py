@@ -2,7 +2,7 @@
 
 hub.run ───▶ arrived, live messages          works from the first moment, with or without an API server
 reporter.run, heartbeat
-then, once the API server has said which cluster this is:
+then, once the cluster's lease is ours and the API server has said which cluster this is:
 inbox.run ─▶ acceptor.run ─▶ reconciler.run
 planner.run                                  answers what a desired state would change
 """
@@ -10,8 +10,10 @@ planner.run                                  answers what a desired state would 
 import asyncio
 import functools
 import random
+import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -30,6 +32,8 @@ from agents import (
     hub,
     inbox,
     inventory_store,
+    leading,
+    lease_store,
     mark_store,
     measuring,
     observing,
@@ -43,11 +47,18 @@ from agents import (
     scheduling,
     settings,
 )
-from agents.domain import retry
+from agents.domain import leases, retry
 from agents.kube import access, client, discovery
 from agents.kube import errors as kube_errors
 from protocol import crashpoints, enrolment, plans, reports, subjects, tracing
-from protocol.canonical import NO_DIGEST
+
+T = TypeVar("T")
+
+NAME_CHARS = 12
+"""Of an installation's id, in the agent's name: enough to tell those of one host apart."""
+
+LEASE_REQUESTS_MAX = 2
+"""For the lease alone, so that it never waits behind what the agent applies."""
 
 VERSION_PATH = "/version"
 CLUSTER_PATH = "/api/v1/namespaces/kube-system"
@@ -62,6 +73,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     meter: metrics.Meter
     boundary: crashpoints.Boundary
     version: str
+    host: str = "localhost"
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -105,6 +118,11 @@ class Agent:
         self._announcer = announcing.Announcer(self._reporter)
         self._measures = measuring.Measures(around.meter, identity.credentials.name)
         self._serving: _Serving | None = None
+        self._leading: leading.Leading | None = None
+        self._name = ""
+        """Which of the cluster's agents this is."""
+        self._reason = "starts"
+        """Why nothing is served; an agent that waits for the lease knows more."""
 
     async def run(self) -> None:
         """Serve, for ever."""
@@ -113,7 +131,8 @@ class Agent:
             if await self._disk.open():
                 self._log.error("state on disk was damaged and is put aside")
             await self._box.open()
-            self._reporter.boot = await self._disk.next_boot(int(self._around.clocks.now().timestamp() * 1e9))
+            installation = await self._disk.installation(self._around.new_id())
+            self._name = f"{self._around.host}_{installation[:NAME_CHARS]}"
             async with asyncio.TaskGroup() as tasks:
                 live = subjects.live(self._cluster)
                 tasks.create_task(self._hub.run(live, receive=self._receive, arrived=self._arrived), name="hub")
@@ -131,7 +150,45 @@ class Agent:
             await self._disk.close()
 
     async def _work(self, session: access.Session) -> None:
-        serving = await self._prepared(session)
+        """Wait for the lease, serve as long as it is ours, and again, for ever."""
+        terms = terms_of(self._options)
+        free = client.Client(session, client.Limits(LEASE_REQUESTS_MAX, terms.deadline_s))
+        lead = leading.Leading(
+            lease_store.LeaseStore(free),
+            self._name,
+            terms=terms,
+            clocks=self._around.clocks,
+            chance=self._around.chance,
+        )
+        while True:
+            await self._insist(lambda: self._reached(session, free))
+            self._leading = lead
+            self._reporter.begin(await lead.acquire(self._boot))
+            self._announcer.forget()
+            self._reason = "reads what it left in the cluster"
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(lead.keep(), name="lease")
+                    tasks.create_task(self._serve(session, lead), name="serve")
+            except* errors.LeaseLost as lost:
+                self._log.warning("stops to act", reason=str(lost.exceptions[0]))
+            finally:
+                self._serving = self._leading = None
+                await lead.release()
+
+    async def _reached(self, session: access.Session, api: client.Client) -> None:
+        """Read the way to the API server anew, and try it."""
+        await session.open()
+        await api.get(CLUSTER_PATH)
+
+    async def _boot(self, above: int) -> int:
+        """The number under which we act next: above that of whoever acted last."""
+        return await self._disk.next_boot(max(int(self._around.clocks.now().timestamp() * 1e9), above + 1))
+
+    async def _serve(self, session: access.Session, lead: leading.Leading) -> None:
+        limits = client.Limits(self._options.requests_max, self._options.request_timeout)
+        serving = await self._insist(lambda: self._prepared(client.Client(session, limits, gate=lead.gate)))
+        self._log.info("cluster found", uid=serving.facts.cluster_uid, kubernetes=serving.facts.kubernetes_version)
         self._serving = serving
         if self._hub.connected:
             self._arrived()
@@ -141,20 +198,22 @@ class Agent:
             tasks.create_task(serving.reconciler.run(), name="reconciler")
             tasks.create_task(serving.planner.run(), name="planner")
 
-    async def _prepared(self, session: access.Session) -> "_Serving":
-        """Everything that needs the API server, as soon as there is one."""
+    async def _prepared(self, api: client.Client) -> "_Serving":
+        """Everything that needs the API server."""
+        serving = self._assemble(api, await _facts(api))
+        await serving.store.ensure_read()
+        await serving.acceptor.restore()
+        return serving
+
+    async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
+        """What a step gives, as soon as the API server lets it."""
         attempt = 0
         while True:
             try:
-                await session.open()
-                limits = client.Limits(self._options.requests_max, self._options.request_timeout)
-                api = client.Client(session, limits)
-                facts = await _facts(api)
-                serving = self._assemble(api, facts)
-                await serving.store.ensure_read()
-                await serving.acceptor.restore()
+                return await step()
             except (kube_errors.KubeError, errors.Transient) as error:
-                self._log.warning("cluster not ready", reason=str(error), attempt=attempt)
+                self._reason = str(error)
+                self._log.warning("cluster not ready", reason=self._reason, attempt=attempt)
                 delay = retry.backoff(
                     attempt,
                     base_s=self._options.retry_base,
@@ -163,9 +222,6 @@ class Agent:
                 )
                 attempt += 1
                 await asyncio.sleep(delay)
-            else:
-                self._log.info("cluster found", uid=facts.cluster_uid, kubernetes=facts.kubernetes_version)
-                return serving
 
     def _assemble(self, api: client.Client, facts: Facts) -> "_Serving":
         around, options = self._around, self._options
@@ -268,12 +324,26 @@ class Agent:
         while True:
             self._measures.stands(connected=self._hub.connected, waiting=self._reporter.waiting)
             if self._hub.connected:
-                root = self._serving.reconciler.root if self._serving else NO_DIGEST
                 try:
-                    await self._reporter.beat(root)
+                    await self._beat()
                 except errors.HubUnavailable as error:
                     self._log.debug("heartbeat", reason=str(error))
             await asyncio.sleep(self._options.heartbeat)
+
+    async def _beat(self) -> None:
+        if self._serving is not None:
+            await self._reporter.beat(self._serving.reconciler.root, self._name)
+            return
+        lead = self._leading
+        message = reports.Standby(
+            cluster=self._cluster,
+            at=self._around.clocks.now(),
+            agent=self._name,
+            reason=(lead.reason if lead and not lead.is_valid else self._reason)[: reports.MESSAGE_CHARS_MAX],
+            holder=lead.holder if lead else "",
+            agent_version=self._around.version,
+        )
+        await self._reporter.stand_by(message)
 
 
 class _Serving(msgspec.Struct, frozen=True):
@@ -300,3 +370,8 @@ async def _facts(api: client.Client) -> Facts:
     version: dict[str, Any] = await api.get(VERSION_PATH)
     served = await discovery.api_versions(api)
     return Facts(kube_system["metadata"]["uid"], version.get("gitVersion", "unknown"), served)
+
+
+def terms_of(options: settings.Settings) -> leases.Terms:
+    """The times of the lease."""
+    return leases.Terms(options.lease_duration, options.lease_deadline, options.lease_retry)

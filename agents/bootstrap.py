@@ -6,6 +6,7 @@ import importlib.metadata
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ def surroundings(exported: telemetry.Telemetry) -> agent.Surroundings:
         meter=exported.meter("flotilla.agent"),
         boundary=crashpoints.from_environment(os.environ),
         version=importlib.metadata.version("flotilla-gitops"),
+        host=socket.gethostname(),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from agents import bootstrap, configuration, enrolling, errors, identities, keys, settings
+from agents import agent, bootstrap, configuration, enrolling, errors, identities, keys, settings
 from agents.kube import access
 from protocol import crashpoints, telemetry
 
@@ -111,6 +111,8 @@ def _run(arguments: argparse.Namespace) -> int:
     names = ("heartbeat", "resync", "health_interval", "requests_max")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     options = msgspec.structs.replace(found.settings, **given)
+    if problem := agent.terms_of(options).problem:
+        raise errors.SetupError(f"settings: times of the lease: {problem}")
     bootstrap.configure_logging(arguments.log_format)
     exported = bootstrap.telemetry_opened()
     try:

@@ -23,7 +23,8 @@ class SystemClock:
         return datetime.datetime.now(datetime.UTC)
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        # Where there is a clock that goes on while the computer sleeps: leases run out in a suspended machine, too.
+        return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def system_random() -> random.Random:

@@ -8,6 +8,8 @@ the hub has the state, the cluster has the inventory and the high-water mark, an
 """
 
 import asyncio
+import fcntl
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ from protocol.canonical import Digest
 T = TypeVar("T")
 
 FILE = "state.sqlite"
+LOCK_FILE = "lock"
 SCHEMA_VERSION = 1
 NAMES_PER_QUERY = 500
 """SQLite's default limit of host parameters was once 999."""
@@ -30,6 +33,7 @@ CREATE TABLE IF NOT EXISTS blobs (name TEXT PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS sizes (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, size INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS accepted (one INTEGER PRIMARY KEY CHECK (one = 1), record BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS boots (one INTEGER PRIMARY KEY CHECK (one = 1), boot INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS installation (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS letters (
     number INTEGER PRIMARY KEY, size INTEGER NOT NULL, subject TEXT NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL
 );
@@ -62,15 +66,20 @@ class Disk:
         self._path = directory / FILE
         self._cache_bytes_max = cache_bytes_max
         self._database: sqlite3.Connection | None = None
+        self._lock = -1
         self._turn = asyncio.Lock()
 
     async def open(self) -> bool:
-        """Open or create the file; True if a damaged one had to be put aside."""
+        """Open or create the file; True if a damaged one had to be put aside. Raise DiskFailed if it cannot be used, or
+        another process uses it."""
         return await self._run(self._open)
 
     async def close(self) -> None:
         if self._database is not None:
             await self._run(self._database.close)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     async def accepted(self) -> Accepted | None:
         """The last accepted state; None if there is none."""
@@ -87,6 +96,10 @@ class Disk:
         """The number of this start, `now` in nanoseconds: higher than that of every start before, whatever the clock
         says."""
         return await self._run(lambda: self._next_boot(now))
+
+    async def installation(self, fresh: str) -> str:
+        """What tells this file from every other one; `fresh`, if it has no such name yet."""
+        return await self._run(lambda: self._installation(fresh))
 
     async def put(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
         """Keep sealed blobs under their names, durably."""
@@ -142,6 +155,7 @@ class Disk:
 
     def _open(self) -> bool:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._take()
         try:
             self._connect()
         except sqlite3.DatabaseError as error:
@@ -154,6 +168,16 @@ class Disk:
             self._connect()
             return True
         return False
+
+    def _take(self) -> None:
+        """Let no second process have the directory: two agents with one name would both hold one lease."""
+        self._lock = os.open(self._path.with_name(LOCK_FILE), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            self._lock = -1
+            raise OSError(f"the directory is in use by another process ({LOCK_FILE} is held)") from error
 
     def _connect(self) -> None:
         self._path.touch(mode=0o600)
@@ -169,6 +193,11 @@ class Disk:
             boot = max(now, row[0] + 1 if row else 0)
             self._db.execute("INSERT OR REPLACE INTO boots (one, boot) VALUES (1, ?)", (boot,))
         return boot
+
+    def _installation(self, fresh: str) -> str:
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO installation (one, id) VALUES (1, ?)", (fresh,))
+            return str(self._db.execute("SELECT id FROM installation").fetchone()[0])
 
     def _drawer(self) -> outbox.Drawer:
         row = self._db.execute("SELECT first, lost FROM drawer").fetchone()

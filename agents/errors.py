@@ -6,6 +6,7 @@ AgentError
 │   ├── BlobMissing      the hub does not have the blob (yet)
 │   ├── DiskFailed       the state directory cannot be read or written
 │   ├── Superseded       the inventory or the high-water mark was changed by somebody else meanwhile
+│   ├── LeaseLost        another agent acts for the cluster, or may do so
 │   └── AnotherCluster   the API server is another cluster's than it was
 └── Terminal             a person must do something
     ├── SetupError       the credentials, the configuration or the state directory cannot be used
@@ -41,6 +42,10 @@ class DiskFailed(Transient):
 
 class Superseded(Transient):
     """Somebody else changed what we were about to change."""
+
+
+class LeaseLost(Transient):
+    """Another agent acts for the cluster, or may do so."""
 
 
 class AnotherCluster(Transient):

@@ -65,8 +65,7 @@ class Reporter:
         self._boundary = boundary
         self._number = 0
         self._reported = 0
-        self.boot = 0
-        """Set before the first report."""
+        self._boot = 0
         self._standing = acceptance.NOWHERE
         self._unsaved = signals.Signal()
         self._stirred = signals.Signal()
@@ -91,13 +90,18 @@ class Reporter:
         """Reports that are not delivered yet."""
         return len(self._box)
 
+    def begin(self, boot: int) -> None:
+        """From now on we act: reports count from 1, and come after those of every lower boot."""
+        assert boot > self._boot, "reports come in the order of their boots"
+        self._boot, self._number, self._reported = boot, 0, 0
+
     def stand_at(self, standing: acceptance.Standing) -> None:
         """From now on every report rests on this, the newest verified desired state."""
         self._standing = standing
 
     def say(self, make: Callable[[reports.Origin], reports.Report], *, traceparent: str = "") -> None:
         """Put a report into the outbox; `make` completes it with its origin."""
-        assert self.boot, "reports come in the order of their boots"
+        assert self._boot, "who does not act has nothing to report"
         self._number += 1
         origin = self._origin()
         report = make(origin)
@@ -111,12 +115,17 @@ class Reporter:
         self._unsaved.raise_()
         self._stirred.raise_()
 
-    async def beat(self, root: Digest) -> None:
+    async def beat(self, root: Digest, agent: str) -> None:
         """Send one heartbeat; its number is that of the last report, so that a listener sees what it has missed."""
         origin = self._origin()
-        beat = reports.Beat(origin=origin, root=root, reported=self._reported)
+        beat = reports.Beat(origin=origin, root=root, agent=agent, reported=self._reported)
         body = messages.BEAT.encode(beat)
         await self._hub.send(subjects.beat(self._cluster), body, self._headers(origin, codec.tag_of(beat), ""))
+
+    async def stand_by(self, message: reports.Standby) -> None:
+        """Send one heartbeat of an agent that does not act."""
+        headers = self._headers(self._origin(), codec.tag_of(message), "")
+        await self._hub.send(subjects.beat(self._cluster), messages.BEAT.encode(message), headers)
 
     async def run(self) -> None:
         """Keep and deliver, for ever."""
@@ -179,7 +188,7 @@ class Reporter:
     def _origin(self) -> reports.Origin:
         return reports.Origin(
             cluster=self._cluster,
-            boot=self.boot,
+            boot=self._boot,
             number=self._number,
             at=self._clock.now(),
             epoch=self._standing.mark.epoch,
@@ -190,7 +199,7 @@ class Reporter:
     def _headers(self, origin: reports.Origin, tag: str, traceparent: str) -> Mapping[str, str]:
         return envelope.to_headers(
             envelope.Envelope(
-                id=f"{self.boot}-{origin.number}",
+                id=f"{self._boot}-{origin.number}",
                 type=tag,
                 source=f"/flotilla/clusters/{self._cluster}",
                 time=origin.at,

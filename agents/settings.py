@@ -41,6 +41,17 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     hub_timeout: float = 5.0
     """How long the hub's NATS may take to answer one request."""
 
+    lease_duration: float = 15.0
+    """How long another agent of this cluster respects a lease that is not renewed: the default of Kubernetes' own
+    components, long enough for a busy API server. A clean stop does not wait for it."""
+
+    lease_deadline: float = 10.0
+    """After so long without a renewal the agent stops writing. What it has sent by then has the rest of
+    `leaseDuration` to end."""
+
+    lease_retry: float = 2.0
+    """Between renewals, and between looks of an agent that waits for another: how late a hand-over is noticed."""
+
     outbox_max: int = 1000
     """Reports that wait for the hub, on the disk. Beyond it the oldest go, the hub is told how many, and everything is
     said anew once the rest is delivered."""

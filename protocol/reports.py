@@ -304,3 +304,18 @@ class Beat(msgspec.Struct, frozen=True, rename="camel", tag="Beat"):
     reported: int = 0
     """Number of the last report of this boot that tells how things stand: who has it knows all that there is to know.
     0: there was none yet."""
+    agent: str = ""
+    """Which of the cluster's agents: the holder of its lease."""
+
+
+class Standby(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, tag="Standby"):
+    """I am here and do not act. It says nothing of the cluster: a message of its own, so that nobody takes it for a
+    heartbeat."""
+
+    cluster: ids.ClusterId
+    at: datetime.datetime
+    agent: str
+    reason: str
+    holder: str = ""
+    """Who acts, as the cluster's lease says; empty: nobody, as far as was seen."""
+    agent_version: str = ""

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from agents.kube import access, errors
+from agents.kube import access, errors, gates
 from protocol import naming
 
 Object = dict[str, Any]
@@ -59,8 +59,17 @@ class Applied(msgspec.Struct, frozen=True):
 class Client:
     """One API server."""
 
-    def __init__(self, session: access.Session, limits: Limits, *, field_manager: str = naming.FIELD_MANAGER) -> None:
+    def __init__(
+        self,
+        session: access.Session,
+        limits: Limits,
+        *,
+        field_manager: str = naming.FIELD_MANAGER,
+        gate: gates.Gate | None = None,
+    ) -> None:
+        """`gate`: what writes, dry runs excepted, have to pass."""
         self._session = session
+        self._gate = gate
         self._manager = {"fieldManager": field_manager}
         self._timeout = aiohttp.ClientTimeout(total=limits.timeout_s)
         self._slots = asyncio.Semaphore(limits.requests_max)
@@ -199,7 +208,8 @@ class Client:
         headers: Mapping[str, str],
     ) -> tuple[int, bytes]:
         what = f"{method} {path}"
-        async with self._slots:
+
+        async def exchange() -> tuple[int, bytes]:
             arguments = await self._session.arguments()
             arguments["headers"].update(headers)
             try:
@@ -212,14 +222,24 @@ class Client:
                     allow_redirects=False,
                     **arguments,
                 ) as response:
-                    data = await _bounded(response, what)
+                    return response.status, await _answer(response, what)
             except TimeoutError as error:
                 raise errors.TimedOut(f"{what}: no answer within {self._timeout.total:g} s") from error
             except aiohttp.ClientError as error:
                 raise errors.Unreachable(f"{what}: {error}") from error
-        if response.status >= 300:
-            raise errors.from_response(what, response.status, body=data, headers=response.headers)
-        return response.status, data
+
+        async with self._slots:
+            if self._gate is None or method == "GET" or "dryRun" in (params or {}):
+                return await exchange()
+            return await self._gate.through(exchange)
+
+
+async def _answer(response: aiohttp.ClientResponse, what: str) -> bytes:
+    """The body; raise the error that the answer means."""
+    data = await _bounded(response, what)
+    if response.status >= 300:
+        raise errors.from_response(what, response.status, body=data, headers=response.headers)
+    return data
 
 
 async def _lines(response: aiohttp.ClientResponse, what: str, silence_s: float) -> AsyncIterator[bytes]:

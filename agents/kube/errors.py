@@ -6,6 +6,7 @@ KubeError
 │   ├── TimedOut           no answer in time; the request may still have been carried out
 │   ├── Throttled          429, perhaps with the time to wait
 │   ├── ServerFailed       5xx
+│   ├── NotLeading         not sent: another agent may act for this cluster
 │   └── Unauthorized       401: the credentials have expired, or are not yet known
 ├── Terminal               will fail the same way until something else changes
 │   ├── Forbidden          403
@@ -84,6 +85,12 @@ class ServerFailed(Transient):
     """The server, or a webhook behind it, failed."""
 
     reason = "InternalError"
+
+
+class NotLeading(Transient):
+    """Only who holds the cluster's lease writes."""
+
+    reason = "NotLeading"
 
 
 class Unauthorized(Transient):

@@ -20,6 +20,27 @@ NEVER: Order = (0, 0)
 T = TypeVar("T")
 
 
+STANDBYS_MAX = 8
+"""Agents of one cluster that are remembered besides the one that acts: more is a mistake of a size that two show."""
+
+
+class Waiting(msgspec.Struct, frozen=True, rename="camel"):
+    """An agent of the cluster that is there and does not act."""
+
+    agent: str
+    reason: str
+    heard_at: datetime.datetime
+    """By the hub's clock."""
+    holder: str = ""
+    """Who acts, as far as it saw."""
+    agent_version: str = ""
+
+    @property
+    def is_second(self) -> bool:
+        """Does another agent act meanwhile?"""
+        return self.holder not in ("", self.agent)
+
+
 class Observed(msgspec.Struct, frozen=True, rename="camel"):
     """One cluster, as its agent last described it."""
 
@@ -45,6 +66,10 @@ class Observed(msgspec.Struct, frozen=True, rename="camel"):
     inventory: int = 0
     lost: int = 0
     """Reports that its agent ever dropped for want of room."""
+    agent: str = ""
+    """Which of its agents acts."""
+    waiting: tuple[Waiting, ...] = ()
+    """Agents that said that they do not act, the last heard last."""
     orphans: tuple[reports.Orphan, ...] = ()
     orphan_total: int = 0
     orphans_said: Order = NEVER
@@ -87,9 +112,32 @@ def _later(one: datetime.datetime | None, other: datetime.datetime) -> datetime.
 
 
 def beat(state: Observed, message: reports.Beat) -> Observed:
-    """Fold a heartbeat in."""
+    """Fold a heartbeat in: who sends it acts, and waits no more."""
     promised = (message.origin.boot, message.reported) if message.reported else NEVER
-    return msgspec.structs.replace(_origin(state, message.origin), promised=max(state.promised, promised))
+    state = msgspec.structs.replace(_origin(state, message.origin), promised=max(state.promised, promised))
+    if state.newest != (message.origin.boot, message.origin.number):
+        return state
+    others = tuple(one for one in state.waiting if one.agent != message.agent)
+    return msgspec.structs.replace(state, agent=message.agent, waiting=others)
+
+
+def stood_by(state: Observed, message: reports.Standby, at: datetime.datetime) -> Observed:
+    """Fold in that an agent is there and does not act. Nothing else is known from it: least of all that the cluster
+    was heard."""
+    one = Waiting(
+        agent=message.agent,
+        reason=message.reason,
+        heard_at=at,
+        holder=message.holder,
+        agent_version=message.agent_version,
+    )
+    others = [other for other in state.waiting if other.agent != message.agent]
+    return msgspec.structs.replace(state, waiting=(*others, one)[-STANDBYS_MAX:])
+
+
+def standing_by(state: Observed, at: datetime.datetime, silence: datetime.timedelta) -> tuple[Waiting, ...]:
+    """Agents that do not act, as far as they were heard lately."""
+    return tuple(one for one in state.waiting if at - one.heard_at <= silence)
 
 
 def evolve(state: Observed, report: reports.Report) -> Observed:

@@ -99,7 +99,12 @@ class Listening:
         except codec.DecodeError as error:
             logger.warning("heartbeat is unreadable", cluster=cluster, reason=str(error))
             return
-        if message.origin.cluster != cluster or cluster not in self._shared.world.clusters:
+        if cluster not in self._shared.world.clusters:
+            return
+        if isinstance(message, reports.Standby):
+            self._stand_by(cluster, message)
+            return
+        if message.origin.cluster != cluster:
             return
         await self._check(message.origin)
         before = self._shared.online()
@@ -107,6 +112,11 @@ class Listening:
         self._shared.observed[cluster] = observed.heard(seen, self._shared.clock())
         if cluster not in before:
             self._shared.notify()
+
+    def _stand_by(self, cluster: ids.ClusterId, message: reports.Standby) -> None:
+        """An agent is there and does not act: whether the cluster was heard, only who acts can tell."""
+        at, seen = self._shared.clock(), self._shared.seen(cluster)
+        self._shared.observed[cluster] = observed.stood_by(seen, message, at)
 
     async def _decide(self, cluster: ids.ClusterId, report: reports.Report, sequence: int) -> None:
         run = self._shared.transactor.run

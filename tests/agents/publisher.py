@@ -117,6 +117,7 @@ class Publisher:
         self.beats = 0
         self.beat: reports.Beat | None = None
         """The last heartbeat."""
+        self.standbys: list[reports.Standby] = []
         self.heard: list[reports.Report] = []
         self.headers: list[dict[str, str]] = []
         self._more = asyncio.Condition()
@@ -209,7 +210,12 @@ class Publisher:
         async with contextlib.aclosing(self.hub.beats.read()) as stream:
             async for cluster, body in stream:
                 beat = messages.BEAT.decode(body)
-                if cluster == self.cluster == beat.origin.cluster:
+                if isinstance(beat, reports.Standby):
+                    if cluster == self.cluster:
+                        async with self._more:
+                            self.standbys.append(beat)
+                            self._more.notify_all()
+                elif cluster == self.cluster == beat.origin.cluster:
                     self.beats += 1
                     self.beat = beat
 
@@ -224,6 +230,15 @@ class Publisher:
                 for report in self.heard[after:]:
                     if isinstance(report, kind) and matches(report):
                         return report
+                await self._more.wait()
+
+    async def standby(self, matches: Callable[[reports.Standby], bool]) -> reports.Standby:
+        """The first heartbeat of an agent that does not act and that matches, heard or still to come."""
+        async with asyncio.timeout(HEARD_S), self._more:
+            while True:
+                for found in self.standbys:
+                    if matches(found):
+                        return found
                 await self._more.wait()
 
     async def applied(self, generation: int | None = None) -> reports.Applied:

@@ -16,6 +16,7 @@ TYPES: tuple[type[msgspec.Struct], ...] = (
     *typing.get_args(log.Event),
     *typing.get_args(reports.Report),
     reports.Beat,
+    reports.Standby,
     bundles.BundleIndex,
     bundles.ClusterRoot,
     catalogs.Catalog,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from controller.domain import clusters, observed
-from controller.domain.views import freshness, letting_in, sight
+from controller.domain.views import freshness, letting_in, sight, standbys
 from protocol import ids, reports, specs, status
 
 WELL = frozenset({status.Health.HEALTHY, status.Health.SUSPENDED})
@@ -65,6 +65,8 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     refused: int
     """Desired states that its agent did not accept."""
     suspended: str
+    standby: int
+    """Agents of it that are there and do not act: beside one that acts, a second one."""
     heard_ago_s: float | None
     """None: not since this hub started."""
     as_of: datetime.datetime | None
@@ -105,7 +107,11 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
 
     cluster: Row
     uid: str
+    acting: str
+    """Which of its agents acts, as HOST_INSTALLATION."""
     agent_version: str
+    standby: list[standbys.Row]
+    """Its agents that do not act."""
     kubernetes_version: str
     bundles: list[BundleRow]
     ailing: list[AilingObject]
@@ -171,6 +177,7 @@ def row(looking: sight.Sight, cluster: clusters.Cluster) -> Row:
         orphans=seen.orphan_total,
         refused=cluster.refused,
         suspended=cluster.suspended,
+        standby=len(standbys.lately(looking, cluster.id)),
         heard_ago_s=freshness.heard_ago_s(looking, cluster.id),
         as_of=freshness.as_of(looking, cluster.id),
         event=looking.head("cluster", cluster.id),
@@ -183,7 +190,9 @@ def detail(looking: sight.Sight, cluster: clusters.Cluster) -> Detail:
     return Detail(
         cluster=row(looking, cluster),
         uid=cluster.uid,
+        acting=seen.agent,
         agent_version=seen.agent_version,
+        standby=standbys.rows(looking, cluster.id),
         kubernetes_version=seen.kubernetes_version,
         bundles=list(bundle_rows(looking, cluster.id)),
         ailing=_ailing_objects(looking, cluster.id),
@@ -202,7 +211,7 @@ def judge(looking: sight.Sight, cluster: clusters.Cluster) -> Standing:
     if freshness.connection(looking, cluster.id) is not freshness.Connection.ONLINE:
         before = last_known(looking, cluster)
         told = freshness.silence(looking, cluster.id, f"{before.sync}, {before.health}")
-        reason = letting_in.silence(looking, cluster) or told
+        reason = letting_in.silence(looking, cluster) or told + standbys.waits(looking, cluster.id)
         return Standing(sync=status.Sync.UNKNOWN, health=status.Health.UNKNOWN, reason=reason)
     return last_known(looking, cluster)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from controller.domain import rollout_state
-from controller.domain.views import clusters, deletions, freshness, rollouts, sight, sources
+from controller.domain.views import clusters, deletions, freshness, rollouts, sight, sources, standbys
 from protocol import specs, status
 
 ATTENTION_MAX = 20
@@ -166,6 +166,7 @@ def _attention(looking: sight.Sight, rows: Sequence[clusters.Row], tally: deleti
             yield f"cluster {row.name} is suspended: {row.suspended}"
         if row.health in (status.Health.DEGRADED, status.Health.MISSING):
             yield f"cluster {row.name}: {row.reason}"
+        yield from standbys.two_agents(looking, looking.world.clusters[row.id])
         if row.refused:
             yield f"cluster {row.name}: its agent refused {row.refused} desired states"
     for row in silent:

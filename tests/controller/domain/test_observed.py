@@ -256,3 +256,44 @@ def test_a_cluster_is_behind_since_the_first_state_that_it_missed(
     now = examples.AT + datetime.timedelta(seconds=60)
 
     assert publications.missed(before, held, now) == {"now": now, "then": examples.AT, None: None}[expected]
+
+
+def standby(agent: str, holder: str = "", reason: str = "waits") -> reports.Standby:
+    return reports.Standby(cluster=CLUSTER, at=examples.AT, agent=agent, reason=reason, holder=holder)
+
+
+def test_an_agent_that_waits_says_nothing_of_the_cluster_and_is_forgotten_when_it_is_silent() -> None:
+    before = folded(hello(3))
+    seen = observed.stood_by(before, standby("b", holder="a"), examples.AT)
+    late = examples.AT + SILENCE + datetime.timedelta(seconds=1)
+
+    assert (seen.heard_at, seen.newest, seen.generation) == (before.heard_at, before.newest, before.generation)
+    assert [one.is_second for one in observed.standing_by(seen, examples.AT, SILENCE)] == [True]
+    assert observed.standing_by(seen, late, SILENCE) == ()
+
+
+@pytest.mark.parametrize("holder", ["", "b"])
+def test_an_agent_beside_which_nobody_acts_is_not_a_second_one(holder: str) -> None:
+    seen = observed.stood_by(folded(), standby("b", holder=holder), examples.AT)
+
+    assert [one.is_second for one in seen.waiting] == [False]
+
+
+def test_an_agent_waits_once_and_waits_no_more_when_it_acts() -> None:
+    seen = observed.stood_by(folded(), standby("b", reason="first"), examples.AT)
+    seen = observed.stood_by(seen, standby("c"), examples.AT)
+    seen = observed.stood_by(seen, standby("b", reason="then"), examples.AT)
+    acting = observed.beat(seen, reports.Beat(origin=origin(5), root=NO_DIGEST, agent="b"))
+    late = observed.beat(acting, reports.Beat(origin=origin(4), root=NO_DIGEST, agent="c"))
+
+    assert [(one.agent, one.reason) for one in seen.waiting] == [("c", "waits"), ("b", "then")]
+    assert [(one.agent, [other.agent for other in one.waiting]) for one in (acting, late)] == [("b", ["c"])] * 2
+
+
+def test_agents_that_wait_are_bounded() -> None:
+    seen = folded()
+    for number in range(observed.STANDBYS_MAX + 2):
+        seen = observed.stood_by(seen, standby(f"agent-{number}"), examples.AT)
+
+    assert len(seen.waiting) == observed.STANDBYS_MAX
+    assert seen.waiting[0].agent == "agent-2"

@@ -52,6 +52,22 @@ async def test_a_report_that_cannot_be_read_changes_nothing(body: bytes) -> None
     assert hub.shared.seen(agent.cluster) == seen
 
 
+async def test_an_agent_that_waits_is_no_sign_of_its_cluster() -> None:
+    """It may hold nothing and know nothing: it neither makes the cluster heard nor lets deletions be named for it."""
+    of = Streams()
+    _, agent = await begin(of)
+    again = await rig.started(of)
+    standby = reports.Standby(
+        cluster=agent.cluster, at=again.shared.clock(), agent="b", reason="a acts for this cluster", holder="a"
+    )
+
+    await again.listening.take_beat(agent.cluster, messages.BEAT.encode(standby))
+
+    seen = again.shared.seen(agent.cluster)
+    assert ([one.agent for one in seen.waiting], seen.heard_at) == (["b"], None)
+    assert not again.shared.is_verified(agent.cluster)
+
+
 async def test_a_report_counts_only_on_the_subject_of_the_cluster_that_it_names() -> None:
     of = Streams()
     hub, agent = await begin(of)
