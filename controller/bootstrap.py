@@ -103,6 +103,7 @@ async def assembled(
         stack.push_async_callback(store.close)
         late = lag.Lag(time.monotonic)
         measured = metrics.Metrics(lag_s=lambda: late.worst_s)
+        opened.hub.timed = measured.asked
         exported = await stack.enter_async_context(exporting.opened(environ))
         traces = tracing.Tracing(exported.tracer("flotilla.hub"))
         watch = exporting.watch(measured, traces, clock)

@@ -7,7 +7,7 @@ from controller import bootstrap, entrance, errors, hook_secrets, keys, transact
 from controller.api import face
 from controller.configuration import watching
 from controller.domain import catalogs, observed, publications
-from controller.domain.views import diffs
+from controller.domain.views import diffs, gauges
 from controller.git import errors as git_errors
 from controller.git import mirrors
 from protocol import bundles, ids, specs
@@ -77,7 +77,7 @@ class Face:
 
     def problems(self) -> Sequence[str]:
         """Why the hub is not ready."""
-        found = []
+        found = [] if self._hub.doors.hub.is_up else ["nats: not connected (the hub tries again by itself)"]
         recovering = self._hub.shared.world.fleet.recovering
         if recovering:
             found.append(f"recovery: nothing is published ({recovering})")
@@ -90,9 +90,20 @@ class Face:
         """How late the event loop came at most in the last minute."""
         return self._hub.lag.worst_s
 
-    def metrics(self) -> bytes:
-        """All metrics, in the text format of Prometheus."""
-        return self._hub.metrics.exposition()
+    @property
+    def counts(self) -> gauges.Counts:
+        """What the reactors counted since the hub started."""
+        return self._hub.shared.counts
+
+    @property
+    def measures(self) -> face.Measures:
+        """Who may read the metrics, and how much they tell."""
+        chosen = self._hub.settings
+        return face.Measures(open=chosen.metrics_open, named_clusters_max=chosen.metrics_clusters_max)
+
+    def metrics(self, more: Sequence[gauges.Gauge]) -> bytes:
+        """All metrics and these, in the text format of Prometheus."""
+        return self._hub.metrics.exposition(more)
 
     def hook_secret(self, source: ids.SourceName) -> str | None:
         """The secret of a source's webhook; None: it has none."""

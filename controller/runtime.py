@@ -1,5 +1,6 @@
 """What the hub's reactors share while it runs, beside the log: all of it can be rebuilt."""
 
+import collections
 import datetime
 from collections.abc import Callable
 
@@ -42,6 +43,8 @@ class Runtime:
         """The highest (epoch, generation) sent to each cluster, acknowledged or not."""
         self.verified: dict[ids.ClusterId, int] = {}
         """The epoch in which a cluster, since this hub started, showed a LOG head that is ours."""
+        self.counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        """What the reactors count, by what it is and how it went: read by the metrics."""
         self.polled: dict[ids.SourceName, datetime.datetime] = {}
         """When each source's repository last answered, or was found to fail, since this hub started."""
         self.reports_sequence = 0

@@ -10,6 +10,7 @@ import yaml
 
 from controller import errors
 from controller.domain import tenants
+from controller.domain.views import gauges
 
 ENVIRONMENT_PREFIX = "FLOTILLA_HUB_"
 """`FLOTILLA_HUB_LISTEN` sets `listen`, and so on."""
@@ -52,6 +53,10 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     allow_remote_bases: bool = False
     """Whether a bundle that asks for it may build on kustomize bases from elsewhere: what they say is in no commit of
     ours, and the hub goes wherever the bundle's author sends it."""
+    metrics_open: bool = False
+    """Whether `/metrics` is for everybody; else a scraper shows a token of scope `read`."""
+    metrics_clusters_max: int = gauges.NAMED_CLUSTERS_MAX
+    """Metrics name each cluster in a fleet of no more than so many: each is a series for every number."""
     silence_s: float = 30.0
     """A cluster not heard for so long is offline: three of the agents' default heartbeats."""
     log_format: str = "auto"

@@ -94,12 +94,19 @@ def require(request: web.Request, scope: Scope) -> Principal:
 async def guard(request: web.Request, handler: typedefs.Handler) -> web.StreamResponse:
     """Let through who may. What no route answers is told to those alone who may read."""
     route = routes.of(request)
-    scope = route.scope if route is not None else Scope.READ
+    scope = _scope(request, route)
     if scope is not None:
         principal = require(request, scope)
         request[PRINCIPAL] = principal
         request[requests.BY] = _by(principal, request)
     return await handler(request)
+
+
+def _scope(request: web.Request, route: routes.Route | None) -> Scope | None:
+    """What the request needs; None: nothing."""
+    if route is None:
+        return Scope.READ
+    return None if route.open_if is not None and route.open_if(request.app[requests.HUB]) else route.scope
 
 
 def _by(principal: Principal, request: web.Request) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from controller import entrance, transact
 from controller.domain import catalogs, observed, publications
-from controller.domain.views import diffs
+from controller.domain.views import diffs, gauges
 from protocol import bundles, ids, specs
 from protocol.canonical import Digest
 from protocol.events import log
@@ -21,6 +21,15 @@ class Access(msgspec.Struct, frozen=True, rename="camel"):
 
     ref: str
     commit: str
+
+
+class Measures(msgspec.Struct, frozen=True):
+    """What the settings say about `/metrics`."""
+
+    open: bool = False
+    """Nobody has to show a token."""
+    named_clusters_max: int = gauges.NAMED_CLUSTERS_MAX
+    """Clusters that go by their names, if there are no more."""
 
 
 class LoggedEvent(msgspec.Struct, frozen=True):
@@ -82,8 +91,16 @@ class HubFace(Protocol):
     def lag_s(self) -> float:
         """How late the hub's event loop came at most in the last minute, in seconds."""
 
-    def metrics(self) -> bytes:
-        """All metrics, in the text format of Prometheus (`metrics.CONTENT_TYPE`)."""
+    @property
+    def counts(self) -> gauges.Counts:
+        """What the reactors counted since the hub started."""
+
+    @property
+    def measures(self) -> Measures:
+        """Who may read the metrics, and how much they tell."""
+
+    def metrics(self, more: Sequence[gauges.Gauge]) -> bytes:
+        """All metrics and these, in the text format of Prometheus (`metrics.CONTENT_TYPE`)."""
 
     def hook_secret(self, source: ids.SourceName) -> str | None:
         """The secret of a source's webhook; None: it has none."""

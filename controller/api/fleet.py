@@ -8,10 +8,10 @@ import msgspec
 from aiohttp import web
 
 from controller import metrics
-from controller.api import face, problems, requests, routes
+from controller.api import face, feed, problems, requests, routes
 from controller.configuration import applying, reading
 from controller.domain import clusters, declarations, documents, fleet
-from controller.domain.views import bundles, filters, overview
+from controller.domain.views import bundles, filters, gauges, overview
 from protocol import credentials, ids
 
 Credentials = credentials.Credentials
@@ -94,8 +94,18 @@ async def status(request: web.Request) -> web.Response:
 
 
 async def metrics_text(request: web.Request) -> web.Response:
-    """What Prometheus scrapes; it shows the token like everybody else."""
-    body = request.app[requests.HUB].metrics()
+    """What Prometheus scrapes."""
+    hub, news = request.app[requests.HUB], request.app[feed.FEED]
+    body = hub.metrics(
+        [
+            *gauges.fleet(requests.looking(request), named_max=hub.measures.named_clusters_max),
+            *gauges.counted(hub.counts),
+            gauges.single("flotilla_stream_clients", "Clients that follow the events.", news.followers),
+            gauges.single(
+                "flotilla_stream_clients_dropped", "Clients that were too slow.", news.dropped, is_counter=True
+            ),
+        ]
+    )
     return web.Response(body=body, headers={"Content-Type": metrics.CONTENT_TYPE})
 
 

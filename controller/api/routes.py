@@ -3,12 +3,13 @@
 The guard, the document that describes the API, and the router read the same table.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from aiohttp import typedefs, web
 
+from controller.api import face
 from protocol.events.tokens import Scope
 
 PREFIX = "/api/v1"
@@ -42,6 +43,8 @@ class Route(msgspec.Struct, frozen=True):
     also: Mapping[int, Any] = {}
     """Other answers that are no problems: status and type of the body."""
     media: str = JSON
+    open_if: Callable[[face.HubFace], bool] | None = None
+    """Whether the hub's settings open it for everybody; None: they cannot."""
     tagged: bool = False
     """Whether the answer follows from the log and what was observed alone: then it has an ETag."""
 

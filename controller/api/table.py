@@ -62,7 +62,15 @@ def _act(path: str, handler: typedefs.Handler, scope: Scope, answers: Any, takes
 FLEET = (
     Route("GET", "/healthz", fleet.healthz, None, answers=fleet.Health),
     Route("GET", "/readyz", fleet.readyz, None, answers=fleet.Readiness, also={503: fleet.Readiness}),
-    Route("GET", "/metrics", fleet.metrics_text, READ, answers=str, media="text/plain"),
+    Route(
+        "GET",
+        "/metrics",
+        fleet.metrics_text,
+        READ,
+        answers=str,
+        media="text/plain",
+        open_if=lambda hub: hub.measures.open,
+    ),
     Route("GET", f"{PREFIX}/openapi.json", openapi.show, None, answers=dict[str, Any]),
     _view("/status", fleet.status, overview.Overview),
     _act("/apply", fleet.apply, ADMIN, fleet.Outcomes, fleet.Apply),

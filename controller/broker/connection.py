@@ -111,6 +111,13 @@ class Connection:
         self._inbox = ""
         self._requests = itertools.count(1)
         self._answers: dict[str, asyncio.Future[Message | None]] = {}
+        self.timed: Callable[[float], None] = lambda _seconds: None
+        """Called with the time that each answer took."""
+
+    @property
+    def is_up(self) -> bool:
+        """Is the server there, as far as is known?"""
+        return self._up.is_set()
 
     async def open(self, urls: Sequence[str]) -> None:
         """Connect; raise ConnectionLost if no server takes us within the bound."""
@@ -134,7 +141,9 @@ class Connection:
     ) -> Message:
         """Send and wait for the one answer; raise Unavailable if there is none (it may have been received)."""
         token = str(next(self._requests))
-        answer: asyncio.Future[Message | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Message | None] = loop.create_future()
+        began = loop.time()
         self._answers[token] = answer
         try:
             async with asyncio.timeout(timeout_s):
@@ -147,6 +156,7 @@ class Connection:
             del self._answers[token]
         if message is None:
             raise errors.Unavailable(f"request {subject}: no answer (the connection broke)")
+        self.timed(loop.time() - began)
         if message.status == _NO_RESPONDERS:
             raise errors.Unavailable(f"request {subject}: no answer (nobody is there to give one)")
         return message

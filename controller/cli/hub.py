@@ -95,6 +95,15 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--silence-s", type=float, metavar="SECONDS", help="a cluster not heard so long is offline (default: 30)"
     )
+    parser.add_argument(
+        "--metrics-open",
+        action="store_const",
+        const=True,
+        help="let anybody read /metrics (default: who shows a token of scope read)",
+    )
+    parser.add_argument(
+        "--metrics-clusters-max", type=int, metavar="N", help="name each cluster in metrics up to so many (default: 50)"
+    )
     parser.add_argument("--log-format", choices=("auto", "console", "json"))
     parser.add_argument("--ready-json", action="store_true", help="say that it is ready as one line of JSON")
     return parser

@@ -74,12 +74,14 @@ class Listening:
         try:
             report = messages.REPORT.decode(stored.body)
         except codec.DecodeError as error:
+            self._shared.counts["reports", "unreadable"] += 1
             logger.warning("report is unreadable", cluster=cluster, sequence=stored.sequence, reason=str(error))
             return
         # The subject is what the server vouches for; the body only repeats it.
         if report.origin.cluster != cluster or cluster not in self._shared.world.clusters:
             logger.warning("report of an unknown cluster", cluster=cluster, sequence=stored.sequence)
             return
+        self._shared.counts["reports", codec.tag_of(report)] += 1
         if live:
             await self._check(report.origin)
         seen = observed.evolve(self._shared.seen(cluster), report)

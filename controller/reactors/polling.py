@@ -127,13 +127,16 @@ class Polling:
                 repository = repository or self._open(name, spec)
                 await self.poll(name, spec, repository)
                 failures = 0
+                self._shared.counts["polls", "ok"] += 1
                 self._shared.polled[name] = self._shared.clock()
             except SourceFailure as failure:
                 failures += 1
+                self._shared.counts["polls", failure.kind.value] += 1
                 await self._failed(name, failure)
                 self._shared.polled[name] = self._shared.clock()
             except (errors.Transient, sealing.BlobError) as error:
                 failures += 1
+                self._shared.counts["polls", "held-up"] += 1
                 logger.warning("poll is held up", source=name, reason=str(error))
             await self._wakes[name].wait(pause_s(spec.interval_s, failures, chance=self._chance))
 
