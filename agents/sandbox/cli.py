@@ -8,9 +8,10 @@ import secrets
 import signal
 import sys
 import time
+from asyncio import sslproto
 from collections.abc import Sequence
 from pathlib import Path
-from random import SystemRandom
+from random import Random, SystemRandom
 
 import structlog
 from aiohttp import web
@@ -22,8 +23,9 @@ from agents.sandbox.server import PREFIX, Server
 from agents.sandbox.timers import Timers
 
 TOKEN_BYTES = 32  # 256 bits: nobody guesses it
+TLS_BUFFER_BYTES = 32 * 1024  # two records; asyncio takes 256 KiB for each connection, and every watch is one
 _ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - where to listen, and no address to connect to
-CLUSTERS_MAX = 2000  # some 200 KB each before their objects; beyond it, start a second sandbox
+CLUSTERS_MAX = 10_000  # some 30 KiB each before their objects; beyond it, one process is too busy: start another
 
 
 def main(argv: Sequence[str]) -> int:
@@ -82,6 +84,7 @@ def _log_to_stderr() -> None:
 
 
 async def _serve(arguments: argparse.Namespace, names: Sequence[str]) -> None:
+    sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
     timers = Timers(time.time)
     hosts = tuple(dict.fromkeys((arguments.listen, "127.0.0.1", "localhost")))
     identity = certificates.create(hosts, at=datetime.datetime.now(datetime.UTC))
@@ -91,7 +94,8 @@ async def _serve(arguments: argparse.Namespace, names: Sequence[str]) -> None:
         controllers=arguments.controllers,
         authority_pem=identity.authority_pem.decode(),
     )
-    clusters = {name: (_cluster(name, timers, settings), secrets.token_urlsafe(TOKEN_BYTES)) for name in names}
+    random = SystemRandom()  # it has no state to share
+    clusters = {name: (_cluster(name, timers, settings, random), secrets.token_urlsafe(TOKEN_BYTES)) for name in names}
     for cluster, _ in clusters.values():
         for one in arguments.fault:
             if one.concerns(cluster.name):
@@ -119,8 +123,8 @@ async def _serve(arguments: argparse.Namespace, names: Sequence[str]) -> None:
         await runner.cleanup()
 
 
-def _cluster(name: str, timers: Timers, settings: Settings) -> Cluster:
-    cluster = Cluster(name, timers=timers, settings=settings, random=SystemRandom())
+def _cluster(name: str, timers: Timers, settings: Settings, random: Random) -> Cluster:
+    cluster = Cluster(name, timers=timers, settings=settings, random=random)
     controllers.attach(cluster)
     return cluster
 

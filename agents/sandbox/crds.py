@@ -96,28 +96,29 @@ def _list(described: Json) -> List:
 
 
 class Registry:
-    """The resources that one cluster serves: the built-in ones and those of its established definitions."""
+    """The resources that one cluster serves: the built-in ones, which all clusters share, and its own definitions'."""
 
     def __init__(self) -> None:
-        self._by_path: dict[tuple[str, str, str], Resource] = dict(_builtin_paths())
-        self._by_key: dict[tuple[str, str], Resource] = {
-            (resource.group, resource.plural): resource for resource in self._by_path.values()
-        }
+        self._by_path: dict[tuple[str, str, str], Resource] = {}
+        self._by_key: dict[tuple[str, str], Resource] = {}
         self._custom: dict[str, list[Resource]] = {}
-        self.generation = 0  # counts changes, so that rendered discovery documents can be kept
+        self.generation = 0  # counts changes; at 0 all is as it is built in, and discovery is the same for all clusters
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
-        return self._by_path.get((group, version, plural))
+        path = (group, version, plural)
+        return self._by_path.get(path) or _builtin_paths().get(path)
 
     def serves(self, group: str, version: str) -> bool:
-        return any(path[:2] == (group, version) for path in self._by_path)
+        return any((found.group, found.version) == (group, version) for found in self.all())
 
     def of_key(self, key: tuple[str, str]) -> Resource:
         """Return a resource of a collection in any version it is served in."""
-        return self._by_key[key]
+        return self._by_key.get(key) or _builtin_keys()[key]
 
     def all(self) -> Iterable[Resource]:
-        return self._by_path.values()
+        replaced = self._by_path
+        yield from (found for path, found in _builtin_paths().items() if path not in replaced)
+        yield from replaced.values()
 
     def serve(self, name: str, served: list[Resource]) -> None:
         """Serve what a definition declares, instead of what it declared before."""
@@ -142,3 +143,8 @@ class Registry:
 @functools.cache
 def _builtin_paths() -> dict[tuple[str, str, str], Resource]:
     return {(found.group, found.version, found.plural): found for found in schema.builtin().resources}
+
+
+@functools.cache
+def _builtin_keys() -> dict[tuple[str, str], Resource]:
+    return {(found.group, found.plural): found for found in _builtin_paths().values()}

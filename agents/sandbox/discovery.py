@@ -1,5 +1,6 @@
 """The documents that tell clients what is served: versions, groups, resources, and enough OpenAPI for kubectl."""
 
+import functools
 import hashlib
 from collections.abc import Iterable
 
@@ -9,6 +10,7 @@ from agents.sandbox import schema, statuses
 from agents.sandbox.crds import Registry
 from agents.sandbox.schema import Json, Object, Resource, Subresource
 
+PATHS_MAX = 512  # rendered documents that are kept: three a group, and whatever else clients ask for
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _GO_VERSION = "go1.24"  # kubectl prints it; nothing depends on it
 
@@ -17,6 +19,20 @@ def version() -> Object:
     git = schema.builtin().server_version
     major, minor, *_ = git.removeprefix("v").split(".")
     return {"major": major, "minor": minor, "gitVersion": git, "goVersion": _GO_VERSION, "platform": "linux/amd64"}
+
+
+def rendered(registry: Registry, parts: list[str], *, aggregated: bool) -> bytes | None:
+    """Return the discovery document at a path as it is served; what is built in is rendered once for all clusters."""
+    if not registry.generation:
+        return _builtin(tuple(parts), aggregated)
+    found = document(registry, parts, aggregated=aggregated)
+    return None if found is None else encode(found)
+
+
+@functools.lru_cache(maxsize=PATHS_MAX)
+def _builtin(parts: tuple[str, ...], aggregated: bool) -> bytes | None:
+    found = document(Registry(), list(parts), aggregated=aggregated)
+    return None if found is None else encode(found)
 
 
 def document(registry: Registry, parts: list[str], *, aggregated: bool) -> Json | None:

@@ -76,10 +76,10 @@ class Handler:
             return answer(b"{}")
         if request.method == "GET":
             aggregated = discovery.AGGREGATED in request.headers.get("Accept", "").replace(" ", "")
-            document = discovery.document(self._cluster.registry, parts, aggregated=aggregated)
+            document = discovery.rendered(self._cluster.registry, parts, aggregated=aggregated)
             if document is not None:
                 await self._strike(faults.DISCOVER)
-                response = answer(discovery.encode(document))
+                response = answer(document)
                 if aggregated and parts in (["api"], ["apis"]):
                     response.headers["Content-Type"] = discovery.AGGREGATED
                 return response

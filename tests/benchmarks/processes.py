@@ -25,7 +25,13 @@ def cpu_seconds() -> float:
     return total / os.sysconf("SC_CLK_TCK")
 
 
-def resident_mib() -> float:
-    """Memory that this process holds."""
-    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+def cpu_seconds_of(pid: int) -> float:
+    """Processor time of one process."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int | None = None) -> float:
+    """Memory that this process holds, or another one."""
+    pages = int(pathlib.Path(f"/proc/{pid or 'self'}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
