@@ -86,7 +86,7 @@ function connection() {
 function banner() {
   if (store.connection === "silent") {
     const known = store.data.status ? `What you see is as of ${times.clock(store.data.status.asOf)}.` : "There is nothing to show yet.";
-    return [h("p", { class: "banner silent" }, h("strong", {}, "Not connected. "), `The hub does not answer since ${times.clock(store.silentSince)}. ${known} The clusters go on without it.`)];
+    return [h("p", { class: "banner silent" }, h("strong", {}, "Not connected. "), `The hub has not answered since ${times.clock(store.silentSince)}. ${known} The clusters go on without it.`)];
   }
   const recovery = store.session && store.data.status?.recovery;
   return [

@@ -10,6 +10,7 @@ import { STATES, bundleState, clusterState, count, generation } from "../words.j
 const NAMED_MAX = 60; // up to so many cells carry name, generation and age
 const SHORT_MAX = 160; // up to so many carry their name; beyond, a shape and a letter
 const URGENT_MAX = 6; // lines of what needs a person that are seen at once
+const SILENT_MAX = 3; // silent clusters that are named one by one
 
 /** The title of the page. */
 export const title = () => "Fleet";
@@ -119,10 +120,21 @@ function* urgentLines({ deletions, rollouts, sources, clusters }) {
     if (!["Failing", "Degraded", "Waiting"].includes(one.state)) continue;
     yield { key: `s-${one.name}`, state: "degraded", word: one.state, content: [h("a", { href: route(["sources"]) }, `source ${one.name}`), `: ${one.reason}`], sequence: one.event };
   }
+  yield* silentLines(clusters.items.filter((row) => row.was));
   for (const row of clusters.items) {
     if (clusterState(row) !== "degraded" && !row.refused) continue;
     const why = row.refused ? `its agent refused ${count(row.refused, "desired state")}` : row.reason;
     yield { key: `c-${row.name}`, state: "degraded", word: row.refused ? "Refused" : row.health, content: [h("a", { href: route(["clusters", row.name]) }, row.name), `: ${why}`], sequence: row.event };
+  }
+}
+
+function* silentLines(rows) {
+  if (rows.length > SILENT_MAX) {
+    yield { key: "silent", state: "unknown", word: "Silent", content: h("a", { href: route([], { state: "unknown" }) }, `${count(rows.length, "cluster")} fell silent`) };
+    return;
+  }
+  for (const row of rows) {
+    yield { key: `u-${row.name}`, state: "unknown", word: "Silent", content: [h("a", { href: route(["clusters", row.name]) }, row.name), `: ${row.reason}`], sequence: row.event };
   }
 }
 
