@@ -1,14 +1,19 @@
 """Sign-in, sessions and what they are good for, over HTTP as a browser speaks it."""
 
 import datetime
+import pathlib
+import ssl
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import test_utils
 
-from controller.ui import sessions
+from controller.ui import serving, sessions
 from protocol.canonical import Digest
-from tests.controller.ui.conftest import TOKEN, NewToken
+from tests.controller.ui.conftest import SAME_ORIGIN, TOKEN, NewToken
+from tests.controlplane import certificates
 from tests.fixtures import hub as hubs
 
 SUSPEND = "/api/v1/clusters/edge-1/suspend"
@@ -18,6 +23,23 @@ SUSPEND = "/api/v1/clusters/edge-1/suspend"
 async def cluster(hub: hubs.Hub) -> str:
     await hub.add_cluster("edge-1", env="prod")
     return "edge-1"
+
+
+@pytest.fixture
+async def over_tls(hub: hubs.Hub, tmp_path: pathlib.Path) -> AsyncIterator[aiohttp.ClientSession]:
+    """A browser of the same page over TLS."""
+    certificates.write(tmp_path)
+    serves = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serves.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    trusts = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    server = test_utils.TestServer(serving.make_app(hub, token=TOKEN), scheme="https")
+    await server.start_server(ssl=serves)
+    connector, jar = aiohttp.TCPConnector(ssl=trusts), aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(
+        server.make_url("/"), headers=SAME_ORIGIN, connector=connector, cookie_jar=jar
+    ) as session:
+        yield session
+    await server.close()
 
 
 async def sign_in(browser: aiohttp.ClientSession, **proof: str) -> dict[str, Any]:
@@ -63,6 +85,16 @@ async def test_no_script_sees_the_cookie_and_no_other_site_sends_it(browser: aio
     assert cookie.startswith(f"flotilla-{browser._base_url.port}=")  # type: ignore[union-attr] # two hubs, two cookies
     assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
     assert TOKEN not in cookie
+
+
+async def test_over_tls_no_neighbour_can_set_the_cookie(over_tls: aiohttp.ClientSession) -> None:
+    async with over_tls.post("/ui/session", json={"token": TOKEN}) as answer:
+        cookie = answer.headers["Set-Cookie"]
+
+    assert cookie.startswith("__Host-flotilla=")
+    assert "Secure" in cookie
+    assert "Domain" not in cookie
+    assert await status_of(over_tls) == 200
 
 
 @pytest.mark.parametrize(
