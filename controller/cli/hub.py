@@ -176,6 +176,6 @@ def _announce(hub: bootstrap.Hub, port: int, *, is_new: bool, ready_json: bool) 
     else:
         text = f"hub ready at {url}"
         if is_new:
-            text += f"\nlog in with: flotilla login {url} --token-file {file}"
+            text += f"\nlog in with: flotilla login {url} --token-file {file}\nsee the page with: flotilla ui"
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

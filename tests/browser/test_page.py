@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from controller.domain import tokens
 from protocol import ids, reports, status
+from protocol.events import tokens as token_events
 from tests.browser.conftest import TOKEN
 from tests.fixtures import hub as hubs
 from tests.fixtures.browser import NewWindow, Window
@@ -88,6 +90,19 @@ async def test_signing_out_leaves_nothing_behind(window: Window) -> None:
     await window.sees("h1", "Sign in")
     await window.open("#/clusters/prod-1")
     await window.sees("h1", "Sign in")
+
+
+async def test_a_page_ends_with_its_token(hub: hubs.Hub, address: str, new_window: NewWindow) -> None:
+    await hub.write(token_events.TokenIssued(name="ada", scope=token_events.Scope.READ, digest=tokens.digest("ada's")))
+    window = await new_window(address)
+    await window.sign_in("ada's")
+    await window.sees(".who", "ada")
+
+    await hub.write(token_events.TokenRevoked(name="ada", reason="left"))
+
+    await window.sees("h1", "Sign in")
+    await window.sees(".banner", "its token was revoked")
+    window.forgive("status of 401")
 
 
 async def test_a_filter_is_in_the_address_and_comes_back_from_it(window: Window, new_window: NewWindow) -> None:
