@@ -129,8 +129,10 @@ async def assembled(
 @contextlib.asynccontextmanager
 async def _workers(chosen: settings.Settings, directory: pathlib.Path, watch: pool.Watch) -> AsyncIterator[pool.Pool]:
     """The processes that render, and a directory for their temporary files: a process that was killed leaves some."""
-    with workplaces.room(directory / PLACES) as places:
-        tools = await asyncio.to_thread(stages.find_tools, charts=str(directory / CHARTS), places=str(places))
+    with workplaces.room(directory / PLACES) as places, workplaces.room_in_memory() as memory:
+        tools = await asyncio.to_thread(
+            stages.find_tools, charts=str(directory / CHARTS), places=str(places), memory=str(memory or "")
+        )
         tools = msgspec.structs.replace(
             tools,
             chart_repositories=tuple(chosen.chart_repositories.split()),

@@ -84,12 +84,19 @@ class Sandbox:
     """Starts programs, one at a time. Use it as a context, or close it."""
 
     def __init__(
-        self, *, network: bool = False, directory: pathlib.Path | None = None, bounds: Bounds | None = None
+        self,
+        *,
+        network: bool = False,
+        directory: pathlib.Path | None = None,
+        memory: pathlib.Path | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         """`network`: leave the programs the network. `directory`: where temporary files go (default: the system's).
-        `bounds`: what most programs may use; those start fastest, and no other may use more."""
+        `memory`: a directory that lies in memory, where those of small inputs go; what a program writes there counts as
+        memory of its own. `bounds`: what most programs may use; those start fastest, and no other may use more."""
         self._network = network
         self._directory = directory
+        self._memory = memory
         self._bounds = bounds or Bounds()
         self._running: launching.Launcher | None = None
 
@@ -113,8 +120,10 @@ class Sandbox:
 
     def run(self, command: Command) -> Finished:
         """Run a program to its end, and whatever it started; raise ChildError unless it ended with code 0."""
-        with workplaces.laid_out(command.name, command.files, command.directory, above=self._directory) as place:
-            run = _Run(command, place, network=self._network)
+        memory = workplaces.fitting(self._memory, command.files)
+        above = memory or self._directory
+        with workplaces.laid_out(command.name, command.files, command.directory, above=above) as place:
+            run = _Run(command, place, network=self._network, in_memory=memory is not None)
             try:
                 answer = run.through(self._launcher())
             except BaseException:
@@ -141,10 +150,11 @@ def cuts_network() -> bool:
 class _Run:
     """One program's life."""
 
-    def __init__(self, command: Command, place: workplaces.Place, *, network: bool) -> None:
+    def __init__(self, command: Command, place: workplaces.Place, *, network: bool, in_memory: bool) -> None:
         self._command = command
         self._place = place
         self._network = network
+        self._in_memory = in_memory
         self._stdout: list[bytes] = []
         self._read = 0
         self._stderr = b""
@@ -192,6 +202,7 @@ class _Run:
             "processes": bounds.processes,
             "threads": limits.CHILD_THREADS_MAX,
             "memory": bounds.memory_bytes,
+            "held": str(self._place.root) if self._in_memory else "",
         }
 
     def _followed(self, running: launching.Launcher, out: int, err: int) -> dict[str, Any]:

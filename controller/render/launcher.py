@@ -53,6 +53,13 @@ _TICK_MS = 100
 """A fork bomb has some hundred processes in this time; to count costs two milliseconds where 200 processes run, and
 most renders are done before, on busy cores, too."""
 
+_LOOK_BYTES = 16 * 1024 * 1024
+"""What may vanish from a file system in memory before it is looked who has taken it."""
+
+_LOOK_FILES = 100_000
+_FILE_BYTES = 1024
+"""Of the kernel's memory, that a file takes beside its content."""
+
 _IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
 """By Python, which programs would inherit."""
 
@@ -220,6 +227,7 @@ def _set_limit(which: int, soft: int, hard: int) -> None:
 def _watch(control: socket.socket, program: int, values: dict[str, Any]) -> str:
     """Wait for the program's end, or for a reason to end it."""
     exited = os.pidfd_open(program)
+    held, free = values["held"], _free(values["held"])
     try:
         poll = select.poll()
         poll.register(exited, select.POLLIN)
@@ -233,10 +241,33 @@ def _watch(control: socket.socket, program: int, values: dict[str, Any]) -> str:
             processes, threads, memory = _measured(_descendants())
             if processes > values["processes"] or threads > values["threads"]:
                 return "processes"
+            if held and free - _free(held) > _LOOK_BYTES:
+                memory += _written(held)
             if memory > values["memory"]:
                 return "memory"
     finally:
         os.close(exited)
+
+
+def _free(directory: str) -> int:
+    """Bytes that are free where a directory lies, those that hold no content but files themselves included."""
+    if not directory:
+        return 0
+    about = os.statvfs(directory)
+    return about.f_bavail * about.f_frsize + about.f_favail * _FILE_BYTES
+
+
+def _written(directory: str) -> int:
+    """Bytes of all files below a directory; more than anybody may have, where there are more files than are counted."""
+    size = seen = 0
+    for path, directories, files in os.walk(directory):
+        for name in (*directories, *files):
+            with contextlib.suppress(OSError):  # it is gone again
+                size += os.lstat(f"{path}/{name}").st_blocks * 512 + _FILE_BYTES
+        seen += len(directories) + len(files)
+        if seen > _LOOK_FILES:
+            return sys.maxsize
+    return size
 
 
 def end_all() -> None:

@@ -98,6 +98,9 @@ CHILD_LEAVE_S = 10.0
 CHILD_INPUT_FILES_MAX = BUNDLE_FILES_MAX
 """Files laid out for one child."""
 
+CHILD_SMALL_BYTES_MAX = MIB
+"""Bytes of all files of a child that may be laid out in memory: most charts and kustomizations have a tenth of it."""
+
 CHILD_INPUT_BYTES_MAX = BUNDLE_BYTES_MAX
 """Bytes of all files laid out for one child."""
 

@@ -36,6 +36,8 @@ class Tools(msgspec.Struct, frozen=True):
     """The only addresses at or below which charts are fetched; none: all are."""
     places: str = ""
     """Where the programs' temporary files go; empty: where the system has such."""
+    memory: str = ""
+    """A directory that lies in memory, for the small ones of them; empty: all go to the disk."""
     allow_remote_bases: bool = False
     """Whether a bundle that asks for it may fetch bases from elsewhere."""
 
@@ -47,9 +49,9 @@ class Tools(msgspec.Struct, frozen=True):
         return " ".join([*found, "remote-bases"] if self.allow_remote_bases else found)
 
 
-def find_tools(path: str | None = None, *, charts: str = "", places: str = "") -> Tools:
+def find_tools(path: str | None = None, *, charts: str = "", places: str = "", memory: str = "") -> Tools:
     """Look for the programs on `path` (default: PATH)."""
-    found = Tools(charts=charts, places=places)
+    found = Tools(charts=charts, places=places, memory=memory)
     try:
         found = msgspec.structs.replace(found, helm=programs.find_helm(path))
     except errors.MissingError as error:
@@ -66,7 +68,8 @@ class Stages:
     def __init__(self, tools: Tools | None = None) -> None:
         self._tools = tools or Tools()
         places = pathlib.Path(self._tools.places) if self._tools.places else None
-        self._alone = children.Sandbox(directory=places)
+        memory = pathlib.Path(self._tools.memory) if self._tools.memory else None
+        self._alone = children.Sandbox(directory=places, memory=memory)
         self._networked = children.Sandbox(network=True, directory=places)
         self._store = _store(self._tools)
         self._charts = None

@@ -23,6 +23,12 @@ _OF_THE_COMMIT = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 disk is no fact of the commit."""
 
 
+MEMORY = pathlib.Path("/dev/shm")  # noqa: S108  # no name in it is used before its owner is looked at
+"""Where Linux has files that lie in memory, for everybody."""
+
+FREE_BYTES_MIN = 32 * limits.MIB
+"""As long as there is less in it, places are made on the disk. A container most often has 64 MiB."""
+
 Made = dict[str, None]
 """Directories that were made, outer ones first."""
 
@@ -80,6 +86,43 @@ def laid_out(name: str, files: Mapping[str, bytes], directory: str, *, above: pa
         yield place
     finally:
         _clear(place, files, made)
+
+
+def fitting(memory: pathlib.Path | None, files: Mapping[str, bytes]) -> pathlib.Path | None:
+    """The directory in memory, if a place of these files may be made in it."""
+    if memory is None or sum(map(len, files.values())) > limits.CHILD_SMALL_BYTES_MAX:
+        return None
+    about = os.statvfs(memory)
+    return memory if about.f_bavail * about.f_frsize >= FREE_BYTES_MIN else None
+
+
+@contextlib.contextmanager
+def room_in_memory(memory: pathlib.Path = MEMORY) -> Iterator[pathlib.Path | None]:
+    """A room of this user in memory; None where there is no such memory, or somebody else has taken its name. To make
+    and remove directories on a disk takes a tenth of a rendering, and much longer if the disk is busy."""
+    own = memory / f"{PREFIX}{os.geteuid()}"
+    if not _is_memory(memory) or not _is_ours(own):
+        yield None
+        return
+    with room(own) as found:
+        yield found
+
+
+def _is_memory(directory: pathlib.Path) -> bool:
+    try:
+        mounts = pathlib.Path("/proc/mounts").read_text()
+    except OSError:
+        return False
+    return any(line.split()[1:3] == [str(directory), "tmpfs"] for line in mounts.splitlines())
+
+
+def _is_ours(directory: pathlib.Path) -> bool:
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        about = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & 0o077
 
 
 @contextlib.contextmanager

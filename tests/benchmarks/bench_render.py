@@ -19,7 +19,7 @@ import tempfile
 import time
 
 from controller.domain import catalogs
-from controller.render import resolve, stages
+from controller.render import resolve, stages, workplaces
 from tests.benchmarks import bare, deriving, monorepo, processes, rendering
 from tests.benchmarks.monorepo import Asks, Kind
 from tests.renderers import build
@@ -35,9 +35,9 @@ Taken = tuple[float, float]
 def main(arguments: list[str]) -> int:
     chosen = _parsed(arguments)
     bundles, fleet = monorepo.bundles(chosen.bundles), monorepo.fleet(chosen.clusters)
-    tools = stages.find_tools(str(build.provide()))
-    with tempfile.TemporaryDirectory(prefix="flotilla-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="flotilla-bench-") as name, workplaces.room_in_memory() as memory:
         directory = pathlib.Path(name)
+        tools = stages.find_tools(str(build.provide()), memory=str(memory or ""))  # as the hub does
         runs, catalog = _recorded(tools, directory, bundles, chosen)
         _print(
             what="monorepo",

@@ -414,6 +414,49 @@ def test_what_another_process_works_in_is_left_alone(tmp_path: pathlib.Path) -> 
         assert one != other
 
 
+@pytest.fixture
+def memory() -> Iterator[pathlib.Path]:
+    with workplaces.room_in_memory() as found:
+        if found is None:
+            pytest.skip(f"{workplaces.MEMORY} is no file system in memory")
+        yield found
+
+
+def test_small_inputs_lie_in_memory_and_large_ones_on_the_disk(tmp_path: pathlib.Path, memory: pathlib.Path) -> None:
+    command = _python("import os; print(os.getcwd())", files={"a": b""})
+    large = msgspec.structs.replace(command, files={"a": bytes(limits.CHILD_SMALL_BYTES_MAX + 1)})
+    with children.Sandbox(directory=tmp_path, memory=memory) as sandbox:
+        where = [pathlib.Path(sandbox.run(one).stdout.decode()).parents[1] for one in (command, large)]
+
+    assert where == [memory, tmp_path]
+    assert list(memory.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [0, 32 * limits.MIB])
+def test_files_that_are_written_to_memory_count_as_memory(memory: pathlib.Path, size: int) -> None:
+    script = f"""
+        import signal
+        for number in range(16 if {size} else 90_000):
+            open(str(number), 'wb').write(bytes({size}))
+        signal.pause()
+    """
+    bounds = msgspec.structs.replace(SMALL, memory_bytes=(256 if size else 64) * limits.MIB)
+    with children.Sandbox(memory=memory) as sandbox:
+        cause, _ = _failure(sandbox, script, bounds=bounds)
+
+    assert cause is errors.Cause.MEMORY
+    assert list(memory.iterdir()) == []
+
+
+def test_a_name_in_memory_that_somebody_else_took_is_not_used(tmp_path: pathlib.Path, memory: pathlib.Path) -> None:
+    assert memory.parent.parent == workplaces.MEMORY
+    (tmp_path / f"{workplaces.PREFIX}{os.geteuid()}").symlink_to(memory)
+
+    with workplaces.room_in_memory(tmp_path) as elsewhere:
+        assert elsewhere is None
+    assert not workplaces._is_ours(tmp_path / f"{workplaces.PREFIX}{os.geteuid()}")
+
+
 def test_what_was_left_without_rights_is_removed_all_the_same(tmp_path: pathlib.Path) -> None:
     left = tmp_path / f"{workplaces.PREFIX}left" / "work"
     left.mkdir(parents=True)
