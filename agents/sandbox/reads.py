@@ -57,7 +57,7 @@ class Rendering(msgspec.Struct, frozen=True):
     def one(self, record: Record) -> bytes:
         """Render one object."""
         if self.form == "Table":
-            return self.table([record], str(record.version))
+            return self.table([record], {"resourceVersion": str(record.version)})
         if self.form == "Metadata":
             return store.encode(_metadata(record.decode()))
         return self.versioned(record)
@@ -71,7 +71,7 @@ class Rendering(msgspec.Struct, frozen=True):
     def many(self, records: Sequence[Record], version: str, *, more: Object | None = None) -> bytes:
         """Render a list."""
         if self.form == "Table":
-            return self.table(records, version)
+            return self.table(records, {"resourceVersion": version} | (more or {}))
         unpaged: Object = {"continue": ""} if self.resource.custom else {}  # as the real server has it
         meta = store.encode({"resourceVersion": version} | unpaged | (more or {}))
         if self.form == "Metadata":
@@ -88,18 +88,19 @@ class Rendering(msgspec.Struct, frozen=True):
             return raw
         return b"{" + raw[len(self.prefix) :]  # the items of a built-in list do not repeat their kind
 
-    def table(self, records: Sequence[Record], version: str) -> bytes:
+    def table(self, records: Sequence[Record], meta: Object) -> bytes:
         items = [record.decode() for record in records]
-        return store.encode(tables.table(self.resource, items, version=version, at=self.at, objects=self.objects))
+        return store.encode(tables.table(self.resource, items, meta=meta, at=self.at, objects=self.objects))
 
     def bookmark(self, version: int, *, initial: bool = False) -> bytes:
         meta: Object = {"resourceVersion": str(version)}
         if initial:
             meta["annotations"] = {"k8s.io/initial-events-end": "true"}
-        kind, api_version = self.resource.kind, self.resource.api_version
         if self.form == "Table":
-            kind, api_version = "Table", "meta.k8s.io/v1"
-        return store.encode({"kind": kind, "apiVersion": api_version, "metadata": meta})
+            return store.encode(tables.bookmark(self.resource, meta))
+        if self.form == "Metadata":
+            return store.encode(_metadata({"metadata": meta}))
+        return store.encode({"kind": self.resource.kind, "apiVersion": self.resource.api_version, "metadata": meta})
 
 
 def _metadata(item: Object) -> Object:

@@ -14,7 +14,7 @@ def wanted(accept: str) -> bool:
     return TABLE in accept.split(",")[0]
 
 
-def table(resource: Resource, items: Sequence[Object], *, version: str, at: float, objects: str) -> Object:
+def table(resource: Resource, items: Sequence[Object], *, meta: Object, at: float, objects: str) -> Object:
     """Return a table of objects; `objects` is how much of each goes along: Metadata, Object or None."""
     columns = _columns(resource)
     definitions = [
@@ -34,9 +34,23 @@ def table(resource: Resource, items: Sequence[Object], *, version: str, at: floa
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
-        "metadata": {"resourceVersion": version},
+        "metadata": meta,
         "columnDefinitions": definitions,
         "rows": rows,
+    }
+
+
+def bookmark(resource: Resource, meta: Object) -> Object:
+    """Return a bookmark as a table: one row of nothing, which carries the metadata."""
+    nothing = {"age": "<unknown>", "integer": 0}
+    cells = [nothing.get(kind, "") for _, kind, _, _ in _columns(resource)]
+    item = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": meta["resourceVersion"]},
+        "columnDefinitions": None,
+        "rows": [{"cells": cells, "object": item}],
     }
 
 

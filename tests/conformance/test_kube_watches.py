@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -29,7 +30,9 @@ def told(api: Api, **query: str) -> list[tuple[str, str]]:
 @pytest.fixture
 def version(api: Api) -> str:
     """The version at which there were a and b."""
-    return [create(api, name) for name in "ab"][-1]
+    found = [create(api, name) for name in "ab"][-1]
+    api.get(api.path("secrets"))  # now the real server's cache has seen it, too: version 0 is whatever is there
+    return found
 
 
 STATE = [("ADDED", "a"), ("ADDED", "b")]
@@ -126,7 +129,7 @@ def test_a_watch_that_cannot_begin_is_refused(api: Api, query: dict[str, str], c
 
 
 @pytest.fixture
-def kind(api: Api, cluster: Api) -> Json:
+def kind(api: Api, cluster: Api) -> Iterator[str]:
     """The path of a custom kind of the test's own."""
     group = f"{api.namespace}.example.com"
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
@@ -154,10 +157,43 @@ def test_nothing_is_remembered_from_before_a_kind_was_served(api: Api, kind: str
     assert event["object"]["message"].startswith("too old resource version: 1 (")
 
 
-def test_a_table_is_bookmarked_as_a_table(api: Api, version: str) -> None:
-    accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+def last_event(api: Api, accept: str) -> Json:
+    """The last event of a streamed list in some form."""
     words = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
     answer = api.call("GET", f"{api.path('secrets')}?{words}&timeoutSeconds=1", accept=accept).body
-    last = json.loads(answer.splitlines()[-1])
+    return json.loads(answer.splitlines()[-1])
 
-    assert (last["type"], last["object"]["kind"]) == ("BOOKMARK", "Table")
+
+def test_a_table_is_bookmarked_by_a_row_of_nothing(api: Api, version: str) -> None:
+    last = last_event(api, "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")
+    (row,) = last["object"].pop("rows")
+
+    assert last["type"] == "BOOKMARK"
+    assert (last["object"]["kind"], last["object"]["columnDefinitions"]) == ("Table", None)
+    assert [row["cells"][0], row["cells"][-1], len(row["cells"])] == ["", "<unknown>", 4]
+    assert row["object"]["kind"] == "PartialObjectMetadata"
+    assert row["object"]["metadata"]["annotations"] == END
+    assert row["object"]["metadata"]["resourceVersion"] == last["object"]["metadata"]["resourceVersion"]
+
+
+def test_metadata_is_bookmarked_as_such(api: Api, version: str) -> None:
+    last = last_event(api, "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io")
+
+    assert (last["type"], last["object"]["kind"]) == ("BOOKMARK", "PartialObjectMetadata")
+    assert last["object"]["metadata"]["annotations"] == END
+
+
+def test_a_custom_kind_is_paged_and_marked_as_others_are(api: Api, kind: str) -> None:
+    group = kind.split("/")[2]
+    for name in "abc":
+        value = {"apiVersion": f"{group}/v1", "kind": "Thing", "metadata": {"name": name}}
+        assert api.call("POST", kind, value).code == 201
+    first = api.get(f"{kind}?limit=2")
+    api.call("DELETE", f"{kind}/c")
+    rest = api.get(f"{kind}?continue={first['metadata']['continue']}")
+    *_, last = api.watch(kind, allowWatchBookmarks="true", timeoutSeconds="1")
+
+    assert first["metadata"]["remainingItemCount"] == 1
+    assert rest["metadata"] == {"continue": "", "resourceVersion": first["metadata"]["resourceVersion"]}
+    assert [item["metadata"]["name"] for item in rest["items"]] == ["c"]
+    assert (last["type"], last["object"]["kind"], last["object"]["apiVersion"]) == ("BOOKMARK", "Thing", f"{group}/v1")
