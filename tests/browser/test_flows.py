@@ -94,6 +94,25 @@ async def test_a_cluster_that_falls_silent_is_unknown_and_comes_back(
     await window.sees("h1 .badge.ready", "Ready")
 
 
+async def test_a_rollout_shows_whom_it_left_out_and_who_joins(realm: processes.Realm, new_window: NewWindow) -> None:
+    window = await signed_in(realm, new_window)
+    await realm.agents["west"].pause()
+    await window.sees(f"{CELL}.unknown", "west")
+
+    commit = await realm.merge(content.second(), "Storefront 1.5.0")
+    await window.go(f"#/rollouts/{processes.SOURCE}")
+    await window.sees(".revision", commit[:10])
+    await window.sees(".stage .key", "1 deferred")
+    await window.sees("section:has(h2:text('Deferred')) .member", "west")
+    await window.sees("h1 .badge", "completed")
+    await window.go("#/clusters/west")
+    await window.sees("h1 .badge.unknown", "Unknown")
+
+    await realm.agents["west"].resume()
+    await window.sees("h1 .badge.ready", "Ready")
+    await window.sees(".facts .revision", commit[:10])
+
+
 async def test_a_hold_is_approved_on_the_page_by_who_may(realm: processes.Realm, new_window: NewWindow) -> None:
     await realm.merge(content.fourth(), "Remove the policies")
     reader = await realm.api.post("tokens", {"name": "dashboard", "scope": "read"})

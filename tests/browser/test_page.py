@@ -225,6 +225,15 @@ async def test_a_state_leads_to_its_event_and_its_commit(window: Window) -> None
     await window.sees(".feed li", "shop resolved to 3f1c9a7be2")
 
 
+@pytest.mark.parametrize("route", ["", "clusters/prod-ill", "bundles", "bundles/shop%2Fapps%2Fstorefront", "events"])
+async def test_whoever_listens_to_the_page_hears_what_everything_is(window: Window, route: str) -> None:
+    await window.go(f"#/{route}")
+    await window.sees("h1" if route else CELL)
+    await window.page.wait_for_function("() => !document.querySelector('main').innerText.includes('Loading')")
+
+    assert await window.runs(AUDIT) == []
+
+
 async def test_a_name_that_leads_nowhere_says_so(window: Window) -> None:
     await window.go("#/clusters/no-such")
     await window.sees(".empty", "no-such")
@@ -265,6 +274,23 @@ async def test_selectors_and_commit_addresses_mean_what_they_say(address: str, n
     at = "async (url) => (await import('/ui/scripts/links.js')).commitAddress(url, 'abc')"
     assert {url: await window.runs(at, url) for url in ADDRESSES} == ADDRESSES
 
+
+AUDIT = """() => {
+  const said = (one) => one.getAttribute("aria-label") || one.labels?.[0]?.innerText || one.innerText || one.title;
+  const found = [];
+  for (const one of document.querySelectorAll("a, button, input, select, nav, section, table, dialog[open]")) {
+    const labelled = one.getAttribute("aria-labelledby");
+    const named = labelled ? document.getElementById(labelled)?.innerText : said(one);
+    if (!named?.trim()) found.push(`no name: ${one.outerHTML.slice(0, 120)}`);
+    if (one.tabIndex > 0) found.push(`out of order: ${one.outerHTML.slice(0, 120)}`);
+  }
+  const ids = [...document.querySelectorAll("[id]")].map((one) => one.id);
+  for (const id of ids.filter((one, place) => ids.indexOf(one) !== place)) found.push(`id twice: ${id}`);
+  if (document.querySelectorAll("h1").length !== 1) found.push("not one h1");
+  if (document.querySelector("svg:not([aria-hidden]):not([aria-label])")) found.push("a picture without words");
+  if (document.documentElement.scrollWidth > innerWidth) found.push("wider than the window");
+  return found;
+}"""
 
 SELECTORS = {
     "": True,

@@ -150,7 +150,7 @@ function bar(query, data, rows, problem) {
     select("state", "State", query.state, [["", "any"], ...Object.entries(STATES).map(([state, { label }]) => [state, label])]),
     select("bundle", "Bundle", query.bundle, [["", "any"], ...(data.bundles?.items ?? []).map((one) => [one.id, one.id])]),
     select("group", "Group by", query.group, [["", "nothing"], ...keys.map((key) => [key, key])]),
-    h("a", { class: any ? "button" : "button invisible", href: "#/", tabindex: any ? null : "-1" }, "Clear"),
+    any && h("a", { class: "button", href: "#/" }, "Clear"),
     problem && h("p", { class: "problem", id: "filter-problem", role: "alert" }, problem),
   );
 }
