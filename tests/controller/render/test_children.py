@@ -292,6 +292,34 @@ def test_what_is_left_is_found_without_a_namespace_too() -> None:
     assert _processes_with(token) == []
 
 
+WITHOUT_NAMESPACES = """
+    import ctypes, os, pathlib, sys
+    if len(sys.argv) == 1:
+        ctypes.CDLL(None).prctl(24, 21, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_SYS_ADMIN: holds from the next exec on
+        os.execv(sys.executable, [sys.executable, __file__, "again"])
+    from controller.render import children
+    python = pathlib.Path(sys.executable)
+    with children.Sandbox(network=True) as sandbox:
+        for script in ("import os; print(os.getpid() == 1)", {daemon!r}):
+            arguments = ("-I", "-S", "-c", script)
+            print(sandbox.run(children.Command(name="child", program=python, arguments=arguments)).stdout.decode())
+"""
+
+
+def test_a_sandbox_that_may_make_no_namespaces_leaves_nothing_either(tmp_path: pathlib.Path) -> None:
+    token = f"unspaced-{os.getpid()}"
+    script = tmp_path / "script.py"
+    daemon = textwrap.dedent(DAEMON.format(token=token))
+    script.write_text(textwrap.dedent(WITHOUT_NAMESPACES).format(daemon=daemon))
+
+    done = subprocess.run(
+        [PYTHON, script], capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+
+    assert (done.stdout.split(), done.stderr) == (["False", "done"], "")
+    assert _processes_with(token) == []
+
+
 NETWORK = """
     import socket
     try:
