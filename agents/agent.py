@@ -5,6 +5,7 @@ reporter.run, heartbeat
 then, once the cluster's lease is ours and the API server has said which cluster this is:
 inbox.run ─▶ acceptor.run ─▶ reconciler.run
 planner.run                                  answers what a desired state would change
+watcher.run ─▶ reconciler                    what became of managed objects, seen as it happens
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from agents import (
     hub,
     inbox,
     inventory_store,
+    keys,
     leading,
     lease_store,
     mark_store,
@@ -46,9 +48,10 @@ from agents import (
     reporter,
     scheduling,
     settings,
+    watcher,
 )
 from agents.domain import leases, retry
-from agents.kube import access, client, discovery
+from agents.kube import access, client, discovery, reflector
 from agents.kube import errors as kube_errors
 from protocol import crashpoints, enrolment, plans, reports, subjects, tracing
 
@@ -197,6 +200,7 @@ class Agent:
             tasks.create_task(serving.acceptor.run(), name="acceptor")
             tasks.create_task(serving.reconciler.run(), name="reconciler")
             tasks.create_task(serving.planner.run(), name="planner")
+            tasks.create_task(serving.sight.run(), name="watcher")
 
     async def _prepared(self, api: client.Client) -> "_Serving":
         """Everything that needs the API server."""
@@ -250,6 +254,8 @@ class Agent:
             chance=around.chance,
             boundary=around.boundary,
         )
+        pace = reflector.Pace(silence_s=options.watch_silence, base_s=options.retry_base)
+        sight = watcher.Watcher(api, around=watcher.Surroundings(pace, around.clocks, around.chance))
         pruner = pruning.Pruner(api, kinds, store=store, boundary=around.boundary)
         parts = passes.Parts(
             api,
@@ -259,9 +265,10 @@ class Agent:
             applier,
             pruner,
             observing.Observer(api),
-            drifting.Looker(api, library),
+            drifting.Looker(api, library, clocks=around.clocks, veil=keys.veil(self._identity.seed)),
             around.clocks,
             check,
+            sight,
         )
         work = reconciler.Reconciler(
             accepting,
@@ -276,9 +283,10 @@ class Agent:
             watchers=reconciler.Watchers(self._announcer, around.traces, self._measures, self._log, facts.cluster_uid),
             clocks=around.clocks,
         )
+        sight.wake = work.wake
         box = inbox.Inbox(self._cluster, self._hub, accepting, interval_s=options.resync, chance=around.chance)
         planner = planning.Planner(destination, api, library=library, outbox=self._reporter, clocks=around.clocks)
-        return _Serving(facts, store, accepting, box, work, planner)
+        return _Serving(facts, store, accepting, box, work, planner, sight)
 
     def _receive(self, message: hub.Message) -> None:
         if enrolment.is_hint(message.data):
@@ -355,6 +363,7 @@ class _Serving(msgspec.Struct, frozen=True):
     inbox: inbox.Inbox
     reconciler: reconciler.Reconciler
     planner: planning.Planner
+    sight: watcher.Watcher
 
 
 async def _check(api: client.Client, facts: Facts) -> None:

@@ -11,7 +11,10 @@ from typing import TypeVar
 import msgspec
 
 from agents import acceptor, pruning, reporter
-from protocol import ids, reports, status
+from protocol import drifts, ids, reports, status
+
+DRIFTS_MAX = 200
+"""Open drifts that are told, in the order of their objects; the rest is counted. Each may have a few kilobytes."""
 
 T = TypeVar("T")
 Statuses = dict[ids.BundleId, reports.BundleStatus]
@@ -32,6 +35,7 @@ class Announcer:
         self._orphans: tuple[reports.Orphan, ...] | None = None
         self._pruned: tuple[str, pruning.Outcome] | None = None
         self._generation = ""
+        self._drifts: dict[ids.ObjectId, drifts.Drift] | None = None
 
     def applied(self, held: acceptor.Held, statuses: Statuses, inventory: int, *, traceparent: str) -> None:
         """A generation was worked through: the bundles that it touched, and those that came out otherwise than said."""
@@ -91,6 +95,21 @@ class Announcer:
         for undeleted in _chunks(outcome.undeleted, reports.ITEMS_MAX):
             make = functools.partial(reports.Deleted, confirmations=(), undeleted=undeleted)
             self._outbox.say(make, traceparent=traceparent)
+
+    def drifted(self, open_: dict[ids.ObjectId, drifts.Drift], closed: Sequence[drifts.Correction]) -> None:
+        """What has drifted, where it is other than said; all of it at first, so that what was said before a restart or
+        a loss does not stay open. Then what is over."""
+        told = dict(sorted(open_.items())[:DRIFTS_MAX])
+        said = self._drifts
+        news = [found for of, found in told.items() if said is None or said.get(of) != found]
+        left_out = len(open_) - len(told)
+        for number, part in enumerate(reporter.parts(news) or ([()] if said is None else [])):
+            whole = said is None and not number
+            make = functools.partial(reports.DriftDetected, drifts=part, all=whole, left_out=left_out)
+            self._outbox.say(make)
+        for ended in reporter.parts(closed):
+            self._outbox.say(functools.partial(reports.DriftCorrected, corrections=ended))
+        self._drifts = told
 
     def _forget_gone(self, statuses: Statuses) -> None:
         self._said = {bundle: item for bundle, item in self._said.items() if bundle in statuses}

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from agents import blobs, errors, inventory_store
-from agents.domain import adoption, health, ignoring, inventory, plan, resources, retry, statuses
+from agents.domain import adoption, health, ignoring, inventory, ownership, plan, resources, retry, statuses
 from agents.kube import client
 from agents.kube import errors as kube_errors
 from protocol import bundles, crashpoints, ids, naming
@@ -167,9 +167,9 @@ class Applier:
         if task.uid:
             manifest["metadata"]["uid"] = task.uid
         path = path_of(task.wanted, manifest)
-        ignored = ignoring.pointers(task.wanted.options, task.wanted.object) if task.uid else ()
+        item = task.wanted
         try:
-            if ignored:
+            if task.uid and ignoring.needs_live(manifest, item.options, item.object):
                 applied = await self._send_kept(task, manifest, path, pool=pool)
             else:
                 applied = await self._patiently(lambda: self._api.apply(path, manifest, force=task.force), pool)
@@ -182,7 +182,7 @@ class Applier:
 
     async def _send_kept(self, task: _Task, manifest: dict[str, Any], path: str, *, pool: "Pool") -> client.Applied:
         """Send with what is ignored as the live object has it; if somebody writes to it meanwhile, read again."""
-        ignored = ignoring.pointers(task.wanted.options, task.wanted.object)
+        item = task.wanted
         for attempt in range(READS_MAX):
             try:
                 live = await self._patiently(lambda: self._api.get(path), pool)
@@ -190,7 +190,7 @@ class Applier:
                 raise _Mismatch from error
             if live["metadata"]["uid"] != task.uid:
                 raise _Mismatch
-            sent = pinned(ignoring.kept(manifest, live, ignored), live)
+            sent = pinned(ignoring.settled(manifest, live, item.options, of=item.object), live)
             try:
                 return await self._patiently(functools.partial(self._api.apply, path, sent, force=task.force), pool)
             except kube_errors.Conflict as error:
@@ -264,10 +264,9 @@ class Applier:
         if adoption.needs_dry_run(item.options.adopt, live):
             manifest = readied(item, await self._library.plain(item.digest, bundles.MANIFEST_TAG))
             path = path_of(item, manifest)
-            ignored = ignoring.pointers(item.options, item.object)
-            if ignored:
+            if ignoring.needs_live(manifest, item.options, item.object):
                 live = await self._api.get(path)
-                manifest = ignoring.kept(manifest, live, ignored)
+                manifest = ignoring.settled(manifest, live, item.options, of=item.object)
             manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
             dry_run = (await self._api.apply(path, manifest, force=False, dry_run=True)).live
             live = await self._api.get(path)  # in the manifest's version, as the dry run is
@@ -381,6 +380,7 @@ def _observed(task: _Task, applied: client.Applied) -> statuses.Observed:
         action=_action(task, applied),
         assessment=health.assess(applied.live),
         owners=adoption.owners(applied.live),
+        sighting=ownership.sighting(applied.live),
     )
 
 

@@ -1,13 +1,21 @@
 """The agent's own NATS identity, made where it is used: the private part never travels."""
 
+import hmac
 import os
 from pathlib import Path
 
 import nkeys
 
 from agents import errors
+from agents.domain import forecast
 
 SEED_BYTES = 32
+
+VEIL_PURPOSE = b"flotilla: values of Secrets in drift reports"
+"""Keeps this use of the seed apart from any other."""
+
+VEIL_DIGITS = 16
+"""Enough to tell two values apart."""
 
 
 def generate(path: Path) -> str:
@@ -20,3 +28,14 @@ def generate(path: Path) -> str:
     except OSError as error:
         raise errors.SetupError(f"{path}: the key was not written ({error})") from error
     return str(nkeys.from_seed(bytearray(seed)).public_key.decode())
+
+
+def veil(seed: bytes) -> forecast.Veil:
+    """What is told in place of a secret value: equal for equal values, for this agent alone, and nothing to go back
+    from, since the key never leaves it."""
+    key = hmac.digest(seed, VEIL_PURPOSE, "sha256")
+
+    def veiled(value: str) -> str:
+        return f"hmac:{hmac.digest(key, value.encode(), 'sha256').hex()[:VEIL_DIGITS]}"
+
+    return veiled

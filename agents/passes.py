@@ -9,8 +9,20 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import structlog
 
-from agents import acceptor, applying, clock, drifting, errors, inventory_store, mark_store, observing, pruning
-from agents.domain import dependencies, drift, inventory, plan, prune, statuses
+from agents import (
+    acceptor,
+    applying,
+    clock,
+    drifting,
+    errors,
+    inventory_store,
+    keeper,
+    mark_store,
+    observing,
+    pruning,
+    watcher,
+)
+from agents.domain import dependencies, drift, inventory, ownership, plan, prune, statuses
 from agents.kube import client, discovery
 from agents.kube import errors as kube_errors
 from protocol import ids, ordering, reports
@@ -34,6 +46,7 @@ class Parts(msgspec.Struct, frozen=True):
     clocks: clock.Clock
     check: Callable[[], Awaitable[None]]
     """Raises unless the API server is still that of the cluster that the agent knows."""
+    sight: watcher.Watcher
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -63,6 +76,10 @@ class Cluster:
         self.failures: dict[ids.ObjectId, statuses.Failure] = {}
         self._held_back: frozenset[ids.BundleId] = frozenset()
         """Bundles that the last pass left alone, because others have to come first."""
+        self._reverts: tuple[plan.Wanted, ...] = ()
+        """Found to have drifted, and not put right yet."""
+        self.keeper = keeper.Keeper(parts.clocks)
+        parts.sight.known = self._known
 
     async def apply(self, held: acceptor.Held, scope: Scope, *, stop: Callable[[], bool]) -> bool:
         """Apply what is due: the bundles that wait for none, then those that waited for them, and so on. False: a newer
@@ -70,6 +87,7 @@ class Cluster:
         await self._parts.check()
         await self._parts.store.ensure_read()
         self._planned = await self._plan(held)
+        self._parts.sight.follow(self._planned.wanted)
         if held is not self._held:
             self._held = held
             self._renewed |= drift.renewed(self._planned)
@@ -94,6 +112,7 @@ class Cluster:
             items = [item for item in self._planned.stage(stage) if item.bundle in layer]
             await self._look_at([item for item in items if self._is_looked_at(item, scope)], stop)
             due = [item for item in items if self._is_due(item, scope)]
+            await self._look_at([item for item in due if self._is_unwatched(item, scope)], stop, self._baselines())
             await self._stage(await self._with_namespaces(due), str(held.mark), stop)
             if stop():
                 return False
@@ -147,6 +166,40 @@ class Cluster:
         restless = [item for item in self._planned.wanted if self._is_restless(item)]
         for item, seen in (await self._parts.observer.read(restless, self.observed)).items():
             self.observed[item.object] = seen
+
+    async def attend(self, held: acceptor.Held, *, stop: Callable[[], bool]) -> bool:
+        """Look at what the watches saw change. True: something is other than it was, and perhaps has to be reverted."""
+        self.keeper.see(self._parts.sight.take())
+        turn = self.keeper.turn(self.observed)
+        for of in turn.faded:
+            self.observed[of] = msgspec.structs.replace(self.observed[of], drift=None)
+        wanted = {item.object: item for item in self._planned.wanted}
+        changed = [wanted[of] for of in turn.changed if of in wanted and of not in self.failures]
+        for item, seen in (await self._parts.observer.read(changed, self.observed)).items():
+            self.observed[item.object] = seen
+        if turn.drifted:
+            await self._parts.check()
+            await self._parts.store.ensure_read()
+            self._planned = await self._plan(held)
+            drifted = [
+                item for item in self._planned.wanted if item.object in turn.drifted and self._is_watched_over(item)
+            ]
+            await self._look_at(drifted, stop, self._baselines())
+            self._reverts = tuple(item for item in drifted if self._is_reverted(item))
+        return bool(turn)
+
+    async def revert(self, held: acceptor.Held, *, stop: Callable[[], bool]) -> bool:
+        """Put right what `attend` found. False: there is nothing."""
+        items, self._reverts = list(self._reverts), ()
+        for item in items:
+            self.keeper.reverting(item)
+        await self._stage(await self._with_namespaces(items), str(held.mark), stop)
+        return bool(items)
+
+    @property
+    def is_drifted(self) -> bool:
+        """Has something to be reverted?"""
+        return bool(self._reverts)
 
     @property
     def is_restless(self) -> bool:
@@ -213,7 +266,9 @@ class Cluster:
                 self.observed[item.object] = seen
             waiting = [item for item in waiting if self._is_restless(item)]
         self._parts.kinds.forget()
-        return await self._plan(held)
+        again = await self._plan(held)
+        self._parts.sight.follow(again.wanted)
+        return again
 
     async def _with_namespaces(self, items: list[plan.Wanted]) -> list[plan.Wanted]:
         """Create the missing namespaces of the items; without those whose namespace cannot be had."""
@@ -236,15 +291,24 @@ class Cluster:
     async def _stage(self, items: list[plan.Wanted], order: str, stop: Callable[[], bool]) -> None:
         if not items:
             return
-        self._learn(items, await self._parts.applier.apply(items, self.observed, order=order, stop=stop), stop)
+        results = await self._parts.applier.apply(items, self.observed, order=order, stop=stop)
+        self._learn(items, results, stop, applied=True)
 
-    async def _look_at(self, items: list[plan.Wanted], stop: Callable[[], bool]) -> None:
-        """See how what is left alone is."""
+    async def _look_at(
+        self, items: list[plan.Wanted], stop: Callable[[], bool], known: drifting.Known = drifting.NOTHING_KNOWN
+    ) -> None:
+        """See how what is not applied now is, but for what still is as it is known to be."""
         if items:
-            self._learn(items, await self._parts.looker.look(items, stop=stop), stop)
+            self._learn(items, await self._parts.looker.look(items, stop=stop, known=known), stop, applied=False)
 
-    def _learn(self, items: list[plan.Wanted], results: applying.Results, stop: Callable[[], bool]) -> None:
-        for object_id, seen in results.applied.items():
+    def _learn(
+        self, items: list[plan.Wanted], results: applying.Results, stop: Callable[[], bool], *, applied: bool
+    ) -> None:
+        for item in items:
+            object_id = item.object
+            if object_id not in results.applied:
+                continue
+            seen = self.keeper.learn(item, results.applied[object_id], applied=applied)
             before = self.observed.get(object_id)
             repeated = before is not None and (before.digest, before.bundle) == (seen.digest, seen.bundle)
             if before is not None and repeated and seen.action is Action.UNCHANGED:
@@ -257,6 +321,27 @@ class Cluster:
                 self._namespaces.discard(problem.object.namespace)
         if not stop() and len(results.applied) + len(results.failures) < len(items):
             raise kube_errors.Unreachable("API server: too many requests in a row got no answer")
+
+    def _known(self, of: ids.ObjectId) -> ownership.Sighting | None:
+        seen = self.observed.get(of)
+        return seen.sighting if seen is not None else None
+
+    def _baselines(self) -> drifting.Known:
+        return {of: seen.sighting for of, seen in self.observed.items() if seen.sighting is not None}
+
+    def _is_watched_over(self, item: plan.Wanted) -> bool:
+        """Is it as Git wants it as far as we know, so that whatever becomes of it is drift?"""
+        return item.entry is not None and bool(item.entry.uid) and statuses.is_applied(
+            item, self.observed, self.failures
+        )  # fmt: skip
+
+    def _is_unwatched(self, item: plan.Wanted, scope: Scope) -> bool:
+        """Does only this resync see whether it has drifted?"""
+        return scope.everything and self._is_watched_over(item) and not self._parts.sight.covers(item)
+
+    def _is_reverted(self, item: plan.Wanted) -> bool:
+        seen = self.observed.get(item.object)
+        return seen is not None and item.object not in self.failures and keeper.is_reverted(item, seen)
 
     def _is_looked_at(self, item: plan.Wanted, scope: Scope) -> bool:
         """Is it left alone, and time to see how it is?"""
@@ -286,6 +371,7 @@ class Cluster:
         return seen is not None and seen.assessment.health not in statuses.RESTING
 
     def _forget_unwanted(self, planned: plan.Plan) -> None:
-        wanted = {item.object for item in planned.wanted}
+        wanted = {item.object: item for item in planned.wanted}
+        self.keeper.forget(wanted)
         self.observed = {key: value for key, value in self.observed.items() if key in wanted}
         self.failures = {key: value for key, value in self.failures.items() if key in wanted}

@@ -267,11 +267,11 @@ class _Look:
         ours = adoption.known_as(item.entry, self._uids, live)
         if ours is None and item.options.adopt is bundles.Adopt.NEVER:
             return _refused(item, adoption.refusal(item.options.adopt, live, None))
-        manifest = ignoring.kept(manifest, live, ignoring.pointers(item.options, item.object))
+        manifest = ignoring.settled(manifest, live, item.options, of=item.object)
         manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
         force = ours is not None and inventory.forced(ours, item.digest)
         after = await self._api.apply(path, manifest, force=force)
-        changes = forecast.changes(live, after, secret=_is_secret(item), with_status="status" in manifest)
+        changes = forecast.changes(live, after, veil=_veil(item), with_status="status" in manifest)
         if ours is not None:
             return _planned(item, Forecast.CONFIGURED if changes else Forecast.UNCHANGED, changes=changes)
         needed = after if adoption.needs_dry_run(item.options.adopt, live) else None
@@ -325,8 +325,8 @@ def _rejected(rejection: plan.Rejection, new_kinds: frozenset[resources.GroupKin
     )
 
 
-def _is_secret(item: plan.Wanted) -> bool:
-    return resources.kind_of(item.object) == resources.SECRET
+def _veil(item: plan.Wanted) -> forecast.Veil:
+    return forecast.hidden if resources.kind_of(item.object) == resources.SECRET else forecast.open_
 
 
 def _kind_of(definition: bytes | errors.AgentError) -> resources.GroupKind | None:

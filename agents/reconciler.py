@@ -54,6 +54,8 @@ class Reconciler:
         """Of the last apply, so that the reports of it continue its span."""
         self._worked_through = False
         self._healthy = False
+        self._asked = False
+        """To say everything that is not said yet."""
         self._pruned: pruning.Outcome | None = None
         self._health: Mapping[ids.BundleId, object] = {}
         self.root: Digest = NO_DIGEST
@@ -61,12 +63,18 @@ class Reconciler:
 
     def look(self) -> None:
         """Look again, though nothing new is held: for instance because everything has to be said anew."""
+        self._asked = True
+        self._acceptor.changed.raise_()
+
+    def wake(self) -> None:
+        """Look at what the watches saw change."""
         self._acceptor.changed.raise_()
 
     async def run(self) -> None:
         """Reconcile, for ever."""
         while True:
-            wait_s = max(0.0, self._schedule.next() - self._clock.monotonic())
+            next_at = min(self._schedule.next(), self._cluster.keeper.next_at)
+            wait_s = max(0.0, next_at - self._clock.monotonic())
             await self._acceptor.changed.wait(wait_s if self._held else None)
             if self._acceptor.held is not self._held:
                 self._take_up(self._acceptor.held)
@@ -83,18 +91,41 @@ class Reconciler:
     async def _step(self, held: acceptor.Held) -> None:
         now = self._clock.monotonic()
         try:
+            news, self._asked = self._asked, False
             if not self._worked_through or self._due(now):
                 await self._pass(held, now)
+                news = True
             elif self._schedule.health_at <= now:
                 await self._cluster.watch()
-                if self._cluster.is_released(held):
-                    await self._pass(held, now)
+                news = True
             if self._worked_through:
+                news = await self._attend(held) or news
+            if self._worked_through and self._cluster.is_released(held):
+                await self._pass(held, now)
+            if self._worked_through and news:
                 self._announce(held)
         except errors.AnotherCluster:
             raise  # nothing that is in memory is true any more
         except (kube_errors.KubeError, errors.AgentError) as error:
             self._stumble(held, error)
+
+    async def _attend(self, held: acceptor.Held) -> bool:
+        """Look at what the watches saw; what has drifted is told first, and then put right."""
+
+        def stop() -> bool:
+            return self._acceptor.held is not held
+
+        news = await self._cluster.attend(held, stop=stop)
+        if self._cluster.is_drifted:
+            self._announce_drift()
+            await self._cluster.revert(held, stop=stop)
+            failing = self._cluster.failing()
+            self._schedule.failing(self._clock.monotonic(), failing, failing)
+        return news
+
+    def _announce_drift(self) -> None:
+        kept = self._cluster.keeper
+        self._watchers.announcer.drifted(kept.open, kept.take_closed())
 
     def _due(self, now: float) -> bool:
         return min(self._schedule.resync_at, self._schedule.again_at) <= now or bool(self._schedule.retried(now))
@@ -144,6 +175,7 @@ class Reconciler:
         announcer.orphaned(self._cluster.orphans(held))
         if self._pruned is not None:
             announcer.pruned(held, self._pruned, traceparent=traceparent)
+        self._announce_drift()
         health = {bundle: (item.health, item.failures) for bundle, item in found.items()}
         changed, self._health = health != self._health, health
         self._schedule.watch(self._clock.monotonic(), unhealthy=self._cluster.is_restless, changed=changed)

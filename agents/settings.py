@@ -16,6 +16,10 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     health_interval: float = 5.0
     """How often objects that are not healthy yet are read again."""
 
+    watch_silence: float = 180.0
+    """How long a watch may say nothing before it is cut and made anew: the API server sends a bookmark about once a
+    minute, so three were missed."""
+
     requests_max: int = 16
     """Concurrent requests to the API server: one API server gives one client about as many seats under its default
     priority and fairness."""

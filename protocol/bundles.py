@@ -63,7 +63,9 @@ class IgnoreRule(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     name: str = ""
     """Empty: any."""
     pointers: tuple[str, ...] = ()
-    """JSON pointers (RFC 6901) to the fields; empty: the whole object."""
+    """JSON pointers (RFC 6901) to the fields; empty, and no managers either: the whole object."""
+    managers: tuple[str, ...] = ()
+    """Field managers: the fields that they hold, beside those of the pointers."""
 
 
 class BundleOptions(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -9,7 +9,7 @@ import enum
 
 import msgspec
 
-from protocol import desired, ids, status
+from protocol import desired, drifts, ids, status
 from protocol.canonical import Digest
 
 FAILURES_MAX = 20
@@ -279,7 +279,27 @@ class Planned(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, t
     """Why the answer is not whole; empty: it is."""
 
 
-Report = Hello | Applied | Failed | Ready | Adopted | Orphaned | Deleted | Refused | Planned
+class DriftDetected(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, tag="DriftDetected"):
+    """Objects that differ from Git, as they do now."""
+
+    origin: Origin
+    drifts: tuple[drifts.Drift, ...]
+    all: bool = False
+    """What is not named here differs no more: said at a start, and after reports were lost."""
+    left_out: int = 0
+    """Drifts beyond what is told."""
+
+
+class DriftCorrected(msgspec.Struct, frozen=True, rename="camel", tag="DriftCorrected"):
+    """Drifts that are over."""
+
+    origin: Origin
+    corrections: tuple[drifts.Correction, ...]
+
+
+Report = (
+    Hello | Applied | Failed | Ready | Adopted | Orphaned | Deleted | Refused | Planned | DriftDetected | DriftCorrected
+)
 
 KINDS: dict[type[Report], str] = {
     Hello: "hello",
@@ -291,6 +311,8 @@ KINDS: dict[type[Report], str] = {
     Deleted: "deleted",
     Refused: "refused",
     Planned: "plan",
+    DriftDetected: "drift",
+    DriftCorrected: "corrected",
 }
 """The last token of each report's subject."""
 

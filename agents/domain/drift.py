@@ -5,11 +5,13 @@ what drifted included; the same content is not applied again. With `alert` someb
 that content, with `off` only how it is.
 """
 
-from collections.abc import Iterable, Sequence
+import datetime
 from typing import Any
 
-from agents.domain import forecast, ignoring, plan
-from protocol import bundles, ids, reports
+import msgspec
+
+from agents.domain import forecast, ignoring, inventory, ownership, plan
+from protocol import bundles, drifts, ids, reports
 
 Object = dict[str, Any]
 
@@ -18,8 +20,8 @@ REASON = "Drifted"
 GONE = "the object is not there any more"
 REPLACED = "another object stands in its place"
 
-FIELDS_MAX = 5
-"""Fields told of one object; the rest are counted."""
+TOLD_MAX = 5
+"""Fields named in a sentence; the rest are counted."""
 
 MANAGERS_MAX = 3
 """Who changed it; hardly ever more than one."""
@@ -34,12 +36,14 @@ def is_left_alone(wanted: plan.Wanted, renewed: frozenset[ids.BundleId]) -> bool
     """Is the object ours, and not to be applied again as long as it is there?"""
     if not _has_content(wanted):
         return False
-    return ignoring.is_whole(wanted.options, wanted.object) or (_stays(wanted) and wanted.bundle not in renewed)
+    if ignoring.is_whole(wanted.options, wanted.object) or _is_adopted(wanted):
+        return True
+    return _stays(wanted) and wanted.bundle not in renewed
 
 
 def is_applied_whole(wanted: plan.Wanted, renewed: frozenset[ids.BundleId]) -> bool:
     """Of what is not left alone: is it applied with its bundle, though it may have its content already?"""
-    return _stays(wanted) and wanted.bundle in renewed
+    return _stays(wanted) and wanted.bundle in renewed and not _is_adopted(wanted)
 
 
 def is_created_again(wanted: plan.Wanted, renewed: frozenset[ids.BundleId]) -> bool:
@@ -48,33 +52,55 @@ def is_created_again(wanted: plan.Wanted, renewed: frozenset[ids.BundleId]) -> b
 
 
 def is_compared(wanted: plan.Wanted) -> bool:
-    """Of what is left alone: does somebody look whether it is still as Git says?"""
-    return wanted.options.drift is bundles.Drift.ALERT and not ignoring.is_whole(wanted.options, wanted.object)
+    """Does anybody care whether it is still as Git says?"""
+    return policy(wanted) is not bundles.Drift.OFF and not ignoring.is_whole(wanted.options, wanted.object)
 
 
-def described(changes: forecast.Changes, managers: Iterable[str], live: Object) -> str:
-    """What differs, for people; empty: nothing. `changes` are those that an apply would make in the live object,
-    `managers` hold the fields."""
+def policy(wanted: plan.Wanted) -> bundles.Drift:
+    """What happens when it drifts. What was adopted is alerted about until Git changes it: the fields have the values
+    that others gave them."""
+    said, entry = wanted.options.drift, wanted.entry
+    if said is bundles.Drift.REVERT and entry is not None and not inventory.forced(entry, wanted.digest):
+        return bundles.Drift.ALERT
+    return said
+
+
+def lost(wanted: plan.Wanted, kind: drifts.Kind, at: datetime.datetime) -> drifts.Drift:
+    """An object that is gone, or another one."""
+    return drifts.Drift(wanted.written, wanted.bundle, policy(wanted), kind, at)
+
+
+def changed(wanted: plan.Wanted, changes: forecast.Changes, live: Object, at: datetime.datetime) -> drifts.Drift | None:
+    """What differs; None: nothing. `changes` are those that an apply would make in the live object."""
     if not changes:
-        return ""
-    told = [_field(change) for change in changes.fields[:FIELDS_MAX]]
-    more = len(changes.fields) - len(told) + changes.left_out
-    text = "; ".join([*told, *([f"and {more} more"] if more else [])])
-    by = [_manager(name, live) for name in sorted(set(managers))[:MANAGERS_MAX]]
-    return _bounded(f"changed by {', '.join(by)}: {text}" if by else text)
+        return None
+    owners = ownership.others(live)
+    told = tuple(
+        _field(change, ownership.holder(change.field, owners)) for change in changes.fields[: drifts.FIELDS_MAX]
+    )
+    left_out = len(changes.fields) - len(told) + changes.left_out
+    found = lost(wanted, drifts.Kind.CHANGED, at)
+    return msgspec.structs.replace(found, fields=told, left_out=left_out)
 
 
-def held(fields: Sequence[tuple[str, str]], live: Object) -> str:
-    """What others hold of an object that was theirs before; `fields` are pairs of manager and field."""
-    names = list(dict.fromkeys(field for _, field in fields))
-    more = len(names) - FIELDS_MAX
-    text = ", ".join(names[:FIELDS_MAX]) + (f" and {more} more" if more > 0 else "")
-    by = [_manager(name, live) for name in sorted({manager for manager, _ in fields})[:MANAGERS_MAX]]
-    return _bounded(f"changed by {', '.join(by)}: {text}")
+def told(found: drifts.Drift) -> str:
+    """A drift in a sentence, for people."""
+    if found.kind is not drifts.Kind.CHANGED:
+        return _fought(found, GONE if found.kind is drifts.Kind.GONE else REPLACED)
+    parts = [_told_field(one) for one in found.fields[:TOLD_MAX]]
+    more = len(found.fields) - len(parts) + found.left_out
+    text = "; ".join([*parts, *([f"and {more} more"] if more else [])])
+    by = list(dict.fromkeys(_manager(one) for one in found.fields if one.manager))[:MANAGERS_MAX]
+    return _fought(found, f"changed by {', '.join(by)}: {text}" if by else text)
 
 
 def _stays(wanted: plan.Wanted) -> bool:
-    return wanted.options.drift is not bundles.Drift.REVERT
+    return policy(wanted) is not bundles.Drift.REVERT
+
+
+def _is_adopted(wanted: plan.Wanted) -> bool:
+    """Alerted about though its bundle says revert: new content of other objects changes nothing for this one."""
+    return policy(wanted) is not wanted.options.drift
 
 
 def _has_content(wanted: plan.Wanted) -> bool:
@@ -85,19 +111,38 @@ def _has_content(wanted: plan.Wanted) -> bool:
     return entry.digest == wanted.digest or ignoring.is_whole(wanted.options, wanted.object)
 
 
-def _field(change: reports.FieldChange) -> str:
-    return f"{change.field} is {change.before or 'not there'}, in Git {change.after or 'not there'}"
+def _field(change: reports.FieldChange, owner: ownership.Owner | None) -> drifts.Field:
+    found = drifts.Field(change.field, expected=change.after, actual=change.before)
+    if owner is None:
+        return found
+    return msgspec.structs.replace(
+        found,
+        manager=owner.manager,
+        operation=owner.operation,
+        subresource=owner.subresource,
+        time=_time(owner.time),
+    )
 
 
-def _manager(name: str, live: Object) -> str:
-    times = [
-        one["time"]
-        for one in live["metadata"].get("managedFields") or ()
-        if one.get("manager") == name and isinstance(one.get("time"), str)
-    ]
-    return f"{name} at {max(times)}" if times else name
+def _time(text: str) -> datetime.datetime | None:
+    try:
+        found = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None  # whoever wrote the managedFields by hand
+    return found if found.tzinfo is not None else found.replace(tzinfo=datetime.UTC)
 
 
-def _bounded(text: str) -> str:
+def _told_field(one: drifts.Field) -> str:
+    return f"{one.field} is {one.actual or 'not there'}, in Git {one.expected or 'not there'}"
+
+
+def _manager(one: drifts.Field) -> str:
+    return f"{one.manager} at {one.time:%Y-%m-%dT%H:%M:%SZ}" if one.time is not None else one.manager
+
+
+def _fought(found: drifts.Drift, text: str) -> str:
+    if found.fighting is not None:
+        who = found.fighting.manager or "somebody"
+        text = f"fighting with {who}, reverted {found.fighting.count} times: {text}"
     most = reports.MESSAGE_CHARS_MAX
     return text if len(text) <= most else f"{text[: most - 1]}…"

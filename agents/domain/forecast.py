@@ -6,7 +6,7 @@ told.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -25,6 +25,9 @@ FIELD_CHARS_MAX = 300
 """Keys of maps are as long as whoever wrote them liked."""
 
 HIDDEN = "(hidden)"
+
+Veil = Callable[[str], str]
+"""What is told in place of a value that is secret."""
 
 _SERVER_SIDE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 """Fields of the metadata that the server writes by itself."""
@@ -49,13 +52,23 @@ class Changes(msgspec.Struct, frozen=True):
         return bool(self.fields)
 
 
-def changes(before: Object, after: Object, *, secret: bool, with_status: bool = False) -> Changes:
+def hidden(_value: str) -> str:
+    """The veil that lets nothing through."""
+    return HIDDEN
+
+
+def open_(value: str) -> str:
+    """No veil at all."""
+    return value
+
+
+def changes(before: Object, after: Object, *, veil: Veil, with_status: bool = False) -> Changes:
     """What differs. The status is somebody else's, unless the manifest itself has one (`with_status`)."""
     found: list[reports.FieldChange] = []
     left_out = 0
     for path, old, new in _differences(_told(before, with_status), _told(after, with_status), ""):
         if len(found) < CHANGES_MAX:
-            found.append(reports.FieldChange(_shortened(path, FIELD_CHARS_MAX), _text(old, secret), _text(new, secret)))
+            found.append(reports.FieldChange(_shortened(path, FIELD_CHARS_MAX), _text(old, veil), _text(new, veil)))
         else:
             left_out += 1
     return Changes(tuple(found), left_out)
@@ -72,7 +85,7 @@ def _told(whole: Object, with_status: bool) -> Object:
 def _differences(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(before, dict) and isinstance(after, dict):
         for name in sorted(before.keys() | after.keys()):
-            yield from _differences(before.get(name, _ABSENT), after.get(name, _ABSENT), path + _step(name))
+            yield from _differences(before.get(name, _ABSENT), after.get(name, _ABSENT), path + step(name))
         return
     if isinstance(before, list) and isinstance(after, list):
         sides = _named(before), _named(after)
@@ -102,14 +115,13 @@ def _named(items: list[Any]) -> dict[str, Any] | None:
     return found if len(found) == len(items) else None
 
 
-def _step(name: str) -> str:
+def step(name: str) -> str:
+    """A field's name as a part of a path."""
     return f".{name}" if _PLAIN.fullmatch(name) else f"[{canonical.encode(name).decode()}]"
 
 
-def _text(value: Any, secret: bool) -> str:
-    if isinstance(value, _Absent):
-        return ""
-    return HIDDEN if secret else _shortened(canonical.encode(value).decode(), VALUE_CHARS_MAX)
+def _text(value: Any, veil: Veil) -> str:
+    return "" if isinstance(value, _Absent) else _shortened(veil(canonical.encode(value).decode()), VALUE_CHARS_MAX)
 
 
 def _shortened(text: str, most: int) -> str:

@@ -4,10 +4,13 @@ Server-side apply takes away what its owner no longer sends, and overrules other
 field out may remove it, sending Git's value reverts it. So the value that the cluster has is sent: nothing changes, and
 the field stays whoever changes it next. A field that the cluster lacks, in something that is there, is left out; one
 whose surroundings are missing is created with them, from Git.
+
+Fields may be named by where they are, or by who holds them. The status, and the replicas that a HorizontalPodAutoscaler
+has set, are the cluster's without anybody saying so.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +26,15 @@ _IDENTITY = frozenset({"apiVersion", "kind"})
 _NAMED = frozenset({"name", "namespace", "uid", "resourceVersion", "managedFields"})
 """Of the metadata: what says which object it is is never taken from elsewhere."""
 
+STATUS = "/status"
+"""Set at creation where Git has one, and from then on the cluster's: it says how things are, not how they should be."""
+
+AUTOSCALER = ("kube-controller-manager", "scale")
+"""Field manager and subresource by which a HorizontalPodAutoscaler sets replicas; who scales by hand is another."""
+
+_SCALED = frozenset({"Deployment", "ReplicaSet", "StatefulSet"})
+"""Of group apps: what is scaled by itself."""
+
 _PLACE = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -36,9 +48,30 @@ _ABSENT = _Absent()
 def pointers(options: bundles.BundleOptions, of: ids.ObjectId) -> tuple[str, ...]:
     """What a bundle ignores of one of its objects; WHOLE alone: all of it. `of` has its namespace resolved."""
     rules = [rule for rule in options.ignore if _is_meant(rule, of)]
-    if any(not rule.pointers for rule in rules):
+    if any(not rule.pointers and not rule.managers for rule in rules):
         return (WHOLE,)
     return tuple(dict.fromkeys(pointer for rule in rules for pointer in rule.pointers))
+
+
+def managers(options: bundles.BundleOptions, of: ids.ObjectId) -> frozenset[str]:
+    """Whose fields a bundle ignores in one of its objects."""
+    return frozenset(name for rule in options.ignore if _is_meant(rule, of) for name in rule.managers)
+
+
+def needs_live(manifest: Object, options: bundles.BundleOptions, of: ids.ObjectId) -> bool:
+    """Does what is sent to an object that exists depend on how that is?"""
+    return bool(pointers(options, of) or managers(options, of)) or "status" in manifest or _is_scaled(manifest, of)
+
+
+def settled(manifest: Object, live: Object, options: bundles.BundleOptions, *, of: ids.ObjectId) -> Object:
+    """The manifest as it is sent to an object that exists, both in the same API version: without what is ignored."""
+    found = kept(manifest, live, (*pointers(options, of), STATUS))
+    names = managers(options, of)
+    for entry in live["metadata"].get("managedFields") or ():
+        scaling = (entry.get("manager"), entry.get("subresource")) == AUTOSCALER and _is_scaled(manifest, of)
+        if entry.get("manager") in names or scaling:
+            found = _yielded(found, live, entry.get("fieldsV1") or {})
+    return found
 
 
 def is_whole(options: bundles.BundleOptions, of: ids.ObjectId) -> bool:
@@ -47,7 +80,7 @@ def is_whole(options: bundles.BundleOptions, of: ids.ObjectId) -> bool:
 
 
 def kept(manifest: Object, live: Object, ignored: Sequence[str]) -> Object:
-    """The manifest as it is sent to an object that exists, both in the same API version."""
+    """The manifest with the fields at some pointers as the live object has them."""
     found: Any = manifest
     for steps in _expanded(manifest, ignored):
         found = _followed(found, live, steps)
@@ -119,3 +152,28 @@ def _cleared(found: Any) -> Any:
     if isinstance(found, list):
         return [_cleared(value) for value in found if not isinstance(value, _Absent)]
     return found
+
+
+def _is_scaled(manifest: Object, of: ids.ObjectId) -> bool:
+    return of.group == "apps" and of.kind in _SCALED and "replicas" in (manifest.get("spec") or {})
+
+
+def _yielded(wanted: Any, live: Any, fields: Mapping[str, Any]) -> Any:
+    """What is wanted, with the fields that somebody holds (`fieldsV1`) as the live object has them."""
+    if not fields:
+        return live
+    for key, below in fields.items():
+        kind, _, name = key.partition(":")
+        if kind == "f" and isinstance(wanted, dict) and isinstance(live, dict):
+            if name in wanted and name in live and not name.startswith(naming.PREFIX):
+                wanted = {**wanted, name: _yielded(wanted[name], live[name], below)}
+        elif kind == "k" and isinstance(wanted, list) and isinstance(live, list):
+            keys = msgspec.json.decode(name)
+            there = next((one for one in live if _has(one, keys)), _ABSENT)
+            if not isinstance(there, _Absent):
+                wanted = [_yielded(one, there, below) if _has(one, keys) else one for one in wanted]
+    return wanted
+
+
+def _has(item: Any, keys: Mapping[str, Any]) -> bool:
+    return isinstance(item, dict) and all(item.get(key) == value for key, value in keys.items())

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from agents.domain import dependencies, drift, health, object_states, plan, resources
+from agents.domain import dependencies, drift, health, object_states, ownership, plan, resources
 from agents.domain.health import Assessment
-from protocol import bundles, ids, reports, status
+from protocol import bundles, drifts, ids, reports, status
 from protocol.canonical import Digest
 
 
@@ -24,8 +24,10 @@ class Observed(msgspec.Struct, frozen=True):
     assessment: Assessment
     owners: tuple[str, ...] = ()
     """UIDs of its owner references."""
-    drift: str = ""
-    """How it differs from Git, where it stays so; empty: not at all, as far as anybody looked."""
+    drift: drifts.Drift | None = None
+    """How it differs from Git; None: not at all, as far as anybody looked."""
+    sighting: ownership.Sighting | None = None
+    """As it was right after we applied it or looked at it: drift is what differs from that."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -160,8 +162,8 @@ def _status(
             untried += 1
         else:
             changed += seen.action in (status.Action.CREATED, status.Action.CONFIGURED)
-            if seen.drift:
-                drifted.append(reports.ObjectFailure(item.written, drift.REASON, seen.drift))
+            if seen.drift is not None:
+                drifted.append(reports.ObjectFailure(item.written, drift.REASON, drift.told(seen.drift)))
         if problem is None and part.health is not status.Health.HEALTHY:
             unhealthy.append((part.health, reports.ObjectFailure(item.written, part.reason, part.message)))
     unhealthy.sort(key=lambda entry: -status.SEVERITY.index(entry[0]))
@@ -197,9 +199,9 @@ def _state(item: plan.Wanted, known: _Known) -> reports.ObjectState:
         return reports.ObjectState(
             item.written, status.Sync.UNKNOWN, part.health, part.reason or "NotApplied", part.message
         )
-    if not seen.drift:
+    if seen.drift is None:
         return reports.ObjectState(item.written, status.Sync.SYNCED, part.health, part.reason, part.message)
-    reason, message = (part.reason, part.message) if part.reason else (drift.REASON, seen.drift)
+    reason, message = (part.reason, part.message) if part.reason else (drift.REASON, drift.told(seen.drift))
     return reports.ObjectState(item.written, status.Sync.OUT_OF_SYNC, part.health, reason, message)
 
 

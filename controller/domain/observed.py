@@ -9,6 +9,7 @@ from typing import TypeVar, assert_never
 
 import msgspec
 
+from controller.domain import drift
 from protocol import bundles, canonical, desired, ids, reports, status
 from protocol.canonical import Digest
 
@@ -75,6 +76,7 @@ class Observed(msgspec.Struct, frozen=True, rename="camel"):
     orphans_said: Order = NEVER
     undeleted: dict[ids.DebtId, reports.Undeleted] = {}
     refusals: dict[str, int] = {}
+    drifts: drift.Drifts = drift.Drifts()
     newest: Order = NEVER
     reported: Order = NEVER
     """The newest report that was folded in."""
@@ -165,6 +167,10 @@ def evolve(state: Observed, report: reports.Report) -> Observed:
                 return state
             refusals = {**state.refusals, report.refusal.value: report.count}
             return change(state, refusals=refusals, refused_said=order)
+        case reports.DriftDetected():
+            return change(state, drifts=drift.detected(state.drifts, report, order))
+        case reports.DriftCorrected():
+            return change(state, drifts=drift.corrected(state.drifts, report, order))
         case reports.Adopted() | reports.Planned():
             return state
         case _:
@@ -185,6 +191,9 @@ def bundle_status(state: Observed, bundle: ids.BundleId, index: Digest) -> repor
 def pruned(state: Observed, root: bundles.ClusterRoot) -> Observed:
     """Forget what was said about bundles that the cluster should not have any more."""
     wanted = {entry.bundle for entry in root.bundles}
+    found = drift.only(state.drifts, wanted)
+    if found is not state.drifts:
+        state = msgspec.structs.replace(state, drifts=found)
     if wanted >= set(state.bundles):
         return state
     kept = {bundle: said for bundle, said in state.bundles.items() if bundle in wanted}

@@ -269,8 +269,12 @@ def _helm(found: File | Target, document: yamls.Document, place: yamls.Place) ->
 
 
 def _check_rule(found: settings.IgnoreRule, document: yamls.Document, place: yamls.Place) -> None:
-    if not found.pointers and not found.kind:
-        raise typed_yaml.mistake(document, place, "takes a kind, pointers to fields, or both")
+    if not found.pointers and not found.managers and not found.kind:
+        raise typed_yaml.mistake(document, place, "takes a kind, pointers to fields, managers, or several of them")
+    for at, manager in enumerate(found.managers):
+        if not 0 < len(manager) <= settings.MANAGER_CHARACTERS_MAX:
+            reason = f"is no field manager (1 to {settings.MANAGER_CHARACTERS_MAX} characters)"
+            raise typed_yaml.mistake(document, (*place, "managers", at), reason)
     for at, text in enumerate(found.pointers):
         try:
             settings.pointer(text)

@@ -49,7 +49,13 @@ _VALUES = {"allOf": [_not_twice("values", "object", "minProperties"), _not_twice
 _RULES: dict[str, Schema] = {
     "File": _VALUES,
     "Target": _VALUES,
-    "IgnoreRule": {"anyOf": [_given("kind", "string", "minLength"), _given("pointers", "array", "minItems")]},
+    "IgnoreRule": {
+        "anyOf": [
+            _given("kind", "string", "minLength"),
+            _given("pointers", "array", "minItems"),
+            _given("managers", "array", "minItems"),
+        ]
+    },
     "DependsOn": {
         "oneOf": [
             _given("name", "string", "minLength"),

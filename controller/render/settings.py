@@ -16,6 +16,9 @@ FLEET = "fleet.yaml"
 NAME_CHARACTERS_MAX = 253
 """As long as a Kubernetes object's name may be; it is shown in one line."""
 
+MANAGER_CHARACTERS_MAX = 128
+"""Of a field manager's name, as the API server has it."""
+
 OVERLAYS = "overlays"
 """The directory of a bundle that its overlays stand in."""
 
@@ -71,7 +74,9 @@ class IgnoreRule(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     name: str = ""
     """Left out: any."""
     pointers: tuple[Annotated[str, in_schema(pattern=f"^{POINTER}$")], ...] = ()
-    """JSON pointers (RFC 6901) to the fields; left out: the whole object."""
+    """JSON pointers (RFC 6901) to the fields; left out, and no managers either: the whole object."""
+    managers: tuple[Annotated[str, in_schema(minLength=1, maxLength=MANAGER_CHARACTERS_MAX)], ...] = ()
+    """Field managers, such as `hpa-controller`: the fields that they hold, beside those of the pointers."""
 
 
 class Partition(msgspec.Struct, frozen=True, omit_defaults=True):

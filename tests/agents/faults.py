@@ -59,7 +59,7 @@ class Proxy:
                 return await _strike(fault)
         return await self._forward(request)
 
-    async def _forward(self, request: web.Request) -> web.Response:
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
         arguments = await self._session.arguments()
         headers = {name: value for name, value in request.headers.items() if name in ("Accept", "Content-Type")}
         arguments["headers"].update(headers)
@@ -67,11 +67,22 @@ class Proxy:
             request.method,
             self._session.host + request.raw_path,
             data=await request.read() or None,
-            timeout=aiohttp.ClientTimeout(total=30),
+            timeout=aiohttp.ClientTimeout(total=None if request.query.get("watch") else 30),
             **arguments,
         ) as answer:
+            if request.query.get("watch"):
+                return await _streamed(request, answer)
             body = await answer.read()
             return web.Response(status=answer.status, body=body, content_type=answer.content_type)
+
+
+async def _streamed(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    """A watch, passed on as it comes."""
+    response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
+    await response.prepare(request)
+    async for chunk in answer.content.iter_any():
+        await response.write(chunk)
+    return response
 
 
 async def _strike(fault: Fault) -> web.Response:

@@ -105,7 +105,7 @@ async def test_what_it_passes_on_is_the_digest_of_our_fields(tmp_path: Path) -> 
     ]
     await followed(tmp_path, receiver, Script([page(7)], [stream(*changes)]))
 
-    digests = [ownership.digest({"f:data": {colour: {}}}) for colour in ("f:blue", "f:red")]
+    digests = [ownership.digest({"f:data": {colour: {}}}, "") for colour in ("f:blue", "f:red")]
     assert receiver.seen[1:] == [("a", Sighting("u", "8", digests[0])), ("a", Sighting("u", "9", digests[1]))]
 
 

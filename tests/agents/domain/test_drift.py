@@ -1,11 +1,13 @@
 """What is left alone though it may differ from Git, and what is told of it."""
 
+import datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from agents.domain import drift, forecast, plan
-from protocol import bundles, ids, reports
+from protocol import bundles, drifts, ids, reports
 from protocol.bundles import Drift
 from tests.agents.domain.examples import ONE, TWO, bundle_id, config_map, entry, wanted
 
@@ -69,59 +71,114 @@ def test_an_object_that_is_ignored_as_a_whole_is_left_alone_whatever_git_says() 
     assert drift.renewed(plan.Plan((found,), (), ())) == NONE
 
 
-def test_only_alert_compares_and_nothing_of_what_is_ignored() -> None:
+def test_what_is_off_or_ignored_is_not_compared() -> None:
     found = [drift.is_compared(item(entry(), drift=one)) for one in (Drift.REVERT, Drift.ALERT, Drift.OFF)]
 
-    assert found == [False, True, False]
+    assert found == [True, True, False]
     assert drift.is_compared(item(entry(), drift=Drift.ALERT, ignore=FIELD))
     assert not drift.is_compared(item(entry(), drift=Drift.ALERT, ignore=WHOLE))
 
 
+def test_what_was_adopted_is_alerted_about_until_git_changes_it() -> None:
+    """New content of other objects of the bundle changes nothing for it."""
+    adopted = item(entry(adopted=ONE))
+    changed = item(entry(adopted=TWO))
+
+    assert (drift.policy(adopted), drift.policy(changed)) == (Drift.ALERT, Drift.REVERT)
+    assert drift.policy(item(entry(adopted=ONE), drift=Drift.OFF)) is Drift.OFF
+    assert drift.policy(item(None)) is Drift.REVERT
+    assert drift.is_left_alone(adopted, NEW)
+    assert not drift.is_left_alone(changed, NEW)
+    assert not drift.is_applied_whole(adopted, NEW)
+
+
+AT = datetime.datetime(2026, 11, 5, 15, tzinfo=datetime.UTC)
+KUBECTL = {
+    "manager": "kubectl",
+    "operation": "Update",
+    "subresource": "scale",
+    "time": "2026-11-05T13:00:00Z",
+    "fieldsV1": {"f:data": {"f:a": {}}},
+}
 LIVE = {
     "metadata": {
         "managedFields": [
-            {"manager": "kubectl", "time": "2026-11-05T12:00:00Z"},
-            {"manager": "kubectl", "time": "2026-11-05T13:00:00Z"},
-            {"manager": "flotilla", "time": "2026-11-05T14:00:00Z"},
-            {"manager": "untimed"},
+            {**KUBECTL, "time": "2026-11-05T12:00:00Z"},
+            KUBECTL,
+            {**KUBECTL, "manager": "flotilla", "operation": "Apply", "time": "2026-11-05T14:00:00Z"},
+            {"manager": "untimed", "fieldsV1": {"f:data": {"f:u": {}}}},
+            {"manager": "odd", "time": "yesterday", "fieldsV1": {"f:data": {"f:o": {}}}},
+            {"manager": "local", "time": "2026-11-05T13:00:00", "fieldsV1": {"f:data": {"f:l": {}}}},
         ]
     }
 }
 
 
-def changes(*fields: tuple[str, str, str], left_out: int = 0) -> forecast.Changes:
-    return forecast.Changes(tuple(reports.FieldChange(*field) for field in fields), left_out)
+def found(*fields: tuple[str, str, str], left_out: int = 0, **changes: Any) -> drifts.Drift:
+    """The drift that fields (name, in the cluster, in Git) come to."""
+    told = forecast.Changes(tuple(reports.FieldChange(*field) for field in fields), left_out)
+    made = drift.changed(item(entry(), **changes), told, LIVE, AT)
+    assert made is not None
+    return made
 
 
 def test_the_fields_are_told_with_both_values_and_whoever_changed_them() -> None:
-    found = changes((".data.a", "2", "1"), (".data.b", "", "1"), (".data.c", "3", ""))
+    drifted = found((".data.a", "2", "1"), (".data.b", "", "1"), (".data.c", "3", ""))
 
-    assert drift.described(found, ["kubectl", "kubectl"], LIVE) == (
+    assert drifted == drifts.Drift(
+        object=config_map(),
+        bundle=bundle_id("web"),
+        policy=Drift.REVERT,
+        kind=drifts.Kind.CHANGED,
+        since=AT,
+        fields=(
+            drifts.Field(
+                ".data.a",
+                "1",
+                "2",
+                "kubectl",
+                "Update",
+                "scale",
+                datetime.datetime(2026, 11, 5, 13, tzinfo=datetime.UTC),
+            ),
+            drifts.Field(".data.b", expected="1"),
+            drifts.Field(".data.c", actual="3"),
+        ),
+    )
+    assert drift.told(drifted) == (
         "changed by kubectl at 2026-11-05T13:00:00Z: .data.a is 2, in Git 1; .data.b is not there, in Git 1; "
         ".data.c is 3, in Git not there"
     )
-    assert drift.described(found, (), LIVE).startswith(".data.a is 2")
-    assert drift.described(changes((".a", "2", "1")), ["untimed"], LIVE) == "changed by untimed: .a is 2, in Git 1"
+    assert drift.told(found((".data.x", "2", "1"))).startswith(".data.x is 2")
+    assert drift.told(found((".data.u", "2", "1"))) == "changed by untimed: .data.u is 2, in Git 1"
+
+
+def test_a_time_that_is_none_is_left_out_and_one_without_a_zone_is_utc() -> None:
+    assert found((".data.o", "2", "1")).fields[0].time is None
+    assert found((".data.l", "2", "1")).fields[0].time == datetime.datetime(2026, 11, 5, 13, tzinfo=datetime.UTC)
 
 
 def test_no_change_is_no_drift() -> None:
-    assert drift.described(changes(), ["kubectl"], LIVE) == ""
+    assert drift.changed(item(entry()), forecast.Changes(()), LIVE, AT) is None
 
 
 def test_what_is_told_is_bounded() -> None:
-    many = changes(*((f".data.k{number}", "1", "2") for number in range(20)), left_out=3)
-    long = changes((".data.a", "x" * 200, "y" * 200), (".data.b", "x" * 200, "y" * 200))
+    many = found(*((f".data.k{number}", "1", "2") for number in range(20)), left_out=3)
+    long = found((".data.x", "x" * 200, "y" * 200), (".data.y", "x" * 200, "y" * 200))
 
-    assert drift.described(many, (), LIVE).endswith("; and 18 more")
-    assert len(drift.described(long, (), LIVE)) == reports.MESSAGE_CHARS_MAX
+    assert (len(many.fields), many.left_out) == (drifts.FIELDS_MAX, 23 - drifts.FIELDS_MAX)
+    assert drift.told(many).endswith("; and 18 more")
+    assert len(drift.told(long)) == reports.MESSAGE_CHARS_MAX
 
 
-def test_what_others_hold_of_an_adopted_object_is_told_by_field() -> None:
-    fields = [("kubectl", ".data.a"), ("untimed", ".data.b"), ("kubectl", ".data.a")]
+def test_what_is_gone_replaced_or_fought_over_is_told() -> None:
+    gone, replaced = (drift.lost(item(entry()), kind, AT) for kind in (drifts.Kind.GONE, drifts.Kind.REPLACED))
+    fought = msgspec.structs.replace(gone, fighting=drifts.Fight("", "", 3))
+    by_name = msgspec.structs.replace(gone, fighting=drifts.Fight("hpa", ".spec.replicas", 4))
 
-    assert drift.held(fields, {"metadata": {}}) == "changed by kubectl, untimed: .data.a, .data.b"
-    many = [("kubectl", f".data.k{number}") for number in range(7)]
-    assert drift.held(many, {"metadata": {}}).endswith(".data.k4 and 2 more")
+    assert (drift.told(gone), drift.told(replaced)) == (drift.GONE, drift.REPLACED)
+    assert drift.told(fought) == f"fighting with somebody, reverted 3 times: {drift.GONE}"
+    assert drift.told(by_name).startswith("fighting with hpa, reverted 4 times: ")
 
 
 def test_the_object_is_compared_under_the_id_it_has_in_the_cluster() -> None:

@@ -14,7 +14,7 @@ def obj(**fields: Any) -> dict[str, Any]:
 
 
 def changes(before: dict[str, Any], after: dict[str, Any], **options: Any) -> list[tuple[str, str, str]]:
-    found = forecast.changes(before, after, **{"secret": False, **options})
+    found = forecast.changes(before, after, **{"veil": forecast.open_, **options})
     return [(item.field, item.before, item.after) for item in found.fields]
 
 
@@ -55,7 +55,7 @@ def test_what_the_server_writes_by_itself_is_left_out() -> None:
 
 
 def test_of_a_secret_only_the_fields_are_told() -> None:
-    found = changes(obj(data={"key": "b2xk"}), obj(data={"key": "bmV3", "more": "eA=="}), secret=True)
+    found = changes(obj(data={"key": "b2xk"}), obj(data={"key": "bmV3", "more": "eA=="}), veil=forecast.hidden)
 
     assert found == [(".data.key", "(hidden)", "(hidden)"), (".data.more", "", "(hidden)")]
 
@@ -63,7 +63,7 @@ def test_of_a_secret_only_the_fields_are_told() -> None:
 def test_what_is_told_is_bounded() -> None:
     """The number tells the rest; a value is cut."""
     before, after = obj(data={}), obj(data={f"k{number:03}": "v" * 1000 for number in range(100)})
-    found = forecast.changes(before, after, secret=False)
+    found = forecast.changes(before, after, veil=forecast.open_)
 
     assert (len(found.fields), found.left_out) == (forecast.CHANGES_MAX, 100 - forecast.CHANGES_MAX)
     assert all(len(item.after) == forecast.VALUE_CHARS_MAX for item in found.fields)
@@ -83,7 +83,10 @@ objects = st.dictionaries(st.sampled_from(["spec", "data"]), values).map(lambda 
 @given(objects, objects)
 def test_two_objects_differ_exactly_if_a_change_is_told(before: dict[str, Any], after: dict[str, Any]) -> None:
     """And the way back is the same with its sides swapped."""
-    there, back = forecast.changes(before, after, secret=False), forecast.changes(after, before, secret=False)
+    there, back = (
+        forecast.changes(before, after, veil=forecast.open_),
+        forecast.changes(after, before, veil=forecast.open_),
+    )
 
     assert bool(there) == (repr(_ordered(before)) != repr(_ordered(after)))
     assert sorted(there.fields, key=_field) == sorted(
@@ -104,6 +107,6 @@ def _ordered(value: Any) -> Any:
 
 @given(objects, objects)
 def test_no_value_of_a_secret_is_told(before: dict[str, Any], after: dict[str, Any]) -> None:
-    found = forecast.changes(before, after, secret=True)
+    found = forecast.changes(before, after, veil=forecast.hidden)
 
     assert {text for item in found.fields for text in (item.before, item.after)} <= {"", forecast.HIDDEN}

@@ -191,3 +191,95 @@ def test_what_no_pointer_leads_to_is_sent_as_git_has_it(
 @given(objects)
 def test_an_object_that_is_as_git_has_it_is_sent_so(wanted: dict[str, Any]) -> None:
     assert ignoring.kept(wanted, copy.deepcopy(wanted), (ignoring.WHOLE,)) == wanted
+
+
+def held(manager: str, fields: dict[str, Any], **more: str) -> dict[str, Any]:
+    return {"manager": manager, "operation": "Update", "fieldsV1": fields, **more}
+
+
+def live_with(spec: Any, *entries: dict[str, Any]) -> dict[str, Any]:
+    found = obj(spec=spec)
+    found["metadata"] |= {"managedFields": list(entries)}
+    return found
+
+
+def by(*managers: str) -> bundles.BundleOptions:
+    return options(bundles.IgnoreRule(kind="Deployment", managers=managers))
+
+
+def test_what_a_named_manager_holds_is_sent_as_the_cluster_has_it() -> None:
+    """Deep in maps and in lists by key; what others hold, what we do not send, and what is gone stays as it is."""
+    wanted = obj(spec={"a": 1, "b": 1, "list": [{"name": "x", "v": 1}, {"name": "y", "v": 1}, "odd"], "flat": 1})
+    live = {"a": 2, "b": 2, "more": 2, "list": [{"name": "y", "v": 2}, "odd"], "flat": {"deep": 2}}
+    one, other, gone = (f'k:{{"name":"{name}"}}' for name in ("y", "x", "z"))
+    fields = {
+        "f:spec": {
+            ".": {},
+            "f:a": {},
+            "f:more": {},
+            "f:gone": {},
+            "f:list": {one: {".": {}, "f:v": {}}, other: {"f:v": {}}, gone: {}, 'v:"odd"': {}},
+            "f:flat": {"f:deep": {}},
+        }
+    }
+    found = ignoring.settled(
+        wanted, live_with(live, held("hpa", fields), held("kubectl", {"f:spec": {"f:b": {}}})), by("hpa"), of=WEB
+    )
+
+    assert found == obj(spec={"a": 2, "b": 1, "list": [{"name": "x", "v": 1}, {"name": "y", "v": 2}, "odd"], "flat": 1})
+
+
+def test_a_rule_for_managers_is_not_for_the_whole_object() -> None:
+    assert ignoring.pointers(by("hpa"), WEB) == ()
+    assert ignoring.managers(by("hpa"), WEB) == {"hpa"}
+    assert ignoring.managers(options(bundles.IgnoreRule(name="other", managers=("hpa",))), WEB) == frozenset()
+
+
+def test_our_own_annotations_are_never_anybody_elses() -> None:
+    wanted = obj()
+    wanted["metadata"] |= {"annotations": {"flotilla.gitops/bundle": "shop/web"}}
+    live = obj()
+    fields = {"f:metadata": {"f:annotations": {"f:flotilla.gitops/bundle": {}}}}
+    live["metadata"] |= {"annotations": {"flotilla.gitops/bundle": "other"}, "managedFields": [held("x", fields)]}
+
+    assert ignoring.settled(wanted, live, by("x"), of=WEB) == wanted
+
+
+REPLICAS = {"f:spec": {"f:replicas": {}}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "replicas"),
+    [
+        (held("kube-controller-manager", REPLICAS, subresource="scale"), 5),
+        (held("kube-controller-manager", REPLICAS), 2),
+        (held("kubectl", REPLICAS, subresource="scale"), 2),
+    ],
+    ids=["an autoscaler", "the controller manager otherwise", "somebody who scales by hand"],
+)
+def test_replicas_that_an_autoscaler_has_set_are_its_own(entry: dict[str, Any], replicas: int) -> None:
+    found = ignoring.settled(obj(spec={"replicas": 2}), live_with({"replicas": 5}, entry), options(), of=WEB)
+
+    assert found == obj(spec={"replicas": replicas})
+
+
+def test_a_status_is_the_clusters() -> None:
+    wanted = obj() | {"status": {"phase": "New"}}
+
+    assert ignoring.settled(wanted, obj() | {"status": {"phase": "Old"}}, options(), of=WEB)["status"] == {
+        "phase": "Old"
+    }
+    assert ignoring.settled(wanted, obj(), options(), of=WEB) == obj()
+
+
+def test_only_what_depends_on_the_cluster_has_to_be_read_first() -> None:
+    plain = obj(spec={"paused": True})
+    custom = ids.ObjectId("example", "Deployment", "shop", "web")
+
+    assert not ignoring.needs_live(plain, options(), WEB)
+    assert ignoring.needs_live(obj(spec={"replicas": 2}), options(), WEB)
+    assert not ignoring.needs_live(obj(spec={"replicas": 2}), options(), custom)
+    assert not ignoring.needs_live(obj(spec=None), options(), WEB)
+    assert ignoring.needs_live(plain | {"status": {}}, options(), WEB)
+    assert ignoring.needs_live(plain, by("hpa"), WEB)
+    assert ignoring.needs_live(plain, options(bundles.IgnoreRule(pointers=("/spec/a",))), WEB)

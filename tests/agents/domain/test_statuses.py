@@ -1,14 +1,17 @@
 """From what is known of objects to the status of bundles."""
 
+import datetime
 from typing import Any
 
 import pytest
 
-from agents.domain import dependencies, health, plan, statuses
-from protocol import ids, reports, status
+from agents.domain import dependencies, drift, health, plan, statuses
+from protocol import drifts, ids, reports, status
 from protocol.status import Action, Health, Sync
 from tests.agents.domain import examples
 from tests.agents.domain.examples import ONE, TWO, bundle_id, config_map, index, wanted
+
+NOON = datetime.datetime(2026, 11, 5, 12, tzinfo=datetime.UTC)
 
 
 def seen(item: plan.Wanted, **changes: Any) -> statuses.Observed:
@@ -64,7 +67,10 @@ def test_what_drifted_and_stays_so_is_out_of_sync_but_not_failed() -> None:
     """It is named after failures and before what is not healthy; what was not tried yet outweighs it."""
     one, two = wanted(config_map("one")), wanted(config_map("two"))
     waiting = health.Assessment(Health.PROGRESSING, "Waiting", "for something")
-    observed = {one.object: seen(one, drift=".data.a is 2, in Git 1"), two.object: seen(two, assessment=waiting)}
+    observed = {
+        one.object: seen(one, drift=drift.lost(one, drifts.Kind.GONE, NOON)),
+        two.object: seen(two, assessment=waiting),
+    }
     found = compose(one.object, two.object, observed=observed)
 
     assert (found.sync, found.failed, found.drifted) == (Sync.OUT_OF_SYNC, 0, 1)
@@ -164,8 +170,8 @@ def test_every_object_that_is_not_well_is_told_with_its_reason() -> None:
     items = {name: wanted(config_map(name)) for name in ("a", "b", "c", "d", "e", "f")}
     observed = {
         items["a"].object: seen(items["a"]),
-        items["b"].object: seen(items["b"], assessment=waiting, drift=".x is 2, in Git 1"),
-        items["c"].object: seen(items["c"], drift=".x is 2, in Git 1"),
+        items["b"].object: seen(items["b"], assessment=waiting, drift=drift.lost(items["b"], drifts.Kind.GONE, NOON)),
+        items["c"].object: seen(items["c"], drift=drift.lost(items["c"], drifts.Kind.GONE, NOON)),
         items["d"].object: seen(items["d"], assessment=bad),
         items["e"].object: seen(items["e"], digest=TWO),
     }

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.domain import observed, publications
-from protocol import bundles, canonical, desired, ids, reports, status
+from protocol import bundles, canonical, desired, drifts, ids, reports, status
 from protocol.canonical import NO_DIGEST
 from tests.controller.domain import examples
 
@@ -65,6 +65,22 @@ def refused(number: int, *, boot: int = 1) -> reports.Refused:
     )  # fmt: skip
 
 
+def drifted(number: int, *names: str, boot: int = 1, whole: bool = False) -> reports.DriftDetected:
+    return reports.DriftDetected(
+        origin(number, boot=boot), tuple(drift_of(name) for name in names), all=whole, left_out=number
+    )
+
+
+def corrected(number: int, *names: str, boot: int = 1) -> reports.DriftCorrected:
+    ended = tuple(drifts.Correction(drift_of(name), drifts.Means.REVERTED, examples.AT) for name in names)
+    return reports.DriftCorrected(origin(number, boot=boot), ended)
+
+
+def drift_of(name: str) -> drifts.Drift:
+    kind, policy = drifts.Kind.GONE, bundles.Drift.ALERT
+    return drifts.Drift(examples.config_map(name), WEB, policy, kind, examples.AT)
+
+
 @st.composite
 def report(draw: st.DrawFn) -> reports.Report:
     number, boot = draw(st.integers(1, 6)), draw(st.integers(1, 2))
@@ -78,6 +94,8 @@ def report(draw: st.DrawFn) -> reports.Report:
         reports.Adopted(origin=origin(number, boot=boot), objects=()),
         orphaned(number, *text, boot=boot),
         refused(number, boot=boot),
+        drifted(number, *text, boot=boot, whole=number == 3),
+        corrected(number, *text, boot=boot),
     ]
     return draw(st.sampled_from(made))
 
@@ -134,13 +152,15 @@ def test_a_heartbeat_says_where_the_cluster_stands() -> None:
 
 
 def test_what_a_cluster_should_not_have_any_more_is_forgotten() -> None:
-    seen = folded(applied(1, bundle(WEB), bundle(API)))
+    seen = folded(applied(1, bundle(WEB), bundle(API)), drifted(2, "a"))
     root = bundles.ClusterRoot(bundles=(bundles.RootEntry(bundle=WEB, index=examples.digest("a")),))
 
     kept = observed.pruned(seen, root)
 
     assert (set(kept.bundles), set(kept.said)) == ({WEB}, {WEB})
+    assert kept.drifts == seen.drifts
     assert observed.pruned(kept, root) is kept
+    assert observed.pruned(kept, bundles.ClusterRoot(())).drifts.open == {}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,148 @@
+"""What is remembered of drift between two looks: what the watches saw, what is open, who fights, and what is over.
+
+Only of this boot: after a restart everything is looked at once more, and the hub is told which drifts there are.
+"""
+
+import msgspec
+
+from agents import clock
+from agents.domain import drift, fights, ledger, ownership, plan, statuses
+from protocol import bundles, drifts, ids
+
+LOOKS_MAX = 100
+"""Objects looked at in one turn because a watch saw them change; the rest follows in the next."""
+
+NEVER = float("inf")
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """What to look at now."""
+
+    drifted: tuple[ids.ObjectId, ...]
+    """Something became of our fields, or of the object."""
+    changed: tuple[ids.ObjectId, ...]
+    """Something else did: its health may be another."""
+    faded: tuple[ids.ObjectId, ...]
+    """Their fights are over."""
+
+    def __bool__(self) -> bool:
+        return bool(self.drifted or self.changed or self.faded)
+
+
+class Keeper:
+    """The memory of one cluster."""
+
+    def __init__(self, clocks: clock.Clock) -> None:
+        self._clock = clocks
+        self._pending: dict[ids.ObjectId, ownership.Sighting] = {}
+        """Seen and not looked at yet; at most one for each managed object."""
+        self._contests: dict[ids.ObjectId, fights.Contest] = {}
+        self._open: dict[ids.ObjectId, ledger.Opened] = {}
+        self._closed: list[drifts.Correction] = []
+
+    def see(self, sightings: dict[ids.ObjectId, ownership.Sighting]) -> None:
+        """Remember what the watches saw."""
+        self._pending |= sightings
+
+    def turn(self, observed: statuses.Observations) -> Turn:
+        """What to look at now. What is fought over waits, so that the fight is slow; it is not forgotten."""
+        now = self._clock.monotonic()
+        drifted, changed = [], []
+        for of, sighting in list(self._pending.items()):
+            seen = observed.get(of)
+            known = seen.sighting if seen is not None else None
+            if known is None or not ownership.has_changed(known, sighting):
+                del self._pending[of]
+            elif not ownership.has_drifted(known, sighting):
+                changed.append(of)
+            elif of not in self._contests or fights.next_at(self._contests[of]) <= now:
+                drifted.append(of)
+        found = Turn(tuple(drifted[:LOOKS_MAX]), tuple(changed[:LOOKS_MAX]), tuple(self._faded(now)))
+        for of in (*found.drifted, *found.changed):
+            del self._pending[of]
+        return found
+
+    @property
+    def next_at(self) -> float:
+        """When there is something to look at without anything new, by the monotonic clock."""
+        waiting = (fights.next_at(self._contests[of]) if of in self._contests else 0.0 for of in self._pending)
+        ends = (fights.over_at(one) for one in self._contests.values() if fights.is_fight(one))
+        return min((*waiting, *ends), default=NEVER)
+
+    def learn(self, item: plan.Wanted, seen: statuses.Observed, *, applied: bool) -> statuses.Observed:
+        """What was found at a look or (`applied`) after an apply, completed by what is known of its drift."""
+        before = self._open.get(item.object)
+        found = seen.drift or self._fought(item, before)
+        if found is not None:
+            contest = self._contests.get(item.object)
+            if contest is not None and fights.is_fight(contest):
+                found = msgspec.structs.replace(found, fighting=fights.told(contest))
+            self._open[item.object] = ledger.opened(before, item, found)
+            return msgspec.structs.replace(seen, drift=self._open[item.object].drift)
+        if before is not None:
+            self._close(ledger.corrected(before, item, self._clock.now(), applied=applied), item.object)
+        return seen
+
+    def reverting(self, item: plan.Wanted) -> None:
+        """It is about to be applied again, because it has drifted."""
+        opened = self._open.get(item.object)
+        found = opened.drift if opened is not None else _unnamed(item, self._clock)
+        contest = fights.reverted(self._contests.get(item.object), found, self._clock.monotonic())
+        self._contests[item.object] = contest
+        if opened is not None and fights.is_fight(contest):
+            fighting = msgspec.structs.replace(found, fighting=fights.told(contest))
+            self._open[item.object] = msgspec.structs.replace(opened, drift=fighting)
+
+    def forget(self, wanted: dict[ids.ObjectId, plan.Wanted]) -> None:
+        """Nothing but these is wanted: what else had drifted is over."""
+        for of in list(ledger.unwanted(self._open, wanted)):
+            self._close(drifts.Correction(self._open[of].drift, drifts.Means.GONE, self._clock.now()), of)
+        self._pending = {of: one for of, one in self._pending.items() if of in wanted}
+        self._contests = {of: one for of, one in self._contests.items() if of in wanted}
+
+    @property
+    def open(self) -> dict[ids.ObjectId, drifts.Drift]:
+        """The drifts that there are."""
+        return {of: one.drift for of, one in self._open.items()}
+
+    def take_closed(self) -> list[drifts.Correction]:
+        """The drifts that ended since they were last taken."""
+        found, self._closed = self._closed, []
+        return found
+
+    def _fought(self, item: plan.Wanted, before: ledger.Opened | None) -> drifts.Drift | None:
+        """A drift that is fought over is open though it was just reverted; other content from Git ends that."""
+        contest = self._contests.get(item.object)
+        if contest is None or before is None or before.digest != item.digest:
+            return None
+        return before.drift if fights.is_fight(contest) else None
+
+    def _faded(self, now: float) -> list[ids.ObjectId]:
+        over = [
+            of for of, one in self._contests.items() if fights.is_over(one, now) and of not in self._pending
+        ]  # fmt: skip
+        found = []
+        for of in over:
+            fought = fights.is_fight(self._contests.pop(of))
+            if fought and of in self._open:
+                drifted = self._open[of].drift
+                self._close(drifts.Correction(drifted, drifts.Means.REVERTED, self._clock.now()), of)
+                found.append(of)
+        return found
+
+    def _close(self, correction: drifts.Correction, of: ids.ObjectId) -> None:
+        del self._open[of]
+        self._closed.append(correction)
+
+
+def is_reverted(item: plan.Wanted, seen: statuses.Observed) -> bool:
+    """After a look: is the object to be applied again? Also where nobody is known to hold our fields any more."""
+    if seen.sighting is None or drift.policy(item) is not bundles.Drift.REVERT:
+        return False
+    if not drift.is_compared(item):
+        return seen.sighting.gone  # ignored as a whole, but for that it is there
+    return seen.drift is not None or seen.sighting.fields == ownership.NOTHING_OURS
+
+
+def _unnamed(item: plan.Wanted, clocks: clock.Clock) -> drifts.Drift:
+    return drift.lost(item, drifts.Kind.CHANGED, clocks.now())

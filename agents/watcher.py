@@ -1,0 +1,118 @@
+"""Everything that is managed, kept in sight: one reflector for each scope, and what they saw, until somebody looks.
+
+What is remembered of an object that changed is its last sighting; the rest is the reconciler's. Changes that come
+together are told together: a rollout of a Deployment writes its status many times a second.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Sequence
+
+import msgspec
+import structlog
+
+from agents import clock, signals
+from agents.domain import ownership, plan, resources, scopes
+from agents.kube import reflector
+from protocol import ids
+
+GATHER_S = 0.1
+"""Between the first change and the look at all that came until then."""
+
+NOBODY: frozenset[ids.ObjectId] = frozenset()
+
+Known = Callable[[ids.ObjectId], ownership.Sighting | None]
+"""How an object was when we applied it or looked at it last; None: neither yet."""
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What the watches are given."""
+
+    pace: reflector.Pace
+    clocks: clock.Clock
+    chance: random.Random
+
+
+class Watcher:
+    """The watches of one cluster."""
+
+    def __init__(self, api: reflector.Source, *, around: Surroundings) -> None:
+        self._api = api
+        self._around = around
+        self._wanted = scopes.Scopes({})
+        self._narrow: frozenset[resources.GroupKind] = frozenset()
+        self._items: Sequence[plan.Wanted] = ()
+        self._seen: dict[ids.ObjectId, ownership.Sighting] = {}
+        self._running: dict[scopes.Scope, tuple[reflector.Reflector, asyncio.Task[None]]] = {}
+        self._changed = signals.Signal()
+        self._gathering: asyncio.TimerHandle | None = None
+        self._log = structlog.get_logger()
+        self.known: Known = lambda _: None
+        self.wake: Callable[[], None] = lambda: None
+        """Called when there is something to take."""
+
+    def follow(self, items: Sequence[plan.Wanted]) -> None:
+        """Watch these objects from now on, and no others."""
+        self._items = items
+        before, self._wanted = self._wanted, scopes.choose(items, self._narrow)
+        if self._wanted.left_out and self._wanted.left_out != before.left_out:
+            names = [str(scope) for scope in self._wanted.left_out[:10]]
+            self._log.warning("too many kinds to watch; the resync looks at the rest", left_out=names)
+        if self._wanted.members.keys() != before.members.keys():
+            self._changed.raise_()
+
+    def take(self) -> dict[ids.ObjectId, ownership.Sighting]:
+        """What was seen to change since it was last taken."""
+        found, self._seen = self._seen, {}
+        return found
+
+    def covers(self, item: plan.Wanted) -> bool:
+        """Would a change of it be seen?"""
+        return any(
+            running.synced and item.object in self.members(scope) for scope, (running, _) in self._running.items()
+            if (scope.group, scope.kind) == (item.object.group, item.object.kind)
+        )  # fmt: skip
+
+    def members(self, scope: scopes.Scope) -> Collection[ids.ObjectId]:
+        return self._wanted.members.get(scope, NOBODY)
+
+    def see(self, of: ids.ObjectId, sighting: ownership.Sighting) -> None:
+        """Keep what is news, or may be: our own apply may not have been answered yet."""
+        known = self.known(of)
+        if known is not None and not ownership.has_changed(known, sighting):
+            return
+        self._seen[of] = sighting
+        if self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(GATHER_S, self._gathered)
+
+    def refused(self, scope: scopes.Scope) -> None:
+        """A kind that may not be watched in the whole cluster may be in single namespaces."""
+        if not scope.namespace:
+            self._narrow |= {resources.GroupKind(scope.group, scope.kind)}
+            self.follow(self._items)
+
+    async def run(self) -> None:
+        """Keep the watches that are wanted running, for ever."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    for scope in self._running.keys() - self._wanted.members.keys():
+                        self._running.pop(scope)[1].cancel()
+                    for scope in self._wanted.members.keys() - self._running.keys():
+                        self._running[scope] = self._started(tasks, scope)
+                    await self._changed.wait()
+        finally:
+            self._running.clear()
+            if self._gathering is not None:
+                self._gathering.cancel()
+
+    def _started(self, tasks: asyncio.TaskGroup, scope: scopes.Scope) -> tuple[reflector.Reflector, asyncio.Task[None]]:
+        around = self._around
+        made = reflector.Reflector(
+            self._api, scope, receiver=self, pace=around.pace, clocks=around.clocks, chance=around.chance
+        )
+        return made, tasks.create_task(made.run(), name=f"watch {scope}")
+
+    def _gathered(self) -> None:
+        self._gathering = None
+        self.wake()

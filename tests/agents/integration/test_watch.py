@@ -1,0 +1,408 @@
+"""Drift that is seen as it happens: no resync comes by itself here, so whatever is noticed was watched.
+
+On the sandbox and on a real API server, whose managedFields tell who did it.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from agents import clock
+from agents.domain import ownership, scopes
+from agents.kube import client, reflector
+from protocol import bundles, drifts, ids, reports
+from protocol.drifts import Kind, Means
+from tests.agents.conftest import Place, Station
+from tests.agents.publisher import Bundle, Manifest, Publisher, bundle, config_map
+
+pytestmark = pytest.mark.nats
+
+
+def path_of(place: Place, name: str, plural: str = "configmaps", group: str = "api/v1") -> str:
+    return f"/{group}/namespaces/{place.namespace}/{plural}/{name}"
+
+
+def deployment(place: Place, name: str = "web", replicas: int | None = 2) -> Manifest:
+    labels = {"app": name}
+    container = {"name": "web", "image": "registry.example/web:1"}
+    spec: dict[str, Any] = {
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+    }
+    if replicas is not None:
+        spec["replicas"] = replicas
+    metadata = {"name": name, "namespace": place.namespace}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+
+
+async def delete(place: Place, path: str) -> None:
+    metadata = (await place.find(path) or {})["metadata"]
+    await place.api.delete(path, uid=metadata["uid"], resource_version=metadata["resourceVersion"])
+
+
+async def detected(hub_of_test: Publisher, name: str, *, after: int = 0) -> drifts.Drift:
+    """The first report that an object has drifted."""
+
+    def is_meant(report: reports.DriftDetected) -> bool:
+        return any(found.object.name == name for found in report.drifts)
+
+    report = await hub_of_test.hear(reports.DriftDetected, is_meant, after=after)
+    return next(found for found in report.drifts if found.object.name == name)
+
+
+async def corrected(hub_of_test: Publisher, name: str, *, after: int = 0) -> drifts.Correction:
+    """The first report that a drift of an object is over."""
+
+    def is_meant(report: reports.DriftCorrected) -> bool:
+        return any(one.drift.object.name == name for one in report.corrections)
+
+    report = await hub_of_test.hear(reports.DriftCorrected, is_meant, after=after)
+    return next(one for one in report.corrections if one.drift.object.name == name)
+
+
+async def looked(place: Place, hub_of_test: Publisher) -> None:
+    """Until a change made after now was seen and put right: whatever happened before was seen as well."""
+    heard = len(hub_of_test.heard)
+    await place.foreign.merge(path_of(place, "beacon"), {"data": {"lit": "no"}})
+    await corrected(hub_of_test, "beacon", after=heard)
+
+
+def beacon(place: Place) -> Bundle:
+    return bundle("zz-beacon", config_map("beacon", place.namespace, lit="yes"))
+
+
+def drifted(hub_of_test: Publisher, *, after: int = 0) -> set[str]:
+    """Everything that was said to have drifted, the beacon apart."""
+    said = [report for report in hub_of_test.heard[after:] if isinstance(report, reports.DriftDetected)]
+    return {found.object.name for report in said for found in report.drifts} - {"beacon"}
+
+
+async def test_a_change_by_hand_is_told_with_its_actor_and_put_right(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    path = path_of(place, "settings")
+    async with station.running():
+        await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, colour="blue", size="1")))
+        await hub_of_test.applied()
+        await place.foreign.merge(path, {"data": {"colour": "red", "size": None, "extra": "1"}})
+        found = await detected(hub_of_test, "settings")
+        ended = await corrected(hub_of_test, "settings")
+        live = await place.find(path) or {}
+
+    (colour, size) = found.fields
+    assert (found.bundle, found.policy, found.kind) == ("test/web", bundles.Drift.REVERT, Kind.CHANGED)
+    assert (colour.field, colour.expected, colour.actual) == (".data.colour", '"blue"', '"red"')
+    assert (colour.manager, colour.operation) == ("somebody", "Update")
+    assert colour.time is not None
+    assert (size.field, size.expected, size.actual, size.manager) == (".data.size", '"1"', "", "")
+    assert (ended.drift, ended.means) == (found, Means.REVERTED)
+    assert live["data"] == {"colour": "blue", "size": "1", "extra": "1"}
+
+
+async def test_an_object_that_is_deleted_by_hand_is_created_again(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    """Twice: the second time it is the object that the agent made itself."""
+    path = path_of(place, "settings")
+    async with station.running():
+        await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, a="1")))
+        await hub_of_test.applied()
+        for _ in range(2):
+            heard = len(hub_of_test.heard)
+            await delete(place, path)
+            found = await detected(hub_of_test, "settings", after=heard)
+            ended = await corrected(hub_of_test, "settings", after=heard)
+            assert (found.kind, ended.means) == (Kind.GONE, Means.REVERTED)
+            assert (await place.find(path) or {})["data"] == {"a": "1"}
+
+
+async def test_with_alert_it_is_told_at_once_and_stays(place: Place, station: Station, hub_of_test: Publisher) -> None:
+    """Until somebody takes it back, or Git has other content."""
+    path = path_of(place, "settings")
+    async with station.running():
+        await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, a="1"), drift="alert"))
+        await hub_of_test.applied()
+        await place.foreign.merge(path, {"data": {"a": "2"}})
+        found = await detected(hub_of_test, "settings")
+        told = await hub_of_test.hear(reports.Applied, lambda report: report.bundles[0].drifted == 1)
+        assert (found.policy, told.bundles[0].failures[0].reason) == (bundles.Drift.ALERT, "Drifted")
+        assert (await place.find(path) or {})["data"] == {"a": "2"}
+
+        await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, a="3"), drift="alert"))
+        assert (await corrected(hub_of_test, "settings")).means is Means.ACCEPTED
+        assert (await place.find(path) or {})["data"] == {"a": "3"}
+
+
+async def test_what_others_add_and_what_the_server_writes_is_no_drift(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    """Injected CA bundles, sidecars, labels, a status, defaults."""
+    hooks = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    hook = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": place.namespace},
+        "webhooks": [
+            {
+                "name": "one.example.com",
+                "clientConfig": {"url": "https://nowhere.example:9443/check"},
+                "rules": [],
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+            }
+        ],
+    }
+    web = path_of(place, "web", "deployments", "apis/apps/v1")
+    async with station.running():
+        await hub_of_test.publish(bundle("web", hook, deployment(place)), beacon(place))
+        await hub_of_test.applied()
+        injected = {**hook, "webhooks": [{"name": "one.example.com", "clientConfig": {"caBundle": "Y2E="}}]}
+        await place.foreign.apply(f"{hooks}/{place.namespace}", injected, force=False)
+        side = {"spec": {"template": {"spec": {"containers": [{"name": "side", "image": "side:1"}]}}}}
+        labels = {"metadata": {"labels": {"team": "a"}}}
+        who = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", **labels["metadata"]}}
+        await place.foreign.apply(web, {**who, **side}, force=False)
+        await place.foreign.merge(f"{web}/status", {"status": {"observedGeneration": 7, "replicas": 2}})
+        await looked(place, hub_of_test)
+        live = await place.find(web) or {}
+
+    assert drifted(hub_of_test) == set()
+    assert [one["name"] for one in live["spec"]["template"]["spec"]["containers"]] == ["web", "side"]
+
+
+async def scaled(place: Place, manager: str, replicas: int) -> None:
+    """Set replicas as an autoscaler or `kubectl scale` does: through the scale."""
+    path = path_of(place, "web", "deployments", "apis/apps/v1") + "/scale"
+    scaler = client.Client(place.foreign._session, client.Limits(), field_manager=manager)
+    await scaler.merge(path, {"spec": {"replicas": replicas}})
+
+
+async def test_replicas_of_a_person_are_drift_and_those_of_an_autoscaler_are_not(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    """Though Git has them, too."""
+    web = path_of(place, "web", "deployments", "apis/apps/v1")
+    async with station.running():
+        await hub_of_test.publish(bundle("web", deployment(place)), beacon(place))
+        await hub_of_test.applied()
+        await scaled(place, "kubectl", 7)
+        found = await detected(hub_of_test, "web")
+        await place.until(web, lambda live: live["spec"]["replicas"] == 2)
+
+        heard = len(hub_of_test.heard)
+        await scaled(place, "kube-controller-manager", 5)
+        await looked(place, hub_of_test)
+        assert (await place.find(web) or {})["spec"]["replicas"] == 5
+        assert drifted(hub_of_test, after=heard) == set()
+
+    (field,) = found.fields
+    assert (field.field, field.actual, field.manager, field.subresource) == (".spec.replicas", "7", "kubectl", "scale")
+
+
+async def test_fields_of_a_manager_that_the_bundle_names_are_no_drift(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    ignore = (bundles.IgnoreRule(managers=("somebody",)),)
+    path = path_of(place, "settings")
+    async with station.running():
+        part = bundle("web", config_map("settings", place.namespace, a="1", b="1"), ignore=ignore)
+        await hub_of_test.publish(part, beacon(place))
+        await hub_of_test.applied()
+        # The beacon's bundle names nobody: there the same manager is put right.
+        await place.foreign.merge(path, {"data": {"a": "2"}})
+        await looked(place, hub_of_test)
+        assert drifted(hub_of_test) == set()
+
+        another = client.Client(place.foreign._session, client.Limits(), field_manager="another")
+        await another.merge(path, {"data": {"b": "2"}})
+        await place.until(path, lambda live: live["data"]["b"] == "1")
+
+    assert (await place.find(path) or {})["data"] == {"a": "2", "b": "1"}
+
+
+async def test_what_was_adopted_is_alerted_about_until_git_changes_it(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    path = path_of(place, "settings")
+    manifest = config_map("settings", place.namespace, a="1")
+    await place.foreign.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace",
+                                                      "metadata": {"name": place.namespace}})  # fmt: skip
+    await place.foreign.create(path.rpartition("/")[0], manifest)
+    async with station.running():
+        await hub_of_test.publish(bundle("web", manifest), beacon(place))
+        await hub_of_test.hear(reports.Adopted)
+        await place.foreign.merge(path, {"data": {"a": "2"}})
+        assert (await detected(hub_of_test, "settings")).policy is bundles.Drift.ALERT
+        assert (await place.find(path) or {})["data"] == {"a": "2"}
+
+        await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, a="3")), beacon(place))
+        assert (await corrected(hub_of_test, "settings")).means is Means.ACCEPTED
+        heard = len(hub_of_test.heard)
+        await place.foreign.merge(path, {"data": {"a": "2"}})
+        assert (await detected(hub_of_test, "settings", after=heard)).policy is bundles.Drift.REVERT
+        await place.until(path, lambda live: live["data"]["a"] == "3")
+
+
+async def test_what_is_no_drift_any_more_after_a_restart_is_told_to_be_over(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    """By a report that names all there is."""
+    path = path_of(place, "settings")
+    async with station.running():
+        await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, a="1"), drift="alert"))
+        await hub_of_test.applied()
+        await place.foreign.merge(path, {"data": {"a": "2"}})
+        await detected(hub_of_test, "settings")
+    boot = hub_of_test.heard[-1].origin.boot
+    await place.foreign.merge(path, {"data": {"a": "1"}})
+    async with station.running():
+        whole = await hub_of_test.hear(reports.DriftDetected, lambda report: report.all and report.origin.boot > boot)
+
+    assert whole.drifts == ()
+
+
+async def test_somebody_who_undoes_every_revert_is_told_by_name_and_not_raced(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    path = path_of(place, "settings")
+
+    async def rewrite() -> None:
+        """A controller that wants it its own way."""
+        while True:
+            await place.until(path, lambda live: live["data"]["a"] == "1")
+            await place.foreign.merge(path, {"data": {"a": "2"}})
+
+    async with station.running():
+        await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, a="1")), beacon(place))
+        await hub_of_test.applied()
+        async with asyncio.TaskGroup() as tasks:
+            controller = tasks.create_task(rewrite())
+            report = await hub_of_test.hear(
+                reports.DriftDetected, lambda report: any(found.fighting for found in report.drifts)
+            )
+            await looked(place, hub_of_test)
+            await looked(place, hub_of_test)
+            controller.cancel()
+        (found,) = [found for found in report.drifts if found.fighting]
+        status = await hub_of_test.hear(
+            reports.Applied,
+            lambda report: any("fighting with somebody" in one.failures[0].message for one in report.bundles
+                               if one.failures),
+        )  # fmt: skip
+
+    assert found.fighting == drifts.Fight("somebody", ".data.a", 3)
+    assert status.bundles[0].drifted == 1
+    counts = [one.fighting.count for report in hub_of_test.of(reports.DriftDetected)
+              for one in report.drifts if one.fighting]  # fmt: skip
+    assert max(counts) == 3, "the fourth revert waits for seconds"
+
+
+class Amnesiac:
+    """An API server that is asked to go on from a version that it forgot long ago, once."""
+
+    def __init__(self, api: client.Client) -> None:
+        self._api = api
+        self.watched: list[str] = []
+
+    async def read(self, path: str, params: Mapping[str, str], *, accept: str) -> bytes:
+        return await self._api.read(path, params, accept=accept)
+
+    def watch(
+        self, path: str, params: Mapping[str, str], *, accept: str, silence_s: float
+    ) -> AsyncGenerator[bytes, None]:
+        asked = params if self.watched else {**params, "resourceVersion": "1"}
+        self.watched.append(asked["resourceVersion"])
+        return self._api.watch(path, asked, accept=accept, silence_s=silence_s)
+
+
+class Sink:
+    """Remembers what was seen, and lets a test wait for it."""
+
+    def __init__(self, *members: ids.ObjectId) -> None:
+        self._members = set(members)
+        self.seen: list[ownership.Sighting] = []
+        self._more = asyncio.Event()
+
+    def members(self, scope: scopes.Scope) -> Collection[ids.ObjectId]:
+        assert scope.kind == "ConfigMap"
+        return self._members
+
+    def see(self, of: ids.ObjectId, sighting: ownership.Sighting) -> None:
+        assert of in self._members
+        self.seen.append(sighting)
+        self._more.set()
+
+    def refused(self, scope: scopes.Scope) -> None:
+        raise AssertionError(f"{scope}: may be watched")
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(20):
+            while len(self.seen) < count:
+                self._more.clear()
+                await self._more.wait()
+
+
+@contextlib.asynccontextmanager
+async def reflecting(source: reflector.Source, scope: scopes.Scope, sink: Sink, **pace: float) -> AsyncIterator[None]:
+    made = reflector.Reflector(
+        source,
+        scope,
+        receiver=sink,
+        pace=reflector.Pace(base_s=0.05, **pace),
+        clocks=clock.SystemClock(),
+        chance=random.Random(1),  # jitter
+    )
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(made.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+async def test_a_real_410_makes_the_reflector_list_anew(place: Place) -> None:
+    """The member is seen with the first list, with the second, and as it changes."""
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.namespace}}
+    await place.api.create("/api/v1/namespaces", space)
+    path = path_of(place, "settings")
+    await place.api.apply(path, config_map("settings", place.namespace, a="1"), force=False)
+    sink = Sink(ids.ObjectId("", "ConfigMap", place.namespace, "settings"))
+    source = Amnesiac(place.api)
+    async with reflecting(source, scopes.Scope("", "ConfigMap", place.namespace, "v1", "configmaps"), sink):
+        await sink.until(2)
+        await place.foreign.merge(path, {"data": {"a": "2"}})
+        await sink.until(3)
+
+    assert source.watched[0] == "1"
+    assert ownership.has_drifted(sink.seen[0], sink.seen[2])
+    assert not ownership.has_drifted(sink.seen[0], sink.seen[1])
+
+
+async def test_a_watch_without_a_word_is_made_anew_and_misses_nothing(place: Place) -> None:
+    """A quiet collection and an impatient reflector: it asks again and again from where it was."""
+    path = path_of(place, "settings")
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.namespace}}
+    await place.api.create("/api/v1/namespaces", space)
+    sink = Sink(ids.ObjectId("", "ConfigMap", place.namespace, "settings"))
+    source = Amnesiac(place.api)
+    source.watched.append("")  # it forgets nothing here
+    scope = scopes.Scope("", "ConfigMap", place.namespace, "v1", "configmaps")
+    async with reflecting(source, scope, sink, silence_s=0.2):
+        await place.patience(lambda: len(source.watched) >= 4)
+        await place.api.apply(path, config_map("settings", place.namespace, a="1"), force=False)
+        await sink.until(2)
+
+    assert [seen.gone for seen in sink.seen][-2:] == [True, False]
+    assert len(set(source.watched[1:4])) == 1
+
+
+def test_what_is_ignored_by_manager_keeps_other_bundles_digests() -> None:
+    """A rule without managers is written as it always was."""
+    rule = bundles.IgnoreRule(kind="ConfigMap")
+
+    assert msgspec.json.encode(rule) == b'{"kind":"ConfigMap"}'

@@ -1,0 +1,168 @@
+"""The memory of drift, with a clock that a test moves: what is looked at when, and how fights begin and end."""
+
+import datetime
+
+import msgspec
+
+from agents import keeper
+from agents.domain import drift, fights, health, plan, statuses
+from agents.domain.ownership import GONE, Sighting
+from protocol import bundles, drifts
+from protocol.drifts import Means
+from protocol.status import Action
+from tests.agents.domain.examples import TWO, config_map, entry, wanted
+
+START = datetime.datetime(2026, 11, 5, 12, tzinfo=datetime.UTC)
+KNOWN = Sighting("uid", "10", 7)
+OURS_LOST = Sighting("uid", "11", 8)
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def now(self) -> datetime.datetime:
+        return START + datetime.timedelta(seconds=self.at)
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+def item(name: str = "settings", **changes: object) -> plan.Wanted:
+    return wanted(config_map(name), entry=entry(config_map(name)), **changes)
+
+
+def seen(of: plan.Wanted, sighting: Sighting | None = KNOWN, found: drifts.Drift | None = None) -> statuses.Observed:
+    return statuses.Observed(
+        of.digest, of.bundle, "uid", "10", Action.UNCHANGED, health.HEALTHY, drift=found, sighting=sighting
+    )
+
+
+def changed(of: plan.Wanted, manager: str = "hpa") -> drifts.Drift:
+    found = drift.lost(of, drifts.Kind.CHANGED, START)
+    return msgspec.structs.replace(found, fields=(drifts.Field(".data.a", "1", "2", manager),))
+
+
+def fought(kept: keeper.Keeper, clock: Clock, of: plan.Wanted, rounds: int = fights.REVERTS_MIN) -> None:
+    """So many reverts in a row, a second after another."""
+    for _ in range(rounds):
+        clock.at += 1
+        kept.learn(of, seen(of, found=changed(of)), applied=False)
+        kept.reverting(of)
+        kept.learn(of, seen(of), applied=True)
+
+
+def test_what_was_seen_is_looked_at_for_what_became_of_it() -> None:
+    """Once; what tells nothing new, or is not known yet, is forgotten."""
+    kept, one = keeper.Keeper(Clock()), {name: item(name) for name in "abcd"}
+    observed = {of.object: seen(of) for of in one.values()} | {one["d"].object: seen(one["d"], None)}
+    kept.see(
+        {
+            one["a"].object: OURS_LOST,
+            one["b"].object: Sighting("uid", "11", 7),
+            one["c"].object: KNOWN,
+            one["d"].object: OURS_LOST,
+            item("e").object: OURS_LOST,
+        }
+    )
+
+    assert kept.next_at == 0.0
+    assert kept.turn(observed) == keeper.Turn((one["a"].object,), (one["b"].object,), ())
+    assert kept.next_at == keeper.NEVER
+    assert not kept.turn(observed)
+
+
+def test_a_turn_is_bounded_and_the_rest_follows() -> None:
+    kept, many = keeper.Keeper(Clock()), [item(f"i{number:03}") for number in range(keeper.LOOKS_MAX + 1)]
+    observed = {of.object: seen(of) for of in many}
+    kept.see({of.object: OURS_LOST for of in many})
+
+    assert len(kept.turn(observed).drifted) == keeper.LOOKS_MAX
+    assert kept.turn(observed).drifted == (many[-1].object,)
+
+
+def test_a_drift_is_open_until_a_look_or_an_apply_finds_none() -> None:
+    kept, of = keeper.Keeper(Clock()), item()
+    told = kept.learn(of, seen(of, found=changed(of)), applied=False)
+    assert (told.drift, kept.open) == (changed(of), {of.object: changed(of)})
+
+    assert kept.learn(of, seen(of), applied=False).drift is None
+    assert (kept.open, kept.take_closed()) == ({}, [drifts.Correction(changed(of), Means.GONE, START)])
+    assert kept.take_closed() == []
+
+
+def test_what_nobody_wants_any_more_is_over() -> None:
+    kept, of = keeper.Keeper(Clock()), item()
+    kept.learn(of, seen(of, found=changed(of)), applied=False)
+    kept.see({of.object: OURS_LOST})
+    kept.forget({})
+
+    assert [one.means for one in kept.take_closed()] == [Means.GONE]
+    assert not kept.turn({of.object: seen(of)})
+
+
+def test_a_fight_is_open_slow_and_told() -> None:
+    """Reverted as it is, its drift stays open; the next look waits its time."""
+    clock, of = Clock(), item()
+    kept = keeper.Keeper(clock)
+    fought(kept, clock, of)
+    assert kept.open[of.object].fighting == drifts.Fight("hpa", ".data.a", fights.REVERTS_MIN)
+    assert [one.means for one in kept.take_closed()] == [Means.REVERTED] * (fights.REVERTS_MIN - 1)
+
+    kept.see({of.object: OURS_LOST})
+    observed = {of.object: seen(of)}
+    assert not kept.turn(observed)
+    assert kept.next_at == clock.at + fights.PAUSE_BASE_S
+
+    clock.at += fights.PAUSE_BASE_S
+    assert kept.turn(observed).drifted == (of.object,)
+    fought(kept, clock, of, 1)
+    assert kept.open[of.object].fighting == drifts.Fight("hpa", ".data.a", fights.REVERTS_MIN + 1)
+
+
+def test_a_fight_is_over_once_a_revert_has_lasted() -> None:
+    clock, of = Clock(), item()
+    kept = keeper.Keeper(clock)
+    fought(kept, clock, of)
+    kept.take_closed()
+    assert kept.next_at == clock.at + fights.PAUSE_BASE_S + fights.WINDOW_S
+
+    clock.at = kept.next_at
+    assert kept.turn({of.object: seen(of)}).faded == (of.object,)
+    assert (kept.open, kept.next_at) == ({}, keeper.NEVER)
+    assert [one.means for one in kept.take_closed()] == [Means.REVERTED]
+
+
+def test_a_few_reverts_leave_nothing_behind() -> None:
+    clock, of = Clock(), item()
+    kept = keeper.Keeper(clock)
+    fought(kept, clock, of, 1)
+    clock.at += fights.WINDOW_S
+
+    assert kept.turn({of.object: seen(of)}).faded == ()
+
+
+def test_other_content_from_git_ends_a_fight() -> None:
+    clock, of = Clock(), item()
+    kept = keeper.Keeper(clock)
+    fought(kept, clock, of)
+    kept.take_closed()
+    newer = item(digest=TWO)
+
+    assert kept.learn(newer, seen(newer), applied=True).drift is None
+    assert [one.means for one in kept.take_closed()] == [Means.ACCEPTED]
+
+
+def test_only_what_the_policy_reverts_is_reverted() -> None:
+    of, alert = item(), item(options=bundles.BundleOptions(drift=bundles.Drift.ALERT))
+    whole = item(options=bundles.BundleOptions(ignore=(bundles.IgnoreRule(kind="ConfigMap"),)))
+
+    assert keeper.is_reverted(of, seen(of, found=changed(of)))
+    assert not keeper.is_reverted(alert, seen(alert, found=changed(alert)))
+    assert not keeper.is_reverted(of, seen(of))
+    assert not keeper.is_reverted(of, seen(of, None))
+    assert keeper.is_reverted(of, seen(of, Sighting("uid", "11", 0))), "nobody is told to hold our fields"
+    assert not keeper.is_reverted(whole, seen(whole, OURS_LOST))
+    assert keeper.is_reverted(whole, seen(whole, GONE))
