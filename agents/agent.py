@@ -127,6 +127,11 @@ class Agent:
         self._reason = "starts"
         """Why nothing is served; an agent that waits for the lease knows more."""
 
+    @property
+    def is_serving(self) -> bool:
+        """Is the cluster found, and worked on?"""
+        return self._serving is not None
+
     async def run(self) -> None:
         """Serve, for ever."""
         session = access.Session(self._identity.access)

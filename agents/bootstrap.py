@@ -64,8 +64,40 @@ def configure_logging(form: str = "auto") -> None:
 Served = configuration.Identity | enrolling.Newcomer
 """A cluster whose agent is known to the hub already, or one whose agent enrols first."""
 
+PULSE_S = 5.0
+"""Far below what any probe allows, and a write every five seconds wakes no disk that sleeps."""
+
 NOT_LET_IN = 2
 """Exit code when the hub lets in no agent of those that it was to serve."""
+
+
+class Pulse:
+    """Two files whose age says how the process does, for whoever cannot ask it: it listens nowhere.
+
+    `alive`: its loop turns. `ready`: every cluster is found and being served. They are touched, never read.
+    """
+
+    def __init__(self, directory: Path, count: int) -> None:
+        """`count`: of the clusters that it is to serve."""
+        self._directory = directory
+        self._count = count
+        self.agents: dict[int, agent.Agent] = {}
+
+    async def run(self) -> None:
+        """Touch, for ever."""
+        log = structlog.get_logger()
+        while True:
+            try:
+                await asyncio.to_thread(self._touch)
+            except OSError as error:
+                log.warning("pulse not written", reason=str(error))
+            await asyncio.sleep(PULSE_S)
+
+    def _touch(self) -> None:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._directory / "alive").touch()
+        if len(self.agents) == self._count and all(one.is_serving for one in self.agents.values()):
+            (self._directory / "ready").touch()
 
 
 async def serve(
@@ -80,18 +112,22 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    pulse = Pulse(directory, len(served))
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(_supervise(one, directory, options=options, around=around)) for one in served]
+        beating = tasks.create_task(pulse.run())
+        running = [
+            tasks.create_task(_supervise(one, directory, options=options, around=around, pulse=pulse)) for one in served
+        ]
         stopped = tasks.create_task(stop.wait())
         ended = asyncio.gather(*running)
         await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
-        for task in (*running, stopped):
+        for task in (*running, stopped, beating):
             task.cancel()
     return 0 if stop.is_set() else NOT_LET_IN
 
 
 async def _supervise(
-    served: Served, directory: Path, *, options: settings.Settings, around: agent.Surroundings
+    served: Served, directory: Path, *, options: settings.Settings, around: agent.Surroundings, pulse: Pulse
 ) -> None:
     """Keep one cluster served, for as long as the hub lets its agent in. Whatever goes wrong with it is its own
     affair."""
@@ -101,7 +137,9 @@ async def _supervise(
         begun = around.clocks.monotonic()
         try:
             identity = await _identity(served, options, around)
-            await agent.Agent(identity, directory, options=options, around=around).run()
+            made = agent.Agent(identity, directory, options=options, around=around)
+            pulse.agents[id(served)] = made
+            await made.run()
         except errors.NotLetIn as error:
             log.error("agent is not let in", reason=str(error))  # noqa: TRY400 - the reason says it all
             return

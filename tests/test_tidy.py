@@ -14,7 +14,9 @@ FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 PARAMETERS_MAX = 5
 
-COMMAND_LINES = re.compile(r"controller/cli/(sources|clusters|deletions|diff|fleet|render|targets|tokens|validate)\.py")
+COMMAND_LINES = re.compile(
+    r"controller/cli/(sources|clusters|deletions|diff|fleet|render|targets|tokens|validate|enrolment)\.py"
+)
 """There a parameter is a flag of a command, declared where it is read: typer's way."""
 
 WIRING_PARAMETERS_MAX = 8

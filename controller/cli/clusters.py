@@ -61,7 +61,14 @@ Edits = Annotated[list[str], typer.Argument(help="key=value sets, key- removes")
 Out = Annotated[pathlib.Path | None, typer.Option("--out", help="credentials file (default: NAME.credentials.json)")]
 
 
-for _command in (enrolment.token, enrolment.accept, enrolment.revoke, enrolment.rotate, enrolment.replace):
+for _command in (
+    enrolment.token,
+    enrolment.manifest,
+    enrolment.accept,
+    enrolment.revoke,
+    enrolment.rotate,
+    enrolment.replace,
+):
     app.command()(_command)
 
 

@@ -1,11 +1,15 @@
 """How agents are let in, and out again: commands of `flotilla cluster`."""
 
 import shlex
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+import msgspec
 import typer
+import yaml
 
+from controller import agent_manifest
 from controller.cli import options, output, session, tokens
 
 Name = Annotated[str, typer.Argument(help="the cluster's name")]
@@ -58,6 +62,36 @@ def replace(
     """
     path = f"clusters/{session.quoted(name)}/replace"
     told(offered(options.hub(url, token), path, ttl=ttl, accept=accept))
+
+
+def manifest(
+    name: Name,
+    role: Annotated[
+        agent_manifest.Role, typer.Option(help="beyond its own needs: cluster-admin, namespaced (admin there), none")
+    ] = agent_manifest.Role.CLUSTER_ADMIN,
+    namespace: Annotated[list[str] | None, typer.Option(help="with --role namespaced; repeatable")] = None,
+    image: Annotated[str, typer.Option(help="the agent's image")] = agent_manifest.IMAGE,
+    ttl: Ttl = TTL,
+    accept: Accept = "auto",
+    url: options.Url = "",
+    token: options.Token = "",
+) -> None:
+    """Print what runs the agent in its cluster: namespace, account, roles, a fresh one-use token, and a deployment.
+
+    A bundle can only do what the agent may do: cluster-admin is the default because bundles hold kinds of every sort,
+    and whoever grants rights by a bundle must have them. With less, an object beyond it fails alone, and says so.
+
+    Example: flotilla cluster manifest edge-1 | kubectl --context edge-1 apply -f -
+    """
+    hub = options.hub(url, token)
+    choice = agent_manifest.Choice(hub_url="", token="", image=image, role=role, namespaces=tuple(namespace or ()))
+    try:
+        agent_manifest.manifests(choice)  # before a token is made for what is refused
+        offer = offered(hub, f"clusters/{session.quoted(name)}/token", ttl=ttl, accept=accept)
+        told = msgspec.structs.replace(choice, hub_url=offer["hubUrl"], token=offer["token"], ca_pin=offer["caPin"])
+        sys.stdout.write(yaml.safe_dump_all(agent_manifest.manifests(told), sort_keys=False))
+    except agent_manifest.ManifestError as error:
+        raise session.CommandError(str(error), session.USAGE) from error
 
 
 def offered(hub: session.Hub, path: str, *, ttl: str, accept: str) -> Mapping[str, Any]:
