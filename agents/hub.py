@@ -149,7 +149,7 @@ class Hub:
         async def on_message(message: nats.aio.msg.Msg) -> None:
             receive(Message(message.data, dict(message.headers or {})))
 
-        connection = nats.aio.client.Client()
+        connection, trust = nats.aio.client.Client(), _trust(self._identity)
         try:
             await connection.connect(
                 servers=list(self._identity.urls),
@@ -162,7 +162,9 @@ class Hub:
                 max_outstanding_pings=PINGS_OUTSTANDING_MAX,
                 error_cb=on_error,
                 closed_cb=on_closed,
-                tls=_trust(self._identity),
+                tls=trust,
+                # Else whoever stands between could leave the word out by which the server asks for TLS.
+                tls_handshake_first=trust is not None,
             )
             await connection.subscribe(live, cb=on_message, pending_msgs_limit=LIVE_PENDING_MAX)
             await connection.flush(timeout=CONNECT_TIMEOUT_S)
@@ -234,8 +236,10 @@ class Hub:
 
 
 def _trust(identity: Identity) -> ssl.SSLContext | None:
-    """What the server's certificate is held against; None: nothing of our own."""
-    return ssl.create_default_context(cadata=identity.authority) if identity.authority else None
+    """What the server's certificate is held against; None: it speaks plain text."""
+    if not any(url.startswith("tls:") for url in identity.urls):
+        return None
+    return ssl.create_default_context(cadata=identity.authority or None)
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from controller import (
+    encrypting,
     entrance,
     errors,
     exporting,
@@ -63,6 +64,9 @@ class Hub(msgspec.Struct, frozen=True):
     lag: lag.Lag
     metrics: metrics.Metrics
     exporting: exporting.Exporting | None
+    encryption: encrypting.Encryption
+    server: nats_server.Server | None
+    """The embedded one."""
     nats_url: str
 
 
@@ -88,17 +92,21 @@ async def assembled(
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     ring = keys.KeyRing(directory / keys.DIRECTORY)
     async with contextlib.AsyncExitStack() as stack:
+        encryption = encrypting.of(chosen, directory, clock=clock)
         url = chosen.nats_url
+        server = None
         if not url:
             server = await stack.enter_async_context(
                 nats_server.running(
-                    nats_server.Settings(state_dir=directory, host=chosen.nats_listen, port=chosen.nats_port),
+                    nats_server.Settings(
+                        state_dir=directory, host=chosen.nats_listen, port=chosen.nats_port, tls=encryption.nats
+                    ),
                     ring,
                     at=clock(),
                 )
             )
             url = server.url
-        opened = await stack.enter_async_context(doors.opened([url], ring, at=clock()))
+        opened = await stack.enter_async_context(doors.opened([url], ring, at=clock(), trust=encryption.trust(url)))
         store = mirrors.Mirrors(directory / MIRRORS, environ=environ, git=shutil.which("git"))
         stack.push_async_callback(store.close)
         late = lag.Lag(time.monotonic)
@@ -119,7 +127,9 @@ async def assembled(
             metrics=measured,
             traces=traces,
             exporting=_exporting(exported, measured, environ, clock),
-            nats_url=chosen.advertise or url,
+            nats_url=chosen.advertise or encrypting.told(url, chosen.nats_listen if server is not None else ""),
+            encryption=encryption,
+            server=server,
         )
         hub = _hub(around, clock=clock, boundary=crashpoints.from_environment(environ))
         await _prepare(hub)
@@ -155,6 +165,7 @@ async def run(hub: Hub) -> None:
         group.create_task(hub.publishing.run())
         group.create_task(hub.renewing.run(hub.doors.renewals))
         group.create_task(hub.entrance.announce_all())
+        group.create_task(hub.encryption.keep_fresh(hub.server))
         group.create_task(_follow(hub.shared))
         group.create_task(_lost(hub.doors.hub))
         group.create_task(hub.lag.run())
@@ -175,6 +186,8 @@ class _Around(msgspec.Struct, frozen=True):
     metrics: metrics.Metrics
     traces: tracing.Tracing
     exporting: exporting.Exporting | None
+    encryption: encrypting.Encryption
+    server: nats_server.Server | None
     nats_url: str
 
 
@@ -234,6 +247,8 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
         lag=around.lag,
         metrics=around.metrics,
         exporting=around.exporting,
+        encryption=around.encryption,
+        server=around.server,
         nats_url=around.nats_url,
     )
 
@@ -249,6 +264,8 @@ def _entrance(
             nats_urls=(around.nats_url,),
             trusted_keys=(around.ring.signer.public_key,),
             hub_url=around.settings.public_url,
+            authority=around.encryption.authority,
+            pin=around.encryption.pin,
         ),
         clock=clock,
         lifetime=datetime.timedelta(seconds=around.settings.token_lifetime_s),

@@ -23,7 +23,7 @@ from typing import NoReturn
 import msgspec
 import structlog
 
-from controller import errors, keys, tenancy
+from controller import errors, keys, tenancy, tls
 from protocol import streams
 
 VERSION_FLOOR = (2, 15, 1)
@@ -106,7 +106,9 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"nats://{self.host}:{self.port}"
+        """As this machine reaches it."""
+        scheme = "nats" if self._settings.tls is None else "tls"
+        return tls.url(scheme, tls.at_home(self.host), self.port)
 
     async def wait(self) -> int:
         """The exit code, once it has ended by itself or by somebody's signal."""
@@ -133,6 +135,10 @@ class Server:
     async def stop(self) -> None:
         """Ask it to end, and make it if it does not."""
         await _stop(self._process)
+
+    def reload(self) -> None:
+        """Have it read its certificate again; connections that stand go on."""
+        self.signal(signal.SIGHUP)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -241,8 +247,11 @@ def _configuration(settings: Settings, ring: keys.KeyRing, *, at: datetime.datet
     }
 
 
-def _tls(tls: Tls | None) -> dict[str, object]:
-    return {"tls": {"cert_file": str(tls.certificate), "key_file": str(tls.key)}} if tls else {}
+def _tls(files: Tls | None) -> dict[str, object]:
+    if files is None:
+        return {}
+    # `auto`: whoever begins with a handshake, as our own clients do, cannot be talked out of it.
+    return {"tls": {"cert_file": str(files.certificate), "key_file": str(files.key), "handshake_first": "auto"}}
 
 
 def _run_directory(settings: Settings) -> pathlib.Path:
@@ -288,7 +297,7 @@ async def _ready(process: asyncio.subprocess.Process, settings: Settings) -> int
         if process.returncode is not None:
             raise ServerError(f"nats-server: ended at start with code {process.returncode} ({_last_words(settings)})")
         port = _port(settings)
-        if port and await _greets(settings.host, port):
+        if port and await _greets(tls.at_home(settings.host), port):
             return port
         await asyncio.sleep(POLL_INTERVAL_S)
 

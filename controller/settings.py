@@ -31,7 +31,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     config: str = ""
     """File or directory of configuration documents; empty: everything comes by command."""
     listen: str = "127.0.0.1"
-    """Address of the HTTP API: loopback unless told otherwise, for it speaks plain HTTP."""
+    """Address of the HTTP API: loopback unless told otherwise."""
     port: int = 8420
     """Port of the HTTP API; 0 takes a free one."""
     nats_url: str = ""
@@ -44,6 +44,16 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """URL of the NATS server that credentials tell agents; empty: the one that the hub uses."""
     public_url: str = ""
     """URL of the HTTP API that agents are told; empty: the one that it listens on."""
+    tls: str = "auto"
+    """`auto`: TLS on whatever listens beyond the loopback; `on`; `off`."""
+    insecure_plain: bool = False
+    """Whether plain text may leave the machine: only where something else encrypts it, as a proxy or a mesh does."""
+    tls_cert: str = ""
+    """Certificate chain, PEM; empty: our own authority, made at the first start, signs."""
+    tls_key: str = ""
+    tls_ca: str = ""
+    """What agents and people hold the certificate against, PEM; empty, with a certificate of one's own: the CAs that
+    every machine trusts."""
     token_lifetime_s: float = tenants.TOKEN_LIFETIME.total_seconds()
     """How long an agent that enrolled is let in unless it renews, which it does after about two thirds."""
     chart_repositories: str = ""

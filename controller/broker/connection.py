@@ -14,6 +14,7 @@ import base64
 import collections
 import contextlib
 import itertools
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -101,8 +102,10 @@ class _Client(nats.aio.client.Client):
 class Connection:
     """A connection as one user of one account."""
 
-    def __init__(self, user: User) -> None:
+    def __init__(self, user: User, trust: ssl.SSLContext | None = None) -> None:
+        """`trust`: what the server's certificate is held against; None: it speaks plain text."""
         self._user = user
+        self._trust = trust
         self._client = _Client()
         self._up = asyncio.Event()
         self._closed = asyncio.Event()
@@ -221,6 +224,9 @@ class Connection:
             reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]  # seconds, and any number of them
             ping_interval=PING_INTERVAL_S,
             pending_size=0,
+            # Else whoever stands between could leave the word out by which the server asks for TLS.
+            tls=self._trust,
+            tls_handshake_first=self._trust is not None,
         )
 
     def _answer(self, message: Message) -> None:
@@ -256,9 +262,11 @@ class Connection:
 
 
 @contextlib.asynccontextmanager
-async def connected(urls: Sequence[str], user: User) -> AsyncIterator[Connection]:
+async def connected(
+    urls: Sequence[str], user: User, *, trust: ssl.SSLContext | None = None
+) -> AsyncIterator[Connection]:
     """A connection for the time of the block."""
-    connection = Connection(user)
+    connection = Connection(user, trust)
     await connection.open(urls)
     try:
         yield connection

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import ssl
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
@@ -30,13 +31,21 @@ class Doors(msgspec.Struct, frozen=True):
 
 @contextlib.asynccontextmanager
 async def opened(
-    urls: Sequence[str], ring: keys.KeyRing, *, at: datetime.datetime, replicas: int = 1
+    urls: Sequence[str],
+    ring: keys.KeyRing,
+    *,
+    at: datetime.datetime,
+    replicas: int = 1,
+    trust: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Doors]:
-    """Connect, check the streams, and hand out the doors for the time of the block."""
+    """Connect, check the streams, and hand out the doors for the time of the block. `trust`: None for plain text."""
     minter = tenancy.Minter(ring)
     hub = connection.User(name="flotilla-hub", identity=ring.hub_user, token=minter.hub_user(at=at))
     system = connection.User(name="flotilla-system", identity=ring.system_user, token=minter.system_user(at=at))
-    async with connection.connected(urls, hub) as link, connection.connected(urls, system) as system_link:
+    async with (
+        connection.connected(urls, hub, trust=trust) as link,
+        connection.connected(urls, system, trust=trust) as system_link,
+    ):
         await streams.ensure(link, replicas=replicas)
         yield Doors(
             hub=link,

@@ -144,9 +144,14 @@ def show_events(
 def save_login(
     url: Annotated[str, typer.Argument(help="the hub's URL")],
     token_file: Annotated[pathlib.Path, typer.Option(help="file with the token")],
+    ca_pin: Annotated[str, typer.Option(help="sha256:… of the hub's own authority, as 'flotilla hub' prints it")] = "",
+    ca_file: Annotated[pathlib.Path | None, typer.Option(help="the authority itself, PEM")] = None,
 ) -> None:
-    """Check the token and keep it, readable by you alone."""
-    context = session.Context(url=url.rstrip("/"), token=token_file.read_text().strip())
+    """Check the hub and the token and keep both, readable by you alone."""
+    authority = session.read_authority(ca_file) if ca_file is not None else ""
+    if ca_pin:
+        authority = session.fetch_authority(url, ca_pin)
+    context = session.Context(url=url.rstrip("/"), token=token_file.read_text().strip(), authority=authority)
     session.Hub(context).get("status")
     output.done(f"logged in to {url}; kept in {session.save(context)}")
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 from aiohttp import web
 
-from controller import bootstrap, errors, face, heap, logs, settings
+from controller import bootstrap, errors, face, heap, logs, settings, tls
 from controller.configuration import watching
 from controller.store import records
 from controller.ui import serving
@@ -80,6 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--advertise", metavar="URL", help="the NATS URL that agents are told")
     parser.add_argument("--public-url", metavar="URL", help="the URL of the HTTP API that agents are told")
+    _add_tls(parser)
     parser.add_argument(
         "--token-lifetime-s", type=float, metavar="SECONDS", help="agents renew their tokens within it (default: a day)"
     )
@@ -109,6 +110,21 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_tls(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tls", choices=("auto", "on", "off"), help="auto: whatever listens beyond the loopback (default: auto)"
+    )
+    parser.add_argument("--tls-cert", metavar="FILE", help="certificate chain (default: our own authority signs one)")
+    parser.add_argument("--tls-key", metavar="FILE")
+    parser.add_argument("--tls-ca", metavar="FILE", help="what agents hold that certificate against")
+    parser.add_argument(
+        "--insecure-plain",
+        action="store_const",
+        const=True,
+        help="let plain text leave this machine, where something else encrypts it",
+    )
+
+
 async def _serve(chosen: settings.Settings, *, ready_json: bool) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -122,11 +138,13 @@ async def _serve(chosen: settings.Settings, *, ready_json: bool) -> int:
         runner = web.AppRunner(serving.make_app(seen, token=token), access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         try:
-            await web.TCPSite(runner, chosen.listen, chosen.port).start()
-            hub.entrance.address = msgspec.structs.replace(
-                hub.entrance.address, hub_url=chosen.public_url or f"http://{chosen.listen}:{runner.addresses[0][1]}"
-            )
-            _announce(hub, runner.addresses[0][1], is_new=is_new, ready_json=ready_json)
+            context = hub.encryption.context
+            await web.TCPSite(runner, chosen.listen, chosen.port, ssl_context=context).start()
+            port, scheme = runner.addresses[0][1], "http" if context is None else "https"
+            public_url = chosen.public_url or tls.url(scheme, tls.reachable(chosen.listen), port)
+            hub.entrance.address = msgspec.structs.replace(hub.entrance.address, hub_url=public_url)
+            url = tls.url(scheme, tls.at_home(chosen.listen), port)
+            _announce(hub, url, is_new=is_new, ready_json=ready_json)
             return await _until(stop, hub, seen)
         finally:
             await runner.cleanup()
@@ -168,14 +186,16 @@ def _token(directory: pathlib.Path) -> tuple[str, bool]:
     return token, True
 
 
-def _announce(hub: bootstrap.Hub, port: int, *, is_new: bool, ready_json: bool) -> None:
-    url = f"http://{hub.settings.listen}:{port}"
-    file = hub.directory / TOKEN_FILE
+def _announce(hub: bootstrap.Hub, url: str, *, is_new: bool, ready_json: bool) -> None:
+    """`url`: as this machine reaches the API."""
+    file, pin = hub.directory / TOKEN_FILE, hub.encryption.pin
     if ready_json:
-        text = json.dumps({"url": url, "tokenFile": str(file), "natsUrl": hub.nats_url, "pid": os.getpid()})
+        said = {"url": url, "tokenFile": str(file), "natsUrl": hub.nats_url, "pid": os.getpid(), "caPin": pin}
+        text = json.dumps(said)
     else:
         text = f"hub ready at {url}"
         if is_new:
-            text += f"\nlog in with: flotilla login {url} --token-file {file}\nsee the page with: flotilla ui"
+            text += f"\nlog in with: flotilla login {url} --token-file {file}" + (f" --ca-pin {pin}" if pin else "")
+            text += "\nsee the page with: flotilla ui"
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

@@ -9,7 +9,9 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from controller import errors, keys, logs, nats_server
+import msgspec
+
+from controller import errors, keys, logs, nats_server, tls
 
 FAILURE = 1
 
@@ -18,13 +20,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run nats-server in the foreground until SIGINT or SIGTERM."""
     options = _parser().parse_args(argv)
     logs.configure()
-    tls = nats_server.Tls(options.tls_cert, options.tls_key) if options.tls_cert and options.tls_key else None
+    choice = tls.Choice(options.tls, options.insecure_plain, options.tls_cert, options.tls_key)
     settings = nats_server.Settings(
-        state_dir=options.state_dir, host=options.listen, port=options.port, tls=tls, binary=options.binary
+        state_dir=options.state_dir, host=options.listen, port=options.port, binary=options.binary
     )
-    logs.configure()
     try:
-        return asyncio.run(_run(settings, ready_json=options.ready_json))
+        return asyncio.run(_run(settings, choice, ready_json=options.ready_json))
     except errors.HubError as error:
         sys.stderr.write(f"flotilla nats: {error}\n")
         return FAILURE
@@ -39,8 +40,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="default: %(default)s")
     parser.add_argument("--port", type=int, default=4222, help="0 takes a free one; default: %(default)s")
-    parser.add_argument("--tls-cert", type=pathlib.Path, metavar="FILE", help="certificate chain; wants --tls-key")
-    parser.add_argument("--tls-key", type=pathlib.Path, metavar="FILE")
+    parser.add_argument(
+        "--tls",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="auto: where it listens beyond the loopback (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tls-cert", default="", metavar="FILE", help="certificate chain (default: the hub's own authority signs one)"
+    )
+    parser.add_argument("--tls-key", default="", metavar="FILE")
+    parser.add_argument("--insecure-plain", action="store_true", help="let plain text leave this machine")
     parser.add_argument(
         "--binary", type=pathlib.Path, metavar="FILE", help="another nats-server than the installed one"
     )
@@ -48,19 +58,33 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run(settings: nats_server.Settings, *, ready_json: bool) -> int:
+async def _run(settings: nats_server.Settings, choice: tls.Choice, *, ready_json: bool) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     ring = keys.KeyRing(settings.state_dir / keys.DIRECTORY)
-    async with nats_server.running(settings, ring, at=datetime.datetime.now(datetime.UTC)) as server:
+    certificates = None
+    if tls.is_wanted(choice, settings.host):
+        certificates = tls.Certificates(choice, settings.state_dir, tls.hosts(settings.host), clock=_now)
+        files = nats_server.Tls(certificates.files.certificate, certificates.files.key)
+        settings = msgspec.structs.replace(settings, tls=files)
+    async with nats_server.running(settings, ring, at=_now()) as server:
         ready = (
             json.dumps({"url": server.url, "pid": server.pid}) if ready_json else f"nats-server ready at {server.url}"
         )
         sys.stdout.write(ready + "\n")
         sys.stdout.flush()
-        return await _until_end(server, stop)
+        fresh = asyncio.ensure_future(certificates.keep_fresh(server.reload)) if certificates is not None else None
+        try:
+            return await _until_end(server, stop)
+        finally:
+            if fresh is not None:
+                fresh.cancel()
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 async def _until_end(server: nats_server.Server, stop: asyncio.Event) -> int:

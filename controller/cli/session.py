@@ -10,12 +10,15 @@ import getpass
 import json
 import os
 import pathlib
+import ssl
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import aiohttp
 import msgspec
+
+from controller import authority as pins
 
 FAILED, USAGE, NOT_FOUND, UNREACHABLE, UNAUTHORIZED = 1, 2, 3, 4, 5
 
@@ -40,6 +43,8 @@ class Context(msgspec.Struct, frozen=True):
 
     url: str
     token: str
+    authority: str = ""
+    """What the hub's certificate is held against, PEM; empty: the CAs that the machine trusts."""
 
 
 def context_file(environ: Mapping[str, str]) -> pathlib.Path:
@@ -58,7 +63,42 @@ def find(url: str, token: str, *, environ: Mapping[str, str] = os.environ) -> Co
         raise CommandError(
             "no token: log in with 'flotilla login URL --token-file FILE', or set FLOTILLA_TOKEN", UNAUTHORIZED
         )
-    return Context(url=chosen.rstrip("/"), token=shown)
+    chosen = chosen.rstrip("/")
+    file = environ.get("FLOTILLA_CA_FILE", "")
+    # What was kept is the authority of the hub that was kept, and of no other.
+    authority = read_authority(pathlib.Path(file)) if file else (saved.authority if chosen == saved.url else "")
+    return Context(url=chosen, token=shown, authority=authority)
+
+
+def read_authority(path: pathlib.Path) -> str:
+    """The certificates in a file; CommandError if it cannot be read."""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"authority {path}: cannot be read ({error})", USAGE) from error
+
+
+def fetch_authority(url: str, pin: str) -> str:
+    """The hub's own authority, from whoever answers: believed only where it has this pin. CommandError if not."""
+
+    async def fetch() -> Any:
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"{url.rstrip('/')}/api/v1/enroll/ca", ssl=False) as response,
+        ):
+            return _answer(response.status, await response.read())
+
+    try:
+        found = str(asyncio.run(fetch())["authority"])
+        shown = pins.pin(found)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise CommandError(f"hub {url}: cannot be reached ({error})", UNREACHABLE) from error
+    except (pins.CertificateError, KeyError, TypeError) as error:
+        raise CommandError(f"hub {url}: shows no authority of its own ({error})", UNREACHABLE) from error
+    if shown != pin:
+        raise CommandError(f"hub {url}: its authority has another pin ({shown})", UNREACHABLE)
+    return found
 
 
 def save(context: Context, *, environ: Mapping[str, str] = os.environ) -> pathlib.Path:
@@ -126,11 +166,16 @@ class Hub:
         try:
             async with (
                 aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
-                session.request(method, url, params=query, json=body) as response,
+                session.request(method, url, params=query, json=body, ssl=_trust(self._context)) as response,
             ):
                 return _answer(response.status, await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
             raise CommandError(f"hub {self._context.url}: cannot be reached ({error})", UNREACHABLE) from error
+
+
+def _trust(context: Context) -> ssl.SSLContext | bool:
+    """What the hub's certificate is held against; True: what the machine trusts."""
+    return ssl.create_default_context(cadata=context.authority) if context.authority else True
 
 
 def quoted(name: str) -> str:

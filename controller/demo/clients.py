@@ -70,11 +70,15 @@ class ClusterClient:
 
 
 @contextlib.asynccontextmanager
-async def hub_client(url: str, token_file: pathlib.Path) -> AsyncIterator[HubClient]:
-    """A client that shows the admin token."""
+async def hub_client(
+    url: str, token_file: pathlib.Path, *, authority: pathlib.Path | None = None
+) -> AsyncIterator[HubClient]:
+    """A client that shows the admin token. `authority`: what the hub's certificate is held against."""
     headers = {"Authorization": f"Bearer {_text(token_file).strip()}"}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+    trust = True if authority is None else ssl.create_default_context(cadata=_text(authority))
+    connector = aiohttp.TCPConnector(ssl=trust)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as session:
         yield HubClient(session, url)
 
 
