@@ -5,6 +5,7 @@ refused.
 """
 
 import asyncio
+import functools
 import secrets
 from collections.abc import Sequence
 
@@ -46,7 +47,7 @@ def make_app(
     app[requests.HUB] = hub
     app[access.KNOWN] = access.Known(hub, token)
     app[access.AUTHENTICATORS] = (access.bearer, *authenticators)
-    app[openapi.DOCUMENT] = openapi.encoded(table.TABLE)
+    app[openapi.DOCUMENT] = _document()
     app[history.FOLDING] = asyncio.Lock()
     app[tokens.RANDOMNESS] = secrets.token_bytes
     app[feed.FEED] = feed.Feed(hub, pace)
@@ -57,3 +58,9 @@ def make_app(
     enrolment.prepare(app, secrets.token_bytes)
     routes.add(app, (*table.TABLE, *more))
     return app
+
+
+@functools.cache
+def _document() -> bytes:
+    """Made once: the table is the same for every hub of a process."""
+    return openapi.encoded(table.TABLE)

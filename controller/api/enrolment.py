@@ -33,11 +33,14 @@ LIMITER: web.AppKey[limiting.Limiter] = web.AppKey("enrolment limiter", limiting
 
 T = TypeVar("T")
 
+Ttl = Annotated[float, msgspec.Meta(gt=0, le=enrolment.TTL_MAX.total_seconds())]
+"""Seconds; without a bound a number of hundreds of digits is no time any more."""
+
 
 class Offer(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Make a token by which one agent is let in."""
 
-    ttl_s: Annotated[float, msgspec.Meta(gt=0)] = enrolment.TTL_DEFAULT.total_seconds()
+    ttl_s: Ttl = enrolment.TTL_DEFAULT.total_seconds()
     manual: bool = False
     """A person must accept the agent."""
 

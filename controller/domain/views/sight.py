@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from controller.domain import catalogs, clusters, debts, observed, placements, publications
+from controller.domain import catalogs, clusters, debts, inputs, observed, placements, publications
 from controller.domain.world import World
 from protocol import bundles, ids, subjects
 from protocol.canonical import Digest
@@ -42,6 +42,25 @@ class Owed(msgspec.Struct, frozen=True):
     """They wait for a person."""
 
 
+class FactsOf:
+    """Each cluster as selectors and renderings see it, made when it is asked for: a page of twenty rows in a fleet of
+    thousands asks of twenty."""
+
+    def __init__(self, members: Iterable[clusters.Cluster], groups: placements.Groups) -> None:
+        self._members = {one.id: one for one in members}
+        self._groups = groups
+        self._made: dict[ids.ClusterId, inputs.Facts] = {}
+
+    def __contains__(self, cluster: ids.ClusterId) -> bool:
+        return cluster in self._members
+
+    def __getitem__(self, cluster: ids.ClusterId) -> inputs.Facts:
+        found = self._made.get(cluster)
+        if found is None:
+            found = self._made[cluster] = placements.facts(self._members[cluster], self._groups)
+        return found
+
+
 class Sight:
     """The world and the facts at one instant, with what several views look up in them."""
 
@@ -54,7 +73,7 @@ class Sight:
         self.clusters = sorted(
             (one for one in world.clusters.values() if not one.removed), key=lambda one: (one.name, one.id)
         )
-        self.facts_of = {one.id: placements.facts(one, world.fleet.groups) for one in self.clusters}
+        self.facts_of = FactsOf(self.clusters, world.fleet.groups)
         """Each cluster as selectors and renderings see it."""
         self._contents: dict[Digest, Mapping[ids.BundleId, Digest]] = {}
         self._owed = _owed(world.ledger)
