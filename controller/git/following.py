@@ -1,5 +1,6 @@
 """Following a remote's ref in one bare repository: what it points to now, fetched. Every call here blocks."""
 
+import functools
 import hashlib
 import pathlib
 
@@ -13,7 +14,11 @@ from protocol.events import sources
 
 _REFS = "refs/flotilla/"
 
+_NAMES_KEPT_MAX = 1_000
+"""Refs whose local names are kept: a hub follows one for each source."""
 
+
+@functools.lru_cache(_NAMES_KEPT_MAX)  # pygit2 1.21 never lets go of a name that it looked up: let it be one text
 def local_ref(remote: str) -> str:
     """The name under which a remote's ref is kept: hashed, since `a` may go and `a/b` come (a directory, then)."""
     return _REFS + hashlib.sha256(remote.encode()).hexdigest()[:32]
