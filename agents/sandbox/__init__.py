@@ -1,8 +1,12 @@
 """An in-memory Kubernetes API over HTTPS, for demos and scale runs without a cluster.
 
-Hundreds of small clusters in one process, each below its own path and token, that clients take for kube-apiserver 1.35:
-discovery, server-side apply with managedFields and conflicts, patches, watches, custom resources, deletion with
-finalizers and garbage collection. One conformance suite holds it to the real server. Known differences:
+Thousands of small clusters in one process, each below its own path and token, that clients take for kube-apiserver
+1.35: discovery, server-side apply with managedFields and conflicts, patches, paged lists, watches, custom resources,
+workloads, deletion with finalizers and garbage collection. One conformance suite holds it to the real server.
+
+It misbehaves on demand: `kubectl create --raw /sandbox/faults -f fault.json` adds a fault to a cluster (`faults.Fault`
+says what there is), `get --raw` lists them, `delete --raw` ends them, `--fault` begins with them; `kubectl delete --raw
+/sandbox/history` makes a cluster forget its changes so far. Known differences:
 
 - Nothing is stored, and whoever has a cluster's token may do everything in it: no RBAC, admission or webhooks.
 - Bodies are JSON or YAML: the imperative `kubectl create`, which sends protobuf, gets 415.

@@ -125,11 +125,40 @@ def _pod_ready(item: Object) -> str:
 def _pod_status(item: Object) -> str:
     if "deletionTimestamp" in item["metadata"]:
         return "Terminating"
+    first = _at(item, "status", "initContainerStatuses") or []
+    stuck = [_at(status, "state", "waiting", "reason") for status in first]
+    for reason in filter(None, stuck):
+        plain = reason in ("ContainerCreating", "PodInitializing")
+        return f"Init:{stuck.index(reason)}/{len(stuck)}" if plain else f"Init:{reason}"
     for status in _at(item, "status", "containerStatuses") or []:
-        reason = _at(status, "state", "waiting", "reason")
+        reason = _at(status, "state", "waiting", "reason") or _at(status, "state", "terminated", "reason")
         if reason:
             return str(reason)
     return str(_at(item, "status", "phase") or "Unknown")
+
+
+def _restarts(item: Object) -> str:
+    return str(sum(status.get("restartCount", 0) for status in _at(item, "status", "containerStatuses") or []))
+
+
+def _job_status(item: Object) -> str:
+    found = {each["type"]: each["status"] for each in _at(item, "status", "conditions") or []}
+    ended = [kind for kind in ("Complete", "Failed") if found.get(kind) == "True"]
+    if ended:
+        return ended[0]
+    return "Suspended" if found.get("Suspended") == "True" else "Running"
+
+
+def _job_duration(item: Object) -> str:
+    started, ended = _at(item, "status", "startTime"), _at(item, "status", "completionTime")
+    if not started or not ended:
+        return ""
+    return age(started, datetime.datetime.fromisoformat(ended.replace("Z", "+00:00")).timestamp())
+
+
+def _node_selector(item: Object) -> str:
+    found = _at(item, "spec", "template", "spec", "nodeSelector") or {}
+    return ",".join(f"{name}={text}" for name, text in sorted(found.items())) or "<none>"
 
 
 def _ports(item: Object) -> str:
@@ -160,17 +189,29 @@ _COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "CustomResourceDefinition": (),
     "DaemonSet": (
         ("Desired", "integer", 0, _field("status", "desiredNumberScheduled", otherwise=0)),
+        ("Current", "integer", 0, _field("status", "currentNumberScheduled", otherwise=0)),
         ("Ready", "integer", 0, _field("status", "numberReady", otherwise=0)),
+        ("Up-to-date", "integer", 0, _field("status", "updatedNumberScheduled", otherwise=0)),
+        ("Available", "integer", 0, _field("status", "numberAvailable", otherwise=0)),
+        ("Node Selector", "string", 0, _node_selector),
     ),
     "Deployment": (
         ("Ready", "string", 0, _ready),
         ("Up-to-date", "string", 0, _field("status", "updatedReplicas", otherwise=0)),
         ("Available", "string", 0, _field("status", "availableReplicas", otherwise=0)),
     ),
-    "Job": (("Completions", "string", 0, _completions),),
+    "Job": (
+        ("Status", "string", 0, _job_status),
+        ("Completions", "string", 0, _completions),
+        ("Duration", "string", 0, _job_duration),
+    ),
     "Namespace": (("Status", "string", 0, _field("status", "phase")),),
     "PersistentVolumeClaim": (("Status", "string", 0, _field("status", "phase")),),
-    "Pod": (("Ready", "string", 0, _pod_ready), ("Status", "string", 0, _pod_status)),
+    "Pod": (
+        ("Ready", "string", 0, _pod_ready),
+        ("Status", "string", 0, _pod_status),
+        ("Restarts", "string", 0, _restarts),
+    ),
     "ReplicaSet": (
         ("Desired", "integer", 0, _field("spec", "replicas", otherwise=0)),
         ("Current", "integer", 0, _field("status", "replicas", otherwise=0)),

@@ -72,6 +72,7 @@ class _Stream:
         self._cluster, self._watch, self._response, self._wake = cluster, watch, response, wake
         self._now = asyncio.get_running_loop().time
         self._ends = self._now() + (watch.options.timeout_s or DURATION_S)
+        self._due = _next_bookmark(self._now(), self._ends)
         self._position = self._begun = watch.options.version
 
     async def run(self) -> faults.Fault | None:
@@ -145,17 +146,19 @@ class _Stream:
         So in a cluster where nothing happens no bookmark comes, and its absence is no sign of a broken watch.
         """
         version = self._cluster.store.version
-        if version > self._begun and not self._wake.is_set():  # set: something is yet to be told before that version
+        if version > self._begun:
             await self._response.write(_line("BOOKMARK", self._watch.how.bookmark(version)))
 
     async def _woken(self) -> None:
         """Wait for a change; a bookmark now and then tells a quiet client how far it has seen."""
         while self._watch.options.bookmarks and not self._wake.is_set():
             try:
-                async with asyncio.timeout_at(_next_bookmark(self._now(), self._ends)):
+                async with asyncio.timeout_at(self._due):
                     await self._wake.wait()
             except TimeoutError:
-                await self._bookmark()
+                if not self._wake.is_set():  # else there is something to tell first, and the bookmark stays due
+                    self._due = _next_bookmark(self._now(), self._ends)
+                    await self._bookmark()
         await self._wake.wait()
 
 

@@ -167,6 +167,26 @@ def test_a_table_has_the_columns_that_kubectl_shows(api: Api) -> None:
     assert table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
 
 
+@pytest.mark.parametrize(
+    ("group", "plural", "columns"),
+    [
+        ("", "pods", "Name,Ready,Status,Restarts,Age"),
+        ("apps", "deployments", "Name,Ready,Up-to-date,Available,Age"),
+        ("apps", "replicasets", "Name,Desired,Current,Ready,Age"),
+        ("apps", "statefulsets", "Name,Ready,Age"),
+        ("apps", "daemonsets", "Name,Desired,Current,Ready,Up-to-date,Available,Node Selector,Age"),
+        ("batch", "jobs", "Name,Status,Completions,Duration,Age"),
+    ],
+)
+def test_tables_of_workloads_have_the_columns_that_kubectl_shows(
+    api: Api, group: str, plural: str, columns: str
+) -> None:
+    table = api.call("GET", api.path(plural, group=group), accept=TABLE).body
+    found = [column["name"] for column in table["columnDefinitions"] if not column["priority"]]
+
+    assert ",".join(found) == columns
+
+
 def test_metadata_can_be_asked_for_alone(api: Api) -> None:
     path = api.path("services", "web")
     whole = api.apply(path, service({"port": 80})).body
