@@ -126,7 +126,8 @@ async def assembled(
             lag=late,
             metrics=measured,
             traces=traces,
-            exporting=_exporting(exported, measured, environ, clock),
+            exported=exported,
+            environ=environ,
             nats_url=chosen.advertise or encrypting.told(url, chosen.nats_listen if server is not None else ""),
             encryption=encryption,
             server=server,
@@ -185,26 +186,22 @@ class _Around(msgspec.Struct, frozen=True):
     lag: lag.Lag
     metrics: metrics.Metrics
     traces: tracing.Tracing
-    exporting: exporting.Exporting | None
+    exported: telemetry.Telemetry
+    environ: Mapping[str, str]
     encryption: encrypting.Encryption
     server: nats_server.Server | None
     nats_url: str
 
 
-def _exporting(
-    exported: telemetry.Telemetry,
-    measured: metrics.Metrics,
-    environ: Mapping[str, str],
-    clock: Callable[[], datetime.datetime],
-) -> exporting.Exporting | None:
-    if not exported.asked.metrics:
+def _exporting(around: _Around, shared: runtime.Runtime) -> exporting.Exporting | None:
+    if not around.exported.asked.metrics:
         return None
     return exporting.Exporting(
-        measured.families,
+        exporting.families(around.metrics, shared, named_max=around.settings.metrics_clusters_max),
         telemetry.metric_exporter(),
-        resource=exported.resource,
-        clock=clock,
-        interval_s=exporting.interval_s(environ),
+        resource=around.exported.resource,
+        clock=shared.clock,
+        interval_s=exporting.interval_s(around.environ),
     )
 
 
@@ -246,7 +243,7 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
         renewing=renewing.Renewing(door),
         lag=around.lag,
         metrics=around.metrics,
-        exporting=around.exporting,
+        exporting=_exporting(around, shared),
         encryption=around.encryption,
         server=around.server,
         nats_url=around.nats_url,

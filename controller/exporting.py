@@ -18,7 +18,8 @@ from opentelemetry.sdk.metrics import export
 from opentelemetry.sdk.util import instrumentation
 from prometheus_client import metrics_core, samples
 
-from controller import errors, metrics
+from controller import errors, metrics, runtime
+from controller.domain.views import gauges
 from controller.render import pool
 from protocol import telemetry, tracing
 
@@ -69,6 +70,16 @@ def watch(measured: metrics.Metrics, traces: tracing.Tracing, clock: Callable[[]
     return tell
 
 
+def families(measured: metrics.Metrics, shared: runtime.Runtime, *, named_max: int) -> Families:
+    """What `/metrics` shows, but for the clients of the stream of events."""
+
+    def found() -> Iterable[metrics_core.Metric]:
+        fleet = gauges.fleet(shared.looking(), named_max=named_max)
+        return measured.families([*fleet, *gauges.counted(shared.counts)])
+
+    return found
+
+
 def interval_s(environ: Mapping[str, str]) -> float:
     """Seconds between two exports; what is no positive number of milliseconds counts as the default."""
     try:
@@ -90,7 +101,7 @@ class Exporting:
         clock: Callable[[], datetime.datetime],
         interval_s: float,
     ) -> None:
-        """`exporter`: an `opentelemetry.sdk.metrics.export.MetricExporter`."""
+        """`families`: asked in the event loop. `exporter`: an `opentelemetry.sdk.metrics.export.MetricExporter`."""
         self._families = families
         self._exporter = exporter
         self._resource = resource
@@ -103,19 +114,19 @@ class Exporting:
         try:
             while True:
                 await asyncio.sleep(self._interval_s)
-                await asyncio.to_thread(self._send)
+                await asyncio.to_thread(self._send, list(self._families()))
         finally:
-            await asyncio.shield(asyncio.to_thread(self._end))
+            await asyncio.shield(asyncio.to_thread(self._end, list(self._families())))
 
-    def _send(self) -> None:
-        found = translated(list(self._families()), began=self._began, at=self._clock())
+    def _send(self, families: Sequence[metrics_core.Metric]) -> None:
+        found = translated(families, began=self._began, at=self._clock())
         scope = export.ScopeMetrics(SCOPE, found, "")
         data = export.MetricsData([export.ResourceMetrics(self._resource, [scope], "")])
         if self._exporter.export(data, timeout_millis=TIMEOUT_MS) is not export.MetricExportResult.SUCCESS:
             logger.warning("metrics were not taken", interval_s=self._interval_s)
 
-    def _end(self) -> None:
-        self._send()
+    def _end(self, families: Sequence[metrics_core.Metric]) -> None:
+        self._send(families)
         self._exporter.shutdown(timeout_millis=TIMEOUT_MS)
 
 
@@ -143,7 +154,7 @@ def _gauge(family: metrics_core.Metric, began_ns: int, at_ns: int) -> export.Gau
 
 
 def _numbers(found: Iterable[samples.Sample], began_ns: int, at_ns: int) -> list[export.NumberDataPoint]:
-    return [export.NumberDataPoint(dict(one.labels), began_ns, at_ns, one.value) for one in found]
+    return [export.NumberDataPoint(dict(one.labels), began_ns, at_ns, float(one.value)) for one in found]
 
 
 def _histogram(family: metrics_core.Metric, began_ns: int, at_ns: int) -> export.Histogram:

@@ -58,9 +58,9 @@ class Metrics:
         """A request to NATS was answered."""
         self._nats_s.observe(seconds)
 
-    def families(self) -> list[metrics_core.Metric]:
-        """All of it, as data."""
-        return list(self._registry.collect())
+    def families(self, more: Sequence[gauges.Gauge] = ()) -> list[metrics_core.Metric]:
+        """All of it, and what is known besides, as data."""
+        return [*self._registry.collect(), *_Read(more).collect()]
 
     def exposition(self, more: Sequence[gauges.Gauge] = ()) -> bytes:
         """All of it, and what is known besides, as CONTENT_TYPE says."""

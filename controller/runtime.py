@@ -8,6 +8,7 @@ import msgspec
 
 from controller import library, questions, transact
 from controller.domain import observed, publications, world
+from controller.domain.views import sight
 from protocol import ids, subjects, tracing
 
 
@@ -88,6 +89,18 @@ class Runtime:
     def is_verified(self, cluster: ids.ClusterId) -> bool:
         """May deletions be named for it? A recovery asks every cluster anew."""
         return self.verified.get(cluster) == self.world.epoch(cluster)
+
+    def looking(self) -> sight.Sight:
+        """The fleet at this instant."""
+        facts = sight.Facts(
+            observed=self.observed,
+            published=self.published,
+            catalogs=self.library.catalogs,
+            roots=self.library.roots,
+            silence=datetime.timedelta(seconds=self.timing.silence_s),
+            polled=self.polled,
+        )
+        return sight.Sight(self.world, facts, self.clock())
 
     def online(self) -> frozenset[ids.ClusterId]:
         """Clusters that were heard within `silence_s`."""

@@ -1,14 +1,20 @@
 """What deploy/ says holds: its files name what is there, with the flags that the commands take."""
 
+import datetime
 import fnmatch
+import json
 import pathlib
 import re
 import shlex
 
 import pytest
+import yaml
 
 from agents import cli as agents_cli
+from controller import metrics
 from controller.cli import hub as hub_cli
+from controller.domain import world
+from controller.domain.views import gauges, sight
 
 ROOT = pathlib.Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -61,3 +67,32 @@ def test_a_unit_runs_as_nobody_special(unit: pathlib.Path) -> None:
         "UMask=0077",
     ):
         assert f"\n{line}\n" in text
+
+
+def exprs() -> list[str]:
+    """Every query of the alerts and of the dashboard."""
+    rules = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text())
+    board = json.loads((DEPLOY / "grafana" / "flotilla.json").read_text())
+    alerts = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    return alerts + [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+
+
+def exposed() -> str:
+    """What `/metrics` of a hub shows that has nothing yet."""
+    at = datetime.datetime(2026, 11, 25, tzinfo=datetime.UTC)
+    facts = sight.Facts(observed={}, published={}, catalogs={}, roots={}, silence=datetime.timedelta(seconds=30))
+    fleet = gauges.fleet(sight.Sight(world.World(), facts, at))
+    counts = gauges.counted({("polls", "ok"): 1, ("reports", "Hello"): 1})
+    return metrics.Metrics(lag_s=lambda: 0.0).exposition([*fleet, *counts]).decode()
+
+
+@pytest.mark.parametrize("expr", exprs())
+def test_alerts_and_dashboard_ask_for_what_the_hub_shows(expr: str) -> None:
+    text = exposed()
+
+    asked = re.findall(r"(flotilla_\w+)(?:\{(\w+)=~?\"([^\"]+)\"\})?", expr)
+    assert asked
+    for name, label, values in asked:
+        assert re.search(rf"^{name}[ {{]", text, re.MULTILINE), f"{name} is not shown"
+        for value in values.split("|") if label else ():
+            assert f'{name}{{{label}="{value}"}}' in text

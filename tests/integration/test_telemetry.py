@@ -100,7 +100,11 @@ async def test_metrics_of_hub_and_agents_arrive_and_no_secret_does(
             await deploy(realm)
 
             async def measured() -> bool:
-                wanted = {f"{HUB}/flotilla_renders", f"{AGENT}/flotilla.agent.pass.duration"}
+                wanted = {
+                    f"{HUB}/flotilla_renders",
+                    f"{HUB}/flotilla_clusters",
+                    f"{AGENT}/flotilla.agent.pass.duration",
+                }
                 return wanted <= collector.metrics.keys() and bool(whole(collector))
 
             await processes.until("metrics", measured)
