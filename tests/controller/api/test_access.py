@@ -142,7 +142,7 @@ async def test_a_page_has_bounds(client: aiohttp.ClientSession, query: str) -> N
 
 
 async def test_a_mistake_of_the_hub_tells_nothing(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
-    del hub.observed
+    del hub.lag_s
     async with client.get("/api/v1/status") as answer:
         problem = await answer.json(content_type="application/problem+json")
 
