@@ -12,6 +12,7 @@ from controller import entrance
 from controller.api import (
     clusters,
     deletions,
+    drifts,
     enrolment,
     events,
     fleet,
@@ -29,6 +30,7 @@ from controller.domain.views import bundles as bundle_views
 from controller.domain.views import clusters as cluster_views
 from controller.domain.views import deletions as deletion_views
 from controller.domain.views import diffs, overview, states
+from controller.domain.views import drifts as drift_views
 from controller.domain.views import history as history_views
 from controller.domain.views import objects as object_views
 from controller.domain.views import rollouts as rollout_views
@@ -172,6 +174,11 @@ ENROLMENT = (
     Route("GET", f"{PREFIX}/enroll/ca", enrolment.authority, None, answers=enrolment.Authority),
 )
 
+DRIFTS = (
+    _list("/drift", drifts.index, drift_views.Row, *drifts.FILTERS),
+    _view(f"{CLUSTER}/drift", drifts.of_cluster, drift_views.OfCluster),
+)
+
 ROLLOUT = "/rollouts/{source}"
 ROLLOUT_ROW = rollout_views.Row
 
@@ -216,6 +223,7 @@ TABLE: tuple[routes.Route, ...] = (
     *SOURCES,
     *CLUSTERS,
     *ENROLMENT,
+    *DRIFTS,
     *ROLLOUTS,
     *DELETIONS,
     *HOOKS,

@@ -41,7 +41,7 @@ class Gauge(msgspec.Struct, frozen=True):
 def fleet(looking: sight.Sight, *, named_max: int = NAMED_CLUSTERS_MAX) -> list[Gauge]:
     """How the fleet stands."""
     rows = clusters.rows(looking, looking.clusters)
-    found = [*_clusters(rows), *_lag(looking, rows), *_decided(looking), *_log(looking)]
+    found = [*_clusters(rows), *_drift(looking), *_lag(looking, rows), *_decided(looking), *_log(looking)]
     return found + (list(_named(rows)) if len(rows) <= named_max else [])
 
 
@@ -84,6 +84,14 @@ def _lag(looking: sight.Sight, rows: Sequence[clusters.Row]) -> Iterator[Gauge]:
     yield single("flotilla_lag_generations_max", "Generations that the cluster furthest behind lacks.", most)
     late_s = [(looking.at - one.behind_since).total_seconds() for one in rows if one.behind_since is not None]
     yield single("flotilla_lag_seconds_max", "For how long the longest has lacked one.", max(late_s, default=0.0))
+
+
+def _drift(looking: sight.Sight) -> Iterator[Gauge]:
+    drifts = [looking.seen(cluster.id).drifts for cluster in looking.clusters]
+    text = "Objects that differ from Git, as their clusters said last."
+    yield single("flotilla_drifts", text, sum(len(one.open) + one.left_out for one in drifts))
+    fights = sum(found.drift.fighting is not None for one in drifts for found in one.open.values())
+    yield single("flotilla_drift_fights", "Objects that somebody changes again and again.", fights)
 
 
 def _decided(looking: sight.Sight) -> Iterator[Gauge]:

@@ -6,10 +6,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from protocol import status
+from protocol import reports, status
 from protocol.events import clusters as cluster_events
 from protocol.events import rollouts as events
 from protocol.events import sources as source_events
+from tests.controller.domain.views.test_drifts import drift
 from tests.fixtures import hub as hubs
 
 API = "/api/v1"
@@ -124,6 +125,17 @@ async def test_both_sides_of_a_cluster_are_told(client: aiohttp.ClientSession, f
     ]
     assert desired["root"] == observed["root"]
     await get(client, "clusters/nobody/desired", 404)
+
+
+async def test_drift_is_told_of_the_fleet_and_of_a_cluster(client: aiohttp.ClientSession, fleet: hubs.Hub) -> None:
+    cluster = hubs.account(3)
+    fleet.take(reports.DriftDetected(origin=fleet.origin(cluster), drifts=(drift("settings"),)))
+    found = (await get(client, "drift?manager=kubectl-edit"))["items"]
+    of_cluster = await get(client, "clusters/edge-02/drift")
+
+    assert [(one["cluster"], one["fields"][0]["manager"]) for one in found] == [("edge-02", "kubectl-edit")]
+    assert (of_cluster["open"], of_cluster["ended"]) == (found, [])
+    assert (await get(client, "drift?cluster=edge-01"))["items"] == []
 
 
 async def test_the_past_is_told_by_place_and_by_time(client: aiohttp.ClientSession, fleet: hubs.Hub) -> None:

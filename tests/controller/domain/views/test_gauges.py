@@ -27,6 +27,7 @@ async def test_every_state_is_told_even_if_nothing_is_in_it(fleet: Fleet) -> Non
     assert samples(found, "flotilla_clusters_sync") == {"Synced": 2, "OutOfSync": 0, "Unknown": 0}
     assert samples(found, "flotilla_clusters_health")["Degraded"] == 1
     assert samples(found, "flotilla_sources")["Resolved"] == 1
+    assert samples(found, "flotilla_drifts") == {"": 0}
     assert samples(found, "flotilla_objects") == {"": 12}
 
 
