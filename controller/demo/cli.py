@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from rich import console
 
 from controller import errors
-from controller.demo import fleet, processes, screen, story
+from controller.demo import checks, fleet, incidents, processes, screen, story, telling
 from controller.render import stages
 
 FAILURE = 1
 INTERRUPTED = 130
 
 DESCRIPTION = """\
-Starts nats-server, a hub, three agents and twelve sandbox clusters as separate processes on the loopback, makes a Git
-repository of a Helm chart, a kustomization and plain manifests, and shows what five merges do. Everything ends with it,
-and nothing is left behind.
+Starts nats-server, a hub, four agents and twelve sandbox clusters as separate processes on the loopback, makes a Git
+repository of a Helm chart, a kustomization and plain manifests, and shows what five merges do, what becomes of an
+edit by hand, and of a cluster that is cut off. Everything ends with it, and nothing is left behind.
 """
 
 
@@ -85,31 +85,35 @@ async def _run(output: console.Console, *, keep: bool) -> int:
 
 async def _tell(directory: pathlib.Path, output: console.Console, stop: asyncio.Event | None) -> int:
     show = screen.Screen(output)
-    show.say("starting nats-server, the hub, three agents and twelve clusters, each on the loopback …")
+    show.say("starting nats-server, the hub, four agents and twelve clusters, each on the loopback …")
     async with fleet.started(directory) as running:
-        tale = story.Story(running, show)
+        show.say(f"the page: {await running.page()}")
+        tell = telling.Telling(running, show)
         async with asyncio.TaskGroup() as group:
             watching = [group.create_task(child.ended()) for child in running.children]
-            await tale.tell()
-            show.summary(tale.chapters)
+            await story.Story(tell).tell()
+            await incidents.Incidents(tell).tell()
+            show.summary(tell.steps)
             if stop is not None:
-                _what_to_look_at(running, show)
+                await _what_to_look_at(running, show)
                 await stop.wait()
             for task in watching:
                 task.cancel()
     return 0
 
 
-def _what_to_look_at(running: fleet.Fleet, show: screen.Screen) -> None:
+async def _what_to_look_at(running: fleet.Fleet, show: screen.Screen) -> None:
+    page = await running.page()
     show.say(f"""
 It goes on running; Ctrl-C ends it. In another terminal:
 
   export FLOTILLA_URL={running.hub_url} FLOTILLA_TOKEN=$(cat {running.token_file})
+  flotilla ui                        # the page, signed in; now: {page}
   flotilla status
   flotilla rollout status {fleet.SOURCE}
   flotilla bundle show {fleet.SOURCE}/apps/storefront
   flotilla deletions list
   flotilla events
-  kubectl --kubeconfig {running.kubeconfig} --context prod-1 get all -n {story.NAMESPACE}
+  kubectl --kubeconfig {running.kubeconfig} --context prod-1 get all -n {checks.NAMESPACE}
   git clone {running.repository.url} my-fleet    # change something, push to main, and look again
 """)

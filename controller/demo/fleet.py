@@ -1,4 +1,4 @@
-"""The demo's fleet: twelve clusters in three environments, served by three agents, started as separate processes."""
+"""The demo's fleet: twelve clusters in three environments, served by four agents, started as separate processes."""
 
 import contextlib
 import json
@@ -14,6 +14,9 @@ from protocol import credentials
 
 ENVIRONMENTS = {"dev": 4, "staging": 3, "prod": 5}
 AGENTS = 3
+ALONE = "prod-5"
+"""The cluster with an agent of its own, the last of them."""
+
 SOURCE = "fleet"
 
 POLICY = """\
@@ -43,6 +46,16 @@ class Fleet(msgspec.Struct, frozen=True):
     token_file: pathlib.Path
     kubeconfig: pathlib.Path
 
+    @property
+    def lonely(self) -> processes.Child:
+        """The agent that serves ALONE and no other cluster."""
+        return self.children[-1]
+
+    async def page(self) -> str:
+        """The address of the hub's page; it signs in whoever opens it first, within two minutes."""
+        found: str = (await self.hub.post("ui/codes", {}))["path"]
+        return self.hub_url + found
+
 
 def environment(name: str) -> str:
     """The environment that a cluster's name begins with."""
@@ -69,7 +82,7 @@ async def started(directory: pathlib.Path) -> AsyncIterator[Fleet]:
         clusters = await stack.enter_async_context(clients.cluster_clients(kubeconfig))
         await client.post("apply", {"files": [{"name": "policy.yaml", "text": POLICY}]})
         await _register(client, directory, kubeconfig)
-        for number in range(AGENTS):
+        for number in range(AGENTS + 1):
             words = ["agent", "run", "--config", str(_agent_file(directory, number))]
             words += ["--state-dir", str(directory / f"agent-{number + 1}")]
             children.append(await processes.start(f"agent-{number + 1}", words, directory=directory))
@@ -118,7 +131,7 @@ def _hub_words(directory: pathlib.Path, nats_url: str) -> list[str]:
 
 
 async def _register(client: clients.HubClient, directory: pathlib.Path, kubeconfig: pathlib.Path) -> None:
-    served: list[list[dict[str, str]]] = [[] for _ in range(AGENTS)]
+    served: list[list[dict[str, str]]] = [[] for _ in range(AGENTS + 1)]
     decode = msgspec.json.Decoder(credentials.Credentials).decode
     for number, name in enumerate(names()):
         seed, public_key = keys.new_user()
@@ -128,7 +141,8 @@ async def _register(client: clients.HubClient, directory: pathlib.Path, kubeconf
         file = directory / f"{name}.credentials.json"
         file.touch(mode=0o600)
         file.write_bytes(msgspec.json.encode(issued))
-        served[number % AGENTS].append({"credentials": str(file), "kubeconfig": str(kubeconfig), "context": name})
+        agent = AGENTS if name == ALONE else number % AGENTS
+        served[agent].append({"credentials": str(file), "kubeconfig": str(kubeconfig), "context": name})
     for number, clusters in enumerate(served):
         text = json.dumps({"clusters": clusters, "settings": AGENT_SETTINGS})
         _agent_file(directory, number).write_text(text)

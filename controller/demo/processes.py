@@ -63,12 +63,21 @@ class Child:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
+                self.thaw()  # one that stands still hears nothing
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+    def freeze(self) -> None:
+        """Let it stand still: for everybody else, it is as if its network were gone."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
 
     def last_words(self) -> str:
         """The end of its log."""

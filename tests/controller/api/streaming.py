@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import aiohttp
 
 TIME_S = 10.0
-"""For all messages: they come from this process."""
+"""Every message comes from this process."""
 
 
 class Message(NamedTuple):
@@ -19,10 +19,10 @@ class Message(NamedTuple):
     data: Any
 
 
-async def messages(answer: aiohttp.ClientResponse, *, time_s: float = TIME_S) -> AsyncGenerator[Message, None]:
+async def messages(answer: aiohttp.ClientResponse) -> AsyncIterator[Message]:
     """The messages of a stream, comments and the one that only says a place left out."""
     fields: dict[str, str] = {}
-    async with asyncio.timeout(time_s):
+    async with asyncio.timeout(TIME_S):
         async for raw in answer.content:
             line = raw.decode().rstrip("\n")
             name, colon, value = line.partition(": ")
