@@ -10,6 +10,7 @@ const PLACES = [
   ["bundles", "Bundles"],
   ["rollouts", "Rollouts"],
   ["deletions", "Deletions"],
+  ["drift", "Drift"],
   ["events", "Events"],
   ["sources", "Sources"],
 ];

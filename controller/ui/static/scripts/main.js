@@ -13,6 +13,7 @@ import * as bundles from "./views/bundles.js";
 import * as cluster from "./views/cluster.js";
 import * as deletion from "./views/deletion.js";
 import * as deletions from "./views/deletions.js";
+import * as drifts from "./views/drifts.js";
 import * as event from "./views/event.js";
 import * as events from "./views/events.js";
 import * as fleet from "./views/fleet.js";
@@ -22,7 +23,7 @@ import * as rollouts from "./views/rollouts.js";
 import * as signin from "./views/signin.js";
 import * as sources from "./views/sources.js";
 
-const VIEWS = { bundles: [bundles, bundle], clusters: [fleet, cluster], deletions: [deletions, deletion], events: [events, event], rollouts: [rollouts, rollout], sources: [sources, sources] };
+const VIEWS = { bundles: [bundles, bundle], clusters: [fleet, cluster], deletions: [deletions, deletion], drift: [drifts, drifts], events: [events, event], rollouts: [rollouts, rollout], sources: [sources, sources] };
 const EVERYWHERE = { status: "status", sources: "sources?limit=1000" };
 const ROUNDS = 2; // a cluster names its bundles, then the objects of one are asked for
 const TICK_MS = 1000; // ages grow by the second
@@ -70,7 +71,7 @@ async function look(place) {
 
 async function part(path) {
   try {
-    return { body: await (/^(clusters|sources|bundles|rollouts)\b[^/]*$/.test(path) ? api.list(path) : api.get(path)) };
+    return { body: await (/^(clusters|sources|bundles|rollouts|drift)\b[^/]*$/.test(path) ? api.list(path) : api.get(path)) };
   } catch (error) {
     if (error instanceof api.Refused && error.status !== 401) return { refusal: error };
     throw error;

@@ -16,7 +16,8 @@ export const title = ({ path }) => path[1];
 export function needs(place, { data }) {
   const name = place.path[1];
   const bundle = data.cluster?.cluster.name === name ? chosen(place, data.cluster) : "";
-  return { cluster: `clusters/${encodeURIComponent(name)}`, ...(bundle && { objects: objectsPath(name, bundle) }) };
+  const cluster = `clusters/${encodeURIComponent(name)}`;
+  return { cluster, drift: `${cluster}/drift`, ...(bundle && { objects: objectsPath(name, bundle) }) };
 }
 
 /** Is enough known to draw? */
@@ -31,7 +32,7 @@ export function render(place, { data, missing }) {
   return [
     head(cluster),
     section("Standing", {}, standing(detail)),
-    drift(detail),
+    drift(data.drift?.cluster === path[1] ? data.drift : null),
     section("Bundles", { note: count(detail.bundles.length, "bundle") }, bundleTable(detail.bundles)),
     objects(place, detail, data.objects),
     ...leftovers(detail),

@@ -10,14 +10,14 @@ import { STATES, bundleState, clusterState, count, generation } from "../words.j
 const NAMED_MAX = 60; // up to so many cells carry name, generation and age
 const SHORT_MAX = 160; // up to so many carry their name; beyond, a shape and a letter
 const URGENT_MAX = 6; // lines of what needs a person that are seen at once
-const SILENT_MAX = 3; // silent clusters that are named one by one
+const SILENT_MAX = 3; // silent clusters, or drifts, that are named one by one
 
 /** The title of the page. */
 export const title = () => "Fleet";
 
 /** What is asked of the hub. */
 export function needs({ query }) {
-  const found = { clusters: "clusters?limit=1000", bundles: "bundles?limit=1000", rollouts: "rollouts?limit=1000", deletions: "deletions" };
+  const found = { clusters: "clusters?limit=1000", bundles: "bundles?limit=1000", rollouts: "rollouts?limit=1000", deletions: "deletions", drifts: "drift?limit=1000" };
   if (query.bundle) found.bundle = `bundles/${query.bundle.split("/").map(encodeURIComponent).join("/")}`;
   return found;
 }
@@ -106,7 +106,7 @@ function urgent(data) {
   );
 }
 
-function* urgentLines({ deletions, rollouts, sources, clusters }) {
+function* urgentLines({ deletions, rollouts, sources, clusters, drifts }) {
   for (const one of deletions?.items ?? []) {
     if (one.decision !== "held") continue;
     const content = [h("a", { href: route(["deletions", one.id]) }, `${count(one.objects, "deletion")} of ${one.source}`), ` on ${count(one.clusters, "cluster")}: ${one.held.join("; ")}`];
@@ -120,11 +120,25 @@ function* urgentLines({ deletions, rollouts, sources, clusters }) {
     if (!["Failing", "Degraded", "Waiting"].includes(one.state)) continue;
     yield { key: `s-${one.name}`, state: "degraded", word: one.state, content: [h("a", { href: route(["sources"]) }, `source ${one.name}`), `: ${one.reason}`], sequence: one.event };
   }
+  yield* driftLines((drifts?.items ?? []).filter((one) => one.fighting || one.policy === "alert"));
   yield* silentLines(clusters.items.filter((row) => row.was));
   for (const row of clusters.items) {
     if (clusterState(row) !== "degraded" && !row.refused) continue;
     const why = row.refused ? `its agent refused ${count(row.refused, "desired state")}` : row.reason;
     yield { key: `c-${row.name}`, state: "degraded", word: row.refused ? "Refused" : row.health, content: [h("a", { href: route(["clusters", row.name]) }, row.name), `: ${why}`], sequence: row.event };
+  }
+}
+
+/** What nobody will put right, or what somebody undoes again and again. */
+function* driftLines(rows) {
+  if (rows.length > SILENT_MAX) {
+    yield { key: "drift", state: "outofsync", word: "Drift", content: h("a", { href: "#/drift" }, `${count(rows.length, "object")} not as Git says, and left as they are`) };
+    return;
+  }
+  for (const one of rows) {
+    const hands = [...new Set(one.fields.map((field) => field.manager).filter(Boolean))].join(", ");
+    const content = [h("a", { href: route(["clusters", one.cluster]) }, one.cluster), `: ${one.object}${hands ? ` by ${hands}` : ""}${one.fighting ? ", again and again" : ""}`];
+    yield { key: `f-${one.cluster}-${one.object}`, state: one.fighting ? "degraded" : "outofsync", word: one.fighting ? "Fought over" : "Drift", content };
   }
 }
 
