@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from controller import (
+    backups,
     encrypting,
     entrance,
     errors,
@@ -90,6 +91,7 @@ async def assembled(
     """Open everything and fold the log; raise HubError if something is missing."""
     directory = settings.state_directory(chosen)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    backups.check_finished(directory)
     ring = keys.KeyRing(directory / keys.DIRECTORY)
     async with contextlib.AsyncExitStack() as stack:
         encryption = encrypting.of(chosen, directory, clock=clock)

@@ -58,7 +58,7 @@ class KeyRing:
 
     def __init__(self, directory: pathlib.Path, *, randomness: Randomness = secrets.token_bytes) -> None:
         """Load the ring in `directory`, making what is missing; raise KeysError if a key file is not as it must be."""
-        self._directory = directory
+        self._directory = self.directory = directory
         self._randomness = randomness
         _private_directory(directory)
         _private_directory(directory / "clusters")

@@ -184,6 +184,19 @@ async def start(settings: Settings, ring: keys.KeyRing, *, at: datetime.datetime
     return Server(process, msgspec.structs.replace(settings, port=port), ring)
 
 
+async def running_at(state_dir: pathlib.Path) -> str:
+    """The URL of the server that runs on this state directory; empty: none does."""
+    for path in _run_directory(Settings(state_dir=state_dir)).glob("*.ports"):
+        with contextlib.suppress(ValueError, LookupError):
+            url = str(json.loads(path.read_text())["nats"][0])
+            host, _, port = url.rpartition("/")[2].rpartition(":")
+            home = tls.at_home(host.strip("[]"))
+            if greeting := await _greeting(home, int(port)):
+                told = json.loads(greeting.removeprefix(_INFO))
+                return tls.url("tls" if told.get("tls_required") else "nats", home, int(port))
+    return ""
+
+
 def find(binary: pathlib.Path | None) -> pathlib.Path:
     """The server's executable; raise ServerError where there is none."""
     if binary is not None:
@@ -312,14 +325,20 @@ def _port(settings: Settings) -> int:
 
 
 async def _greets(host: str, port: int) -> bool:
+    return bool(await _greeting(host, port))
+
+
+async def _greeting(host: str, port: int) -> bytes:
+    """The line by which a nats-server begins; empty: none is there."""
     try:
         reader, writer = await asyncio.open_connection(host, port)
     except OSError:
-        return False
+        return b""
     try:
-        return (await reader.readline()).startswith(_INFO)
+        line = await reader.readline()
+        return line if line.startswith(_INFO) else b""
     except OSError:
-        return False
+        return b""
     finally:
         writer.close()
         with contextlib.suppress(OSError):

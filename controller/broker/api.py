@@ -94,6 +94,14 @@ async def publish(link: connection.Connection, subject: str, body: bytes, *, hea
     return acknowledged(answer, what=f"message {subject}")
 
 
+def refused(answer: connection.Message, *, what: str) -> None:
+    """Raise ApiError or Unavailable where the answer is one; an empty answer is none."""
+    if answer.body:
+        failure = _decode(answer.body, _Answer, what=what).error
+        if failure is not None:
+            raise _error(failure, what=what)
+
+
 def acknowledged(answer: connection.Message, *, what: str) -> int:
     """The sequence that a publish was answered with."""
     acknowledgement = _decode(answer.body, _Acknowledgement, what=what)

@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from controller import bootstrap, errors, face, heap, logs, settings, tls
+from controller.cli import hub_commands
 from controller.configuration import watching
 from controller.store import records
 from controller.ui import serving
@@ -37,6 +38,9 @@ examples:
       Read sources, clusters, groups and policies from files; the command line then refuses to change them.
   flotilla hub --nats-url nats://127.0.0.1:4222 --state-dir state
       Use a server that 'flotilla nats --state-dir state' started.
+  flotilla hub backup /backup --state-dir /var/lib/flotilla
+      Write a backup while the hub runs; 'restore FILE' makes an empty state directory of it, 'recover --reason …' takes
+      the hub back into service. 'flotilla hub backup --help' tells more.
 
 settings:
   Each flag can be set as FLOTILLA_HUB_NAME (FLOTILLA_HUB_LISTEN, ...) or in a YAML file (--settings FILE, names in
@@ -45,8 +49,11 @@ settings:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the hub until SIGINT or SIGTERM; return its exit code."""
-    options = vars(make_parser().parse_args(argv))
+    """Run the hub until SIGINT or SIGTERM, or one of its commands; return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in hub_commands.COMMANDS:
+        return hub_commands.main(words)
+    options = vars(make_parser().parse_args(words))
     ready_json, file = options.pop("ready_json"), options.pop("settings")
     try:
         chosen = settings.load(options, file=file)

@@ -82,6 +82,14 @@ def ahead(origin: reports.Origin, offered: tuple[int, int], *, epoch: int, conta
     return ""
 
 
+def forked(report: reports.Refused, *, epoch: int) -> str:
+    """Why a refusal shows that this hub's log is not the fleet's; empty: it does not. One (epoch, generation) names one
+    content for ever: who has another content for it had it from a log that this one is not."""
+    if report.refusal is not reports.Refusal.FORK or report.seen_epoch < epoch:
+        return ""
+    return f"it holds another content for epoch {report.seen_epoch}, generation {report.seen_generation}"
+
+
 def verified(origin: reports.Origin, *, epoch: int, contained: bool) -> bool:
     """May deletions be named for the cluster? Only once it showed a LOG head that is ours, in this epoch."""
     return contained and (origin.epoch == epoch or origin.log_head == desired.GENESIS)

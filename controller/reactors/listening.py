@@ -128,7 +128,10 @@ class Listening:
             case reports.Deleted():
                 await run(lambda world: debts.confirmed(world.ledger, cluster, report.confirmations, sequence), by=BY)
             case reports.Refused():
-                await run(lambda world: clusters.refused(world.clusters[cluster], report, sequence), by=BY)
+                told = await run(lambda world: clusters.refused(world.clusters[cluster], report, sequence), by=BY)
+                forked = publications.forked(report, epoch=self._shared.world.epoch(cluster)) if told else ""
+                if forked:
+                    await self._recover(cluster, forked, (report.seen_epoch, report.seen_generation))
             case reports.Planned():
                 if report.request in self._shared.asked:
                     self._shared.asked[report.request].take(report)
@@ -147,21 +150,23 @@ class Listening:
         epoch = shared.world.epoch(origin.cluster)
         if reason:
             shared.verified.pop(origin.cluster, None)
-            name = shared.world.clusters[origin.cluster].name
-            event = fleet_events.RecoveryEntered(
-                reason=f"cluster {name}: {reason}",
-                cluster=origin.cluster,
-                epoch=origin.epoch,
-                generation=origin.generation,
-            )
-            written = await shared.transactor.run(lambda world: fleet.enter_recovery(world.fleet, event), by=BY)
-            if written:
-                logger.error("hub is in recovery", reason=event.reason)
+            await self._recover(origin.cluster, reason, (origin.epoch, origin.generation))
             return
         contained = shared.world.contains(origin.log_head)
         if not shared.is_verified(origin.cluster) and publications.verified(origin, epoch=epoch, contained=contained):
             shared.verified[origin.cluster] = epoch
             shared.notify()
+
+    async def _recover(self, cluster: ids.ClusterId, reason: str, seen: tuple[int, int]) -> None:
+        """The fleet is ahead of this hub, or beside it: publish nothing until a person says so."""
+        shared = self._shared
+        name = shared.world.clusters[cluster].name
+        epoch, generation = seen
+        event = fleet_events.RecoveryEntered(
+            reason=f"cluster {name}: {reason}", cluster=cluster, epoch=epoch, generation=generation
+        )
+        if await shared.transactor.run(lambda world: fleet.enter_recovery(world.fleet, event), by=BY):
+            logger.error("hub is in recovery", reason=event.reason)
 
     def _ahead(self, origin: reports.Origin) -> str:
         return publications.ahead(

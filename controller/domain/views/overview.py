@@ -147,7 +147,7 @@ def _sources(looking: sight.Sight) -> Sources:
 
 def _attention(looking: sight.Sight, rows: Sequence[clusters.Row], tally: deletions.Tally) -> Iterator[str]:
     if looking.world.fleet.recovering:
-        yield f"recovery: nothing is published ({looking.world.fleet.recovering}); `flotilla recover` ends it"
+        yield f"recovery: nothing is published ({looking.world.fleet.recovering}); `flotilla hub recover` ends it"
     for state in rollouts.every(looking):
         if state.current is not None and state.current.phase is rollout_state.Phase.HALTED:
             yield f"rollout of {state.source} halted: {state.current.halted}"

@@ -51,7 +51,7 @@ async def test_the_second_agent_waits_says_so_and_takes_over_at_once_from_one_th
     await hub_of_test.hear(reports.Hello)
     first = await lease(place)
     async with second.running():
-        waiting = await hub_of_test.standby(lambda one: one.holder == first["holderIdentity"])
+        waiting = await hub_of_test.standby(lambda one: one.holder == first["holderIdentity"] != one.agent)
         await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, colour="blue")))
         await hub_of_test.applied()
         before = len(hub_of_test.heard)
@@ -93,7 +93,7 @@ async def test_an_agent_that_cannot_renew_has_stopped_writing_before_the_other_s
         await hub_of_test.applied()
         first = (await lease(place))["holderIdentity"]
         async with second.running():
-            await hub_of_test.standby(lambda one: one.holder == first)
+            await hub_of_test.standby(lambda one: one.holder == first != one.agent)
             proxy.strike("PATCH", "/leases/agent")
             proxy.strike("GET", "/leases/agent")
             heard = len(hub_of_test.heard)

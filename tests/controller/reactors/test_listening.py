@@ -275,6 +275,30 @@ async def test_a_cluster_of_an_earlier_epoch_is_overtaken_and_not_ahead() -> Non
     assert not hub.shared.is_verified(agent.cluster)
 
 
+@pytest.mark.parametrize(
+    ("refusal", "epoch", "expected"),
+    [
+        (reports.Refusal.FORK, 1, ["cluster edge: it holds another content for epoch 1, generation 2"]),
+        (reports.Refusal.FORK, 0, []),
+        (reports.Refusal.STALE, 1, []),
+    ],
+)
+async def test_a_fork_puts_the_hub_into_recovery(refusal: reports.Refusal, *, epoch: int, expected: list[str]) -> None:
+    """Also when it was reported while no hub ran; once per report."""
+    of = Streams()
+    hub, agent = await begin(of)
+    forked = reports.Refused(
+        origin=agent.origin(await _state(agent)), refusal=refusal, message="another content", seen_epoch=epoch,
+        seen_generation=2, count=1,
+    )  # fmt: skip
+    stored = of.reports.say(agent.cluster, "refused", messages.REPORT.encode(forked))
+    for _ in range(2):
+        await hub.listening.take_report(stored, live=False)
+
+    assert await recoveries(of) == expected
+    assert bool(hub.world.fleet.recovering) is bool(expected)
+
+
 async def test_what_an_agent_refuses_is_written_down_once_per_stored_report() -> None:
     of = Streams()
     hub, agent = await begin(of)

@@ -44,7 +44,7 @@ async def test_what_needs_a_person_is_said_the_worst_first(fleet: Fleet) -> None
 
     assert found.attention == [
         "helm is not installed",
-        "recovery: nothing is published (a is ahead); `flotilla recover` ends it",
+        "recovery: nothing is published (a is ahead); `flotilla hub recover` ends it",
         "rollout of shop halted: 1 cluster failed",
         "deletions shop-whole wait for approval: whole bundles leave clusters: shop/web",
         "source other: unreachable: no route",
