@@ -7,6 +7,7 @@ from aiohttp import web
 
 from controller.api import requests, routes
 from controller.domain import debts
+from controller.domain.views import debts as debt_views
 from controller.domain.views import deletions as views
 from protocol.events import log
 
@@ -14,6 +15,14 @@ FILTERS = (
     routes.Parameter("all", bool, "Also those with which nothing can happen any more."),
     routes.Parameter("decision", debts.Decision, "What was decided of it; `held` waits for a person."),
     routes.Parameter("source", str, "Of this source."),
+)
+
+
+DEBT_FILTERS = (
+    routes.Parameter("cluster", str, "Of this cluster."),
+    routes.Parameter("bundle", str, "Of this bundle."),
+    routes.Parameter("set", str, "Of this deletion set."),
+    routes.Parameter("mayGo", bool, "Whether they may be deleted, or wait for a person."),
 )
 
 
@@ -39,6 +48,18 @@ async def index(request: web.Request) -> web.Response:
         key=lambda one: ages[one.id],
         row=lambda one: views.row(view, tally, one),
     )
+
+
+async def debts_index(request: web.Request) -> web.Response:
+    """Objects that clusters should lose, one by one: a deletion waiting to happen, or to be approved."""
+    view, query = requests.looking(request), request.query
+    wish = debt_views.Wish(
+        cluster=query.get("cluster", ""),
+        bundle=query.get("bundle", ""),
+        set=query.get("set", ""),
+        may_go=requests.flag(request, "mayGo") if "mayGo" in query else None,
+    )
+    return requests.listed(request, view, debt_views.every(view, wish), key=debt_views.key, row=lambda one: one)
 
 
 async def show(request: web.Request) -> web.Response:

@@ -28,6 +28,7 @@ from controller.api import (
 )
 from controller.domain.views import bundles as bundle_views
 from controller.domain.views import clusters as cluster_views
+from controller.domain.views import debts as debt_views
 from controller.domain.views import deletions as deletion_views
 from controller.domain.views import diffs, overview, states
 from controller.domain.views import drifts as drift_views
@@ -197,6 +198,7 @@ DELETION_ROW = deletion_views.Row
 
 DELETIONS = (
     _list("/deletions", deletions.index, DELETION_ROW, *deletions.FILTERS),
+    _list("/debts", deletions.debts_index, debt_views.Row, *deletions.DEBT_FILTERS),
     _view(DELETION, deletions.show, deletion_views.Detail),
     _act(f"{DELETION}/approve", deletions.approve, OPERATE, DELETION_ROW, deletions.Decide),
     _act(f"{DELETION}/reject", deletions.reject, OPERATE, DELETION_ROW, deletions.Decide),

@@ -127,6 +127,11 @@ async def test_both_sides_of_a_cluster_are_told(client: aiohttp.ClientSession, f
     await get(client, "clusters/nobody/desired", 404)
 
 
+async def test_debts_are_told_one_by_one(client: aiohttp.ClientSession, fleet: hubs.Hub) -> None:
+    assert (await get(client, "debts?mayGo=true&cluster=edge-01"))["items"] == []
+    await get(client, "debts?mayGo=perhaps", 400)
+
+
 async def test_drift_is_told_of_the_fleet_and_of_a_cluster(client: aiohttp.ClientSession, fleet: hubs.Hub) -> None:
     cluster = hubs.account(3)
     fleet.take(reports.DriftDetected(origin=fleet.origin(cluster), drifts=(drift("settings"),)))
