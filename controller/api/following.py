@@ -37,7 +37,7 @@ async def answer(request: web.Request, media: str, blocks: AsyncGenerator[bytes,
         headers = {"Content-Type": media, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
-        _notice_the_dead(request, news.pace.write_s)
+        _notice_the_dead(request, 2 * news.pace.write_s)  # later than we drop who is there and does not read
         try:
             async with contextlib.aclosing(blocks):
                 await _write(request, response, blocks)
