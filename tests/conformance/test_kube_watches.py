@@ -157,15 +157,15 @@ def test_nothing_is_remembered_from_before_a_kind_was_served(api: Api, kind: str
     assert event["object"]["message"].startswith("too old resource version: 1 (")
 
 
-def last_event(api: Api, accept: str) -> Json:
-    """The last event of a streamed list in some form."""
+def end_of_list(api: Api, accept: str) -> Json:
+    """The bookmark that ends a streamed list in some form."""
     words = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
     answer = api.call("GET", f"{api.path('secrets')}?{words}&timeoutSeconds=1", accept=accept).body
-    return json.loads(answer.splitlines()[-1])
+    return next(event for event in map(json.loads, answer.splitlines()) if event["type"] == "BOOKMARK")
 
 
 def test_a_table_is_bookmarked_by_a_row_of_nothing(api: Api, version: str) -> None:
-    last = last_event(api, "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")
+    last = end_of_list(api, "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")
     (row,) = last["object"].pop("rows")
 
     assert last["type"] == "BOOKMARK"
@@ -177,7 +177,7 @@ def test_a_table_is_bookmarked_by_a_row_of_nothing(api: Api, version: str) -> No
 
 
 def test_metadata_is_bookmarked_as_such(api: Api, version: str) -> None:
-    last = last_event(api, "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io")
+    last = end_of_list(api, "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io")
 
     assert (last["type"], last["object"]["kind"]) == ("BOOKMARK", "PartialObjectMetadata")
     assert last["object"]["metadata"]["annotations"] == END
