@@ -15,7 +15,7 @@ FUNCTION_LINES_MAX = 60
 PARAMETERS_MAX = 5
 
 COMMAND_LINES = re.compile(
-    r"controller/cli/(sources|clusters|deletions|diff|fleet|render|targets|tokens|validate|enrolment)\.py"
+    r"controller/cli/(sources|clusters|deletions|diff|drifts|fleet|render|targets|tokens|validate|enrolment)\.py"
 )
 """There a parameter is a flag of a command, declared where it is read: typer's way."""
 

@@ -28,6 +28,7 @@ WIDE: tuple[output.Column, ...] = (
     ("SINCE", output.field("behindSince")),
     ("HELD", output.field("heldDeletions")),
     ("ORPHANS", output.field("orphans")),
+    ("DRIFTS", output.field("drifts")),
     ("REVISIONS", output.field("revisions")),
     ("ID", output.field("id")),
     ("AS OF", output.field("asOf")),

@@ -31,6 +31,7 @@ BUNDLES_WIDE: tuple[output.Column, ...] = (
     ("NAME", output.field("name")),
     ("WAITING", output.field("waiting")),
     ("UNKNOWN", output.field("unknown")),
+    ("DRIFTED", output.field("drifted")),
     ("REVISION", output.field("revision")),
     ("AS OF", output.field("asOf")),
 )

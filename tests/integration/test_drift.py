@@ -1,11 +1,12 @@
-"""A repository of Rancher Fleet's from a commit to the clusters: drift that is only told, and partitions as stages."""
+"""Drift from an edit in a cluster to what the hub tells; and a repository of Rancher Fleet's that only has it told."""
 
 import json
 
 import pytest
 
 from controller.domain.views import bundles, sight
-from protocol import ids
+from controller.domain.views import drifts as drift_views
+from protocol import drifts, ids
 from tests.fixtures import fleet as fleets
 from tests.fixtures.fleet import Fleet, Site
 from tests.fixtures.kube import ControlPlanes
@@ -35,8 +36,8 @@ def files(fleet: Fleet, other: str) -> dict[str, str]:
     }
 
 
-def told(fleet: Fleet) -> dict[str, tuple[str, str]]:
-    """How the bundle stands on each cluster, as `flotilla bundle show` tells it."""
+def looking(fleet: Fleet) -> sight.Sight:
+    """The fleet as the commands see it."""
     shared = fleet.hub.shared
     facts = sight.Facts(
         observed=shared.observed,
@@ -45,9 +46,19 @@ def told(fleet: Fleet) -> dict[str, tuple[str, str]]:
         roots=shared.library.roots,
         silence=shared.clock() - shared.started_at,
     )
-    looking = sight.Sight(shared.world, facts, shared.clock())
-    (found,) = [one for one in bundles.every(looking) if one.entry.bundle == ids.BundleId("fleet/apps/web")]
-    return {one.cluster: (one.state.value, one.reason) for one in bundles.detail(looking, found, ()).clusters}
+    return sight.Sight(shared.world, facts, shared.clock())
+
+
+def told(fleet: Fleet) -> dict[str, tuple[str, str]]:
+    """How the bundle stands on each cluster, as `flotilla bundle show` tells it."""
+    view = looking(fleet)
+    (found,) = [one for one in bundles.every(view) if one.entry.bundle == ids.BundleId("fleet/apps/web")]
+    return {one.cluster: (one.state.value, one.reason) for one in bundles.detail(view, found, ()).clusters}
+
+
+def ended(fleet: Fleet) -> list[drift_views.Row]:
+    """What drifted and is over, as `flotilla drift list --ended` tells it."""
+    return [row for row in drift_views.every(looking(fleet), drift_views.Wish(ended=True)) if row.ended is not None]
 
 
 def stages(fleet: Fleet) -> list[tuple[str, str]]:
@@ -95,3 +106,39 @@ async def _story(fleet: Fleet, sites: list[Site]) -> None:
     await fleet.completed(second)
     assert (await sites[0].find(path) or {})["data"] == {"colour": "blue", "size": "2"}
     await fleet.until("the drift is over", lambda: told(fleet)["edge-1"] == ("Ready", ""))
+
+
+@pytest.mark.kube
+async def test_what_is_edited_by_hand_in_a_real_cluster_is_told_and_put_right(
+    real_sites: list[Site], fleet: Fleet
+) -> None:
+    await _heals(fleet, real_sites[0])
+
+
+async def test_what_is_edited_by_hand_in_a_sandbox_cluster_is_told_and_put_right(
+    fleet: Fleet, fleet_sandbox: list[Site]
+) -> None:
+    await _heals(fleet, fleet_sandbox.pop())
+
+
+async def _heals(fleet: Fleet, site: Site) -> None:
+    """From the edit to what `flotilla drift list` shows, without a resync: the agent watches."""
+    await fleet.add_cluster("edge-1", site, {})
+    first = fleet.merge(
+        {
+            "apps/web/web.json": config("web", colour="blue"),
+            "apps/web/flotilla.yaml": f"defaultNamespace: {fleet.namespace}\n",
+        }
+    )
+    await fleet.declare()
+    await fleet.completed(first)
+    path = f"/api/v1/namespaces/{fleet.namespace}/configmaps/web"
+    await site.change(path, {"data": {"colour": "red"}})
+    await fleet.until("the drift is over", lambda: bool(ended(fleet)))
+
+    (row,) = ended(fleet)
+    (field,) = row.fields
+    assert (row.cluster, row.bundle, row.ended) == ("edge-1", "fleet/apps/web", drifts.Means.REVERTED)
+    assert (field.field, field.expected, field.actual) == (".data.colour", '"blue"', '"red"')
+    assert (field.manager, field.operation) == ("somebody", "Update")
+    assert (await site.find(path) or {})["data"] == {"colour": "blue"}

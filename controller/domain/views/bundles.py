@@ -42,6 +42,8 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     failed: int
     waiting: int
     unknown: int
+    drifted: int
+    """Its objects that differ from Git, over all clusters."""
     reason: str
     """The first error of its latest content, or the first failure on a cluster."""
     as_of: datetime.datetime
@@ -170,6 +172,7 @@ def _row(looking: sight.Sight, found: Found, where: list[OnCluster]) -> Row:
         failed=counts[State.FAILED],
         waiting=counts[State.WAITING],
         unknown=counts[State.UNKNOWN],
+        drifted=looking.drifted[entry.bundle],
         reason=next((str(problem) for problem in catalogs.problems(entry)), failure),
         as_of=looking.at,
         event=looking.head("source", source),

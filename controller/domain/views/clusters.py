@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from controller.domain import clusters, observed
-from controller.domain.views import freshness, letting_in, sight, standbys
+from controller.domain.views import drifts, freshness, letting_in, sight, standbys
 from protocol import ids, reports, specs, status
 
 WELL = frozenset({status.Health.HEALTHY, status.Health.SUSPENDED})
@@ -62,6 +62,8 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     pending_deletions: int
     held_deletions: int
     orphans: int
+    drifts: int
+    """Objects that differ from Git in fields of ours."""
     refused: int
     """Desired states that its agent did not accept."""
     suspended: str
@@ -83,6 +85,8 @@ class BundleRow(msgspec.Struct, frozen=True, rename="camel"):
     health: status.Health
     objects: int
     failed: int
+    drifted: int
+    """Objects that differ from Git, and stay so because the bundle says it or somebody fights for it."""
     reason: str
     was: status.Health | None
     """Its health as of `asOf`, where nobody hears from the cluster now."""
@@ -116,6 +120,8 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     bundles: list[BundleRow]
     ailing: list[AilingObject]
     """The objects that are not well, the worst first; at most sight.TEXTS_MAX. None of a cluster that nobody hears."""
+    drift: list[drifts.Row]
+    """What differs from Git and since when, and by whom; at most sight.TEXTS_MAX."""
     kept: list[str]
     """Objects that left Git and cannot be judged yet, with the reason."""
     undeleted: list[str]
@@ -175,6 +181,7 @@ def row(looking: sight.Sight, cluster: clusters.Cluster) -> Row:
         pending_deletions=owed.pending,
         held_deletions=owed.held,
         orphans=seen.orphan_total,
+        drifts=len(seen.drifts.open) + seen.drifts.left_out,
         refused=cluster.refused,
         suspended=cluster.suspended,
         standby=len(standbys.lately(looking, cluster.id)),
@@ -196,6 +203,7 @@ def detail(looking: sight.Sight, cluster: clusters.Cluster) -> Detail:
         kubernetes_version=seen.kubernetes_version,
         bundles=list(bundle_rows(looking, cluster.id)),
         ailing=_ailing_objects(looking, cluster.id),
+        drift=drifts.of_cluster(looking, cluster).open[: sight.TEXTS_MAX],
         kept=[f"{one.object}: {one.reason}" for one in (root.kept if root is not None else ())][: sight.NAMES_MAX],
         undeleted=[f"{one.object}: {one.reason} ({one.message})" for one in seen.undeleted.values()][: sight.TEXTS_MAX],
         orphans=[f"{one.object} of {one.bundle}" for one in seen.orphans][: sight.NAMES_MAX],
@@ -251,6 +259,7 @@ def bundle_rows(looking: sight.Sight, cluster: ids.ClusterId) -> Iterator[Bundle
             health=found.health if found is not None and known else status.Health.UNKNOWN,
             objects=found.objects if found is not None else 0,
             failed=found.failed if found is not None else 0,
+            drifted=found.drifted if found is not None else 0,
             reason=conflicts.get(bundle) or (why(found) if found is not None else "not reported yet"),
             was=found.health if found is not None and not online else None,
             healths=found.healths if found is not None else {},
@@ -264,6 +273,7 @@ def bundle_rows(looking: sight.Sight, cluster: ids.ClusterId) -> Iterator[Bundle
                 health=status.Health.MISSING,
                 objects=0,
                 failed=0,
+                drifted=0,
                 reason=reason,
                 was=None,
                 healths={},

@@ -1,6 +1,7 @@
 """All that a view is made of, at one instant."""
 
 import datetime
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -81,6 +82,12 @@ class Sight:
     def seen(self, cluster: ids.ClusterId) -> observed.Observed:
         """What the cluster said."""
         return self.facts.observed.get(cluster) or observed.initial(cluster)
+
+    @functools.cached_property
+    def drifted(self) -> Counter[ids.BundleId]:
+        """How many objects of each bundle differ from Git, over all clusters."""
+        seen = (self.seen(cluster.id) for cluster in self.clusters)
+        return Counter(one.drift.bundle for found in seen for one in found.drifts.open.values())
 
     def publication(self, cluster: ids.ClusterId) -> publications.Publication:
         """What was published for it."""

@@ -17,7 +17,7 @@ from aiohttp import test_utils
 
 from controller.api import app
 from controller.domain.views import diffs
-from protocol import bundles, canonical, enrolment, ids, reports, specs
+from protocol import bundles, canonical, drifts, enrolment, ids, reports, specs
 from protocol.canonical import NO_DIGEST, Digest
 from protocol.events import sources as source_events
 from protocol.events.clusters import EnrolmentOffered
@@ -311,8 +311,45 @@ async def test_the_log_is_printed_in_order(run: Run) -> None:
     assert [line.split()[3] for line in output.splitlines()][:2] == ["HubInitialized", "ClusterAdded"]
 
 
+async def test_drift_is_listed_with_its_actor_and_its_fields(run: Run, fleet: fixtures.Hub) -> None:
+    """What is over only where it is asked for."""
+    cluster = next(iter(fleet.world.clusters))
+    web, policy = ids.BundleId("shop/web"), bundles.Drift.REVERT
+    edited = drifts.Drift(
+        ids.ObjectId("", "ConfigMap", "web", "edited"), web, policy, drifts.Kind.CHANGED, fixtures.START,
+        fields=(drifts.Field(".data.a", '"1"', '"2"', "kubectl-edit", "Update"), drifts.Field(".data.b", expected="1")),
+        left_out=3, fighting=drifts.Fight("kubectl-edit", ".data.a", 4),
+    )  # fmt: skip
+    gone = drifts.Drift(ids.ObjectId("", "ConfigMap", "web", "gone"), web, policy, drifts.Kind.GONE, fixtures.START)
+    over = drifts.Correction(gone, drifts.Means.REVERTED, fixtures.START)
+    fleet.take(reports.DriftDetected(fleet.origin(cluster), (edited,)))
+    fleet.take(reports.DriftCorrected(fleet.origin(cluster), (over,)))
+
+    _, table, _ = await run("drift", "list", "--cluster", "edge-1")
+    _, ended, _ = await run("drift", "list", "--ended", "-o", "json")
+    code, none, _ = await run("drift", "list", "--manager", "nobody", "-o", "name")
+
+    (row,) = table.splitlines()[2:]
+    for word in ("ConfigMap web/edited", "edge-1", "kubectl-edit", "fight, 4 reverts", '.data.a is "2", in Git "1"'):
+        assert word in row
+    assert ".data.b is not there, in Git 1, and 3 more" in row
+    assert [(one["object"], one["ended"]) for one in json.loads(ended)] == [
+        ("ConfigMap web/edited", None),
+        ("ConfigMap web/gone", "reverted"),
+    ]
+    assert (code, none) == (0, "")
+
+
 async def test_every_command_teaches(run: Run) -> None:
-    for words in (["source"], ["source", "add"], ["cluster"], ["rollout"], ["deletions", "approve"], ["status"]):
+    for words in (
+        ["source"],
+        ["source", "add"],
+        ["cluster"],
+        ["rollout"],
+        ["deletions", "approve"],
+        ["drift"],
+        ["status"],
+    ):
         code, output, _ = await run(*words, "--help")
 
         assert (code, "Usage: flotilla" in output) == (0, True), words

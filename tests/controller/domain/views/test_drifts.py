@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from controller.domain import clusters
+from controller.domain.views import bundles as bundle_views
+from controller.domain.views import clusters as cluster_views
 from controller.domain.views import drifts as views
 from controller.domain.views import freshness
 from protocol import bundles, drifts, ids, reports
@@ -74,3 +76,17 @@ async def test_each_row_has_a_key_of_its_own(drifting: Fleet) -> None:
     again = msgspec.structs.replace(rows[0], since=AT + datetime.timedelta(seconds=1))
 
     assert len({views.key(row) for row in (*rows, again)}) == 4
+
+
+async def test_clusters_and_bundles_count_what_differs(drifting: Fleet) -> None:
+    """And a cluster's own page names it, with who did it."""
+    looking = drifting.looking
+    a, b = (cluster_views.detail(looking, looking.world.clusters[name]) for name in (drifting.a, drifting.b))
+    found = bundle_views.get(looking, "shop/web")
+
+    assert (a.cluster.drifts, b.cluster.drifts, bundle_views.row(looking, found).drifted) == (6, 0, 1)
+    assert [(one.object.rpartition("/")[2], one.fields[0].manager) for one in a.drift] == [
+        ("one", "kubectl-edit"),
+        ("two", "kubectl-edit"),
+    ]
+    assert b.drift == []
