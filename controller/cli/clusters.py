@@ -129,9 +129,18 @@ def credentials(
 
 
 @app.command("list")
-def list_clusters(output_: options.Output = options.TABLE, url: options.Url = "", token: options.Token = "") -> None:
+def list_clusters(
+    selector: Annotated[str, typer.Option("--selector", "-l", help="such as 'env=prod,tier in (a, b),!canary'")] = "",
+    bundle: Annotated[str, typer.Option(help="that should have this bundle")] = "",
+    text: Annotated[str, typer.Option(help="with this in the name, labels or groups")] = "",
+    output_: options.Output = options.TABLE,
+    url: options.Url = "",
+    token: options.Token = "",
+) -> None:
     """List clusters: where each stands, and when it was last heard."""
-    output.rows(options.hub(url, token).items("clusters"), output_, columns=COLUMNS, wide=WIDE)
+    asked = {"labels": selector, "bundle": bundle, "text": text}
+    found = options.hub(url, token).items("clusters", **{key: value for key, value in asked.items() if value})
+    output.rows(found, output_, columns=COLUMNS, wide=WIDE)
 
 
 @app.command()

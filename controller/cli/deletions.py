@@ -42,7 +42,7 @@ def list_sets(
     token: options.Token = "",
 ) -> None:
     """List deletion sets: held ones wait for you."""
-    found = options.hub(url, token).get("deletions", all=str(settled).lower())["items"]
+    found = options.hub(url, token).items("deletions", all=str(settled).lower())
     output.rows(found, output_, columns=COLUMNS, wide=WIDE)
 
 

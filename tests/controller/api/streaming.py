@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
 
 import aiohttp
 
 TIME_S = 10.0
-"""Every message comes from this process."""
+"""For all messages: they come from this process."""
 
 
 class Message(NamedTuple):
@@ -19,10 +19,10 @@ class Message(NamedTuple):
     data: Any
 
 
-async def messages(answer: aiohttp.ClientResponse) -> AsyncIterator[Message]:
+async def messages(answer: aiohttp.ClientResponse, *, time_s: float = TIME_S) -> AsyncGenerator[Message, None]:
     """The messages of a stream, comments and the one that only says a place left out."""
     fields: dict[str, str] = {}
-    async with asyncio.timeout(TIME_S):
+    async with asyncio.timeout(time_s):
         async for raw in answer.content:
             line = raw.decode().rstrip("\n")
             name, colon, value = line.partition(": ")

@@ -39,7 +39,7 @@ async def stream(
     headers = {"Last-Event-ID": last} if last else {}
     async with client.get(f"{STREAM}{query}", headers=headers) as answer:
         assert (answer.status, answer.content_type) == (200, "text/event-stream")
-        async with contextlib.aclosing(streaming.messages(answer)) as messages:  # type: ignore[type-var]
+        async with contextlib.aclosing(streaming.messages(answer)) as messages:
             yield messages
 
 

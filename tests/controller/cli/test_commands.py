@@ -278,6 +278,17 @@ async def test_a_time_to_live_has_a_unit(run: Run, ttl: str) -> None:
     assert code == 2
 
 
+async def test_a_list_is_narrowed_and_read_page_by_page(run: Run, fleet: fixtures.Hub) -> None:
+    for number in range(501):
+        await fleet.add_cluster(f"many-{number:03d}", env="test")
+    _, prod, _ = await run("cluster", "list", "-l", "env in (prod)", "-o", "name")
+    _, everything, _ = await run("cluster", "list", "-o", "name")
+    code, _, refused = await run("cluster", "list", "-l", "env=prod test")
+
+    assert (prod.split(), len(everything.split())) == (["edge-1"], 502)
+    assert (code, "label selector" in refused) == (1, True)
+
+
 async def test_a_hook_is_given_out_once(run: Run, fleet: fixtures.Hub, address: str) -> None:
     await fleet.resolve("shop", "web")
     code, output, _ = await run("source", "hook", "shop")
