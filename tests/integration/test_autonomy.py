@@ -58,16 +58,16 @@ async def test_a_fleet_without_hub_and_broker_corrects_drift_and_tells_it_later(
         order = [(one.origin.boot, one.origin.number) for one in said]
         assert list(dict.fromkeys(order)) == sorted(set(order))
         assert len({boot for boot, _ in order}) == 2
-        degraded = [one for one in said if isinstance(one, reports.Ready) and _is_degraded(one)]
-        assert degraded[0].origin.boot == order[0][0]
+        unwell = [one for one in said if isinstance(one, reports.Ready) and _is_unwell(one)]
+        assert unwell[0].origin.boot == order[0][0]
 
 
 def _annotated(failure: str | None) -> object:
     return {"metadata": {"annotations": {FAIL: failure}}}
 
 
-def _is_degraded(report: reports.Ready) -> bool:
-    return any(one.health is status.Health.DEGRADED for one in report.bundles)
+def _is_unwell(report: reports.Ready) -> bool:
+    return any(one.health is not status.Health.HEALTHY for one in report.bundles)
 
 
 def _clients(realm: processes.Realm) -> dict[str, Client]:
