@@ -1,6 +1,6 @@
 """The README's pictures, taken of the demo's fleet: `make pictures`.
 
-Twelve clusters, three agents, a hub and a repository, as `flotilla demo` starts them; then what a platform team's day
+Twelve clusters, four agents, a hub and a repository, as `flotilla demo` starts them; then what a platform team's day
 brings: a rollout under way, a hand that edits a Deployment, a cluster that nobody hears from, a bundle that left Git.
 """
 
@@ -12,12 +12,17 @@ import tempfile
 from collections.abc import Mapping
 
 from controller import bootstrap
-from controller.demo import content, fleet
+from controller.demo import clients, content, fleet
 from tests.fixtures import browser, processes
 
 ROOT = pathlib.Path(__file__).parents[2]
 TARGET = ROOT / "deploy" / "pictures"
-SIZE = {"width": 1360, "height": 860}
+SIZE = {"width": 1360, "height": 880}
+ILL = "staging-2"
+CHECKOUT = "apis/apps/v1/namespaces/shop/deployments/checkout"
+WRONG = "registry.example.com/checkout:2.2.0-does-not-exist"
+"""To the sandbox, an image that nobody can pull."""
+
 BYTES_MAX = 200_000
 """Of one picture: a README is read on trains, too."""
 
@@ -39,7 +44,7 @@ async def main(target: pathlib.Path) -> None:
 
 async def _window(running: fleet.Fleet, new_window: browser.NewWindow, **settings: object) -> browser.Window:
     window = await new_window(running.hub_url, **settings)
-    await window.open((await running.hub.post("ui/codes", {}))["path"].lstrip("/"))
+    await window.page.goto(await running.page())
     await window.sees("[data-grid] a")
     return window
 
@@ -56,18 +61,38 @@ async def _rollout(running: fleet.Fleet, window: browser.Window, target: pathlib
 
 
 async def _day(running: fleet.Fleet) -> None:
-    """What somebody should look at."""
+    """What somebody should look at: a hold, a cluster on leave, another that is silent, and two edits by hand."""
     await running.hub.post("clusters/dev-4/suspend", {"reason": "being upgraded until Friday"})
-    await _settled(running, _merge(running, content.fourth(), "Remove the policies"), but={"dev-4"})
+    await _settled(running, _merge(running, _told(content.fourth()), "Remove the policies"), but={"dev-4"})
+    running.lonely.freeze()
+    await _edit_image(running.clusters[ILL])
+    await running.clusters["prod-2"].patch(CHECKOUT, {"spec": {"replicas": 7}}, manager="kubectl-scale")
+
+
+async def _edit_image(cluster: clients.ClusterClient) -> None:
+    """As `kubectl edit` does: somebody tries the next version by hand, and gets its name wrong."""
+    found = await cluster.find(CHECKOUT)
+    assert found is not None, "the checkout runs in staging"
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    spec = {"template": {"spec": {"containers": [{**container, "image": WRONG}]}}, "progressDeadlineSeconds": 2}
+    await cluster.patch(CHECKOUT, {"spec": spec}, manager="kubectl-edit")
 
 
 async def _pictures(light: browser.Window, dark: browser.Window, target: pathlib.Path) -> None:
     await light.go("#/?group=env")
-    await light.sees(".urgent li", "deletions")
+    for state, name in {"degraded": ILL, "outofsync": "prod-2", "suspended": "dev-4", "unknown": fleet.ALONE}.items():
+        await light.sees(f"[data-grid] a.{state}", name)
     await _shoot(light, target / "fleet.png")
-    await dark.go("#/clusters/prod-2")
-    await dark.sees("h1", "prod-2")
+    await dark.go(f"#/clusters/{ILL}")
+    await dark.sees("h1 .badge.degraded")
+    await dark.sees(".drift", "kubectl-edit")
     await _shoot(dark, target / "cluster.png")
+
+
+def _told(files: Mapping[str, str]) -> dict[str, str]:
+    """The same, but that what differs in the checkout is told, and left as it is."""
+    settings = "apps/checkout/flotilla.yaml"
+    return {**files, settings: f"{files[settings]}drift: alert\n"}
 
 
 def _merge(running: fleet.Fleet, files: Mapping[str, str], message: str) -> str:

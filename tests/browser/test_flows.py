@@ -1,7 +1,5 @@
 """The page on a real hub, with nats-server, Git, agents and clusters: what happens there is seen here."""
 
-import asyncio
-import functools
 import pathlib
 import re
 from collections.abc import AsyncIterator
@@ -9,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.controlplane import client
-from tests.fixtures import content, processes, sandbox
+from tests.fixtures import content, processes
 from tests.fixtures.browser import NewWindow, Window
 
 pytestmark = [pytest.mark.browser, pytest.mark.nats, pytest.mark.timeout(240)]
@@ -21,7 +18,7 @@ CELL = "[data-grid] a"
 
 CHECKOUT = "apis/apps/v1/namespaces/shop/deployments/checkout"
 SETTINGS = "api/v1/namespaces/shop/configmaps/storefront-settings"
-MERGE = "application/merge-patch+json"
+EDITOR = "kubectl-edit"
 
 APPROVE_ANYWAY = """async ([set, digest]) => {
   const { session } = await (await fetch("/ui/session")).json();
@@ -121,33 +118,22 @@ async def test_a_rollout_shows_whom_it_left_out_and_who_joins(realm: processes.R
     await window.sees(".facts .revision", commit[:10])
 
 
-async def edit(realm: processes.Realm, cluster: str, path: str, patch: object) -> None:
-    """Change an object by hand, as `kubectl edit` does."""
-    directory = realm.directory / "sandbox"
-    found = next(one for one in sandbox.endpoints(directory / "kubeconfig") if one.name == cluster)
-    authority = realm.directory / "authority.crt"
-    authority.write_text(found.authority_pem)
-    by_hand = functools.partial(client.Client(found.server, found.token, authority).call, content_type=MERGE)
-    status, answer = await asyncio.to_thread(by_hand, "PATCH", f"/{path}?fieldManager=kubectl-edit", patch)
-    assert status == 200, answer
-
-
 async def test_a_drift_shows_with_its_actor_and_heals(realm: processes.Realm, new_window: NewWindow) -> None:
     window = await signed_in(realm, new_window)
     told = {"apps/checkout/flotilla.yaml": content.first()["apps/checkout/flotilla.yaml"] + "drift: alert\n"}
     await realm.rolled_out(await realm.merge({**content.first(), **told}, "Only tell what differs in the checkout"))
 
-    await edit(realm, "east", CHECKOUT, {"spec": {"replicas": 7}})
+    await realm.clusters["east"].patch(CHECKOUT, {"spec": {"replicas": 7}}, manager=EDITOR)
     await (await window.sees(".urgent a", "east")).click()
     await window.sees(".drift .badge", "Drifted")
     await window.sees(".drift tbody tr", re.compile(r"replicas.*2.*7.*kubectl-edit", re.DOTALL))
     await window.go("#/drift?q=kubectl-edit")
     await window.sees("tbody tr", re.compile(r"east.*checkout.*kubectl-edit.*left as it is", re.DOTALL))
-    await edit(realm, "east", CHECKOUT, {"spec": {"replicas": 2}})
+    await realm.clusters["east"].patch(CHECKOUT, {"spec": {"replicas": 2}}, manager=EDITOR)
     await window.sees(".empty", "Nothing drifts")
 
     await window.go("#/clusters/west")
-    await edit(realm, "west", SETTINGS, {"data": {"theme": "garish"}})
+    await realm.clusters["west"].patch(SETTINGS, {"data": {"theme": "garish"}}, manager=EDITOR)
     await window.sees("tbody tr", re.compile(r"theme.*garish.*classic.*kubectl-edit.*put right", re.DOTALL))
     healed = await realm.clusters["west"].find(SETTINGS)
     assert healed is not None

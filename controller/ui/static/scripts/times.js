@@ -42,6 +42,11 @@ export function ago(time) {
   return time ? `${span(since(time))} ago` : "never";
 }
 
+/** A text of the hub's with its times of day as this page tells them. */
+export function told(text) {
+  return text.replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)/g, clock);
+}
+
 /** `14:03:09`, with the date if it is another day. */
 export function clock(time) {
   const at = new Date(time);

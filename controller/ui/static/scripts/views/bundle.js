@@ -4,6 +4,7 @@ import { h } from "../dom.js";
 import { cluster, event, revision, route } from "../links.js";
 import { badge, empty, facts, labels, section, table, texts, time } from "../parts.js";
 import { sourceUrl } from "../store.js";
+import { told } from "../times.js";
 import { bundleState, count } from "../words.js";
 import { progress } from "./bundles.js";
 
@@ -46,6 +47,6 @@ function identity(one) {
 
 function clusterTable(rows) {
   if (!rows.length) return empty("No cluster fits its targets. Which would, and why:", "flotilla targets .");
-  const shown = rows.slice(0, SHOWN_MAX).map((one) => ({ key: one.cluster, cells: [cluster(one.cluster), badge(bundleState(one.state), one.state), one.reason, one.asOf ? time(one.asOf) : "never heard"] }));
+  const shown = rows.slice(0, SHOWN_MAX).map((one) => ({ key: one.cluster, cells: [cluster(one.cluster), badge(bundleState(one.state), one.state), told(one.reason), one.asOf ? time(one.asOf) : "never heard"] }));
   return [table("Clusters of this bundle", ["Cluster", "State", "Why", "As of"], shown), rows.length > SHOWN_MAX && h("p", { class: "quiet" }, `and ${rows.length - SHOWN_MAX} more`)];
 }

@@ -47,7 +47,7 @@ function head(cluster) {
     { class: "title", "data-key": "head" },
     h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Fleet"), " ›"),
     h("h1", {}, cluster.name, " ", badge(state)),
-    h("p", { class: "reason" }, cluster.reason || STATES[state].says),
+    h("p", { class: "reason" }, times.told(cluster.reason) || STATES[state].says),
     labels(cluster.labels),
     h("p", {}, basis(cluster.asOf, cluster.event)),
     h("div", { class: "buttons" }, h("a", { class: "button", href: route(["events"], { about: `cluster/${cluster.name}` }) }, "Its events")),
@@ -97,7 +97,7 @@ function bundleTable(rows) {
     ["Bundle", "Sync", "Health", "Objects", "Why"],
     rows.map((one) => ({
       key: one.bundle,
-      cells: [bundle(one.bundle), badge(syncState(one.sync), one.sync), badge(healthState(one.health), one.health), one.failed ? `${one.objects} (${one.failed} failed)` : String(one.objects), one.reason],
+      cells: [bundle(one.bundle), badge(syncState(one.sync), one.sync), badge(healthState(one.health), one.health), one.failed ? `${one.objects} (${one.failed} failed)` : String(one.objects), times.told(one.reason)],
     })),
   );
 }

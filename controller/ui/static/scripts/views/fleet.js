@@ -73,7 +73,7 @@ function filtered(rows, query, data, missing) {
 /** A cluster as the grid shows it: by its own state, or by that of the bundle that is looked at. */
 function cell(row, onCluster) {
   const state = onCluster ? bundleState(onCluster.state) : clusterState(row);
-  return { row, state, word: onCluster ? onCluster.state : STATES[state].label, reason: onCluster ? onCluster.reason : row.reason };
+  return { row, state, word: onCluster ? onCluster.state : STATES[state].label, reason: times.told(onCluster ? onCluster.reason : row.reason) };
 }
 
 function tiles(rows, query) {
@@ -125,7 +125,7 @@ function* urgentLines({ deletions, rollouts, sources, clusters, drifts }) {
   for (const row of clusters.items) {
     if (clusterState(row) !== "degraded" && !row.refused) continue;
     const why = row.refused ? `its agent refused ${count(row.refused, "desired state")}` : row.reason;
-    yield { key: `c-${row.name}`, state: "degraded", word: row.refused ? "Refused" : row.health, content: [h("a", { href: route(["clusters", row.name]) }, row.name), `: ${why}`], sequence: row.event };
+    yield { key: `c-${row.name}`, state: "degraded", word: row.refused ? "Refused" : row.health, content: [h("a", { href: route(["clusters", row.name]) }, row.name), `: ${times.told(why)}`], sequence: row.event };
   }
 }
 
@@ -148,7 +148,7 @@ function* silentLines(rows) {
     return;
   }
   for (const row of rows) {
-    yield { key: `u-${row.name}`, state: "unknown", word: "Silent", content: [h("a", { href: route(["clusters", row.name]) }, row.name), `: ${row.reason}`], sequence: row.event };
+    yield { key: `u-${row.name}`, state: "unknown", word: "Silent", content: [h("a", { href: route(["clusters", row.name]) }, row.name), `: ${times.told(row.reason)}`], sequence: row.event };
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { badge, section, table } from "../parts.js";
+import { told } from "../times.js";
 import { count, healthState, syncState } from "../words.js";
 
 const SHOWN_MAX = 200; // rows; those that are not well come first
@@ -35,7 +36,7 @@ export function objects(place, cluster, found) {
           ["Object", "Sync", "Health", "Why", "File"],
           rows.slice(0, SHOWN_MAX).map((one) => ({
             key: one.object,
-            cells: [h("code", {}, one.object), badge(syncState(one.sync), one.sync), badge(healthState(one.health), one.health), [one.reason, one.message && h("div", { class: "quiet" }, one.message)], h("code", { class: "quiet" }, one.file)],
+            cells: [h("code", {}, one.object), badge(syncState(one.sync), one.sync), badge(healthState(one.health), one.health), [one.reason, one.message && h("div", { class: "quiet" }, told(one.message))], h("code", { class: "quiet" }, one.file)],
           })),
         )
       : h("p", { class: "quiet" }, found ? "none" : "not told yet"),

@@ -58,7 +58,7 @@ function wellbeing({ healthy, progressing, degraded, unknown, without }) {
 }
 
 function ailing(rows) {
-  return table("Clusters that are not well", ["Cluster", "Health", "Why", "As of"], rows.map((one) => ({ key: one.cluster, cells: [cluster(one.cluster), badge(healthState(one.health), one.health), one.reason, one.asOf ? time(one.asOf) : "never heard"] })));
+  return table("Clusters that are not well", ["Cluster", "Health", "Why", "As of"], rows.map((one) => ({ key: one.cluster, cells: [cluster(one.cluster), badge(healthState(one.health), one.health), times.told(one.reason), one.asOf ? time(one.asOf) : "never heard"] })));
 }
 
 function steer(source, verb) {
