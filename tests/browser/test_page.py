@@ -5,7 +5,9 @@ import re
 import pytest
 
 from controller.domain import tokens
-from protocol import ids, reports, status
+from protocol import bundles, ids, reports, status
+from protocol.canonical import Digest
+from protocol.events import deletions as deletion_events
 from protocol.events import tokens as token_events
 from tests.browser.conftest import TOKEN
 from tests.fixtures import hub as hubs
@@ -223,6 +225,52 @@ async def test_a_state_leads_to_its_event_and_its_commit(window: Window) -> None
     await window.sees("pre.json", "ClusterIdentified")
     await window.go("#/events")
     await window.sees(".feed li", "shop resolved to 3f1c9a7be2")
+
+
+async def hold(hub: hubs.Hub, digest: str) -> None:
+    """A bundle that left Git, and waits for a person; again, with another digest: the set grew."""
+    clusters = tuple(hub.world.clusters)
+    quota = ids.ObjectId(group="", kind="ResourceQuota", namespace="shop", name="shop")
+    bundle = ids.bundle_id(ids.SourceName("shop"), "apps/storefront")
+    member = deletion_events.Member(
+        bundle=bundle, objects=(quota,), clusters=clusters, prune=bundles.Prune.OWNED, whole_bundle=True
+    )
+    planned = deletion_events.DeletionsPlanned(
+        set=ids.DeletionSetId("shop-1"),
+        topic="shop-3f1c9a7b",
+        source=ids.SourceName("shop"),
+        revision=f"main@sha1:{hubs.COMMIT}",
+        members=(member,),
+        digest=Digest(digest * 32),
+        held=("whole bundles leave clusters: shop/apps/storefront",),
+    )
+    await hub.write(planned)
+
+
+async def test_a_hold_is_rejected_on_the_page(window: Window, hub: hubs.Hub) -> None:
+    await hold(hub, "5c")
+    await window.go("#/deletions/shop-1")
+
+    await window.page.get_by_role("button", name="Reject").click()
+    await window.sees("dialog", "will stay")
+    await window.page.locator("dialog button.primary").click()
+    await window.sees("h1 .badge", "rejected")
+    assert await window.page.get_by_role("button", name="Approve").count() == 0
+
+
+async def test_what_grew_while_a_person_read_it_is_not_approved(window: Window, hub: hubs.Hub) -> None:
+    await hold(hub, "5c")
+    await window.go("#/deletions/shop-1")
+    await window.page.get_by_role("button", name="Approve").click()
+    await window.sees("dialog .digest", "5c5c")
+
+    await hold(hub, "7d")
+    await window.page.locator("dialog button.danger").click()
+
+    await window.sees(".banner.notice", "shop-1")
+    await window.sees("h1 .badge", "held")
+    await window.sees(".facts code.digest", "7d7d")
+    window.forgive("status of 409")
 
 
 @pytest.mark.parametrize("route", ["", "clusters/prod-ill", "bundles", "bundles/shop%2Fapps%2Fstorefront", "events"])
