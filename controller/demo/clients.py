@@ -36,6 +36,10 @@ class HubClient:
         """The decoded answer; AnswerError if it is none."""
         return await self._ask("POST", path, body)
 
+    async def delete(self, path: str) -> None:
+        """AnswerError if it is refused."""
+        await self._ask("DELETE", path, None)
+
     async def items(self, path: str) -> list[dict[str, Any]]:
         """The items of a list."""
         found = (await self.get(path))["items"]

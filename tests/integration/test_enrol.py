@@ -13,6 +13,8 @@ import nats.errors
 import pytest
 
 from agents import identities
+from controller import bootstrap
+from controller.demo import repository
 from tests.fixtures import enrolling
 from tests.fixtures import nats as rigs
 from tests.fixtures import processes as supervised
@@ -188,6 +190,30 @@ async def test_a_revoked_agent_is_out_at_once_and_stays_out(rig: Rig) -> None:
     await agent.stop()
     await agent.start(await rig.hub.token("edge-1"))
     await rig.hub.online("edge-1")
+
+
+async def test_a_cluster_that_had_another_name_begins_above_the_mark_that_stands_in_it(rig: Rig) -> None:
+    """Else its agent would take what is newer for stale, and the hub would take it for one that is ahead."""
+    source = repository.Repository(rig.hub.directory / "fleet.git")
+    config_map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings, namespace: default}}"
+    source.merge({"apps/one/all.yaml": config_map}, "one", at=bootstrap.utc_now())
+    spec = {"url": source.url, "paths": ["apps/*"], "allClusters": True, "intervalS": 1.0}
+    await rig.hub.api.post("sources", {"name": "fleet", "spec": spec})
+    agent = await enrolled(rig)
+
+    async def is_well(name: str) -> bool:
+        row = await rig.hub.row(name)
+        return bool((row["sync"], row["health"]) == ("Synced", "Healthy"))
+
+    await supervised.until("it has the bundle", lambda: is_well("edge-1"))
+    await agent.stop()
+    await rig.hub.api.delete("clusters/edge-1")
+    await rig.hub.add("edge-9")
+    await agent.start(await rig.hub.token("edge-9"))
+    await supervised.until("it has the bundle under another name", lambda: is_well("edge-9"))
+
+    row, overview = await rig.hub.row("edge-9"), await rig.hub.api.get("status")
+    assert (row["epoch"], row["generation"] >= 1, overview["recovery"]) == (2, True, None)
 
 
 async def _closed(client: rigs.nats.aio.client.Client) -> bool:

@@ -180,6 +180,21 @@ async def test_another_clusters_reports_and_beats_cannot_be_forged(pair: Pair) -
     assert await pair.hub.reports.last_sequence() == 0
 
 
+async def test_another_clusters_tokens_cannot_be_renewed(pair: Pair) -> None:
+    """Neither asked for in its name, nor heard when it asks."""
+    heard: list[str] = []
+    await pair.hub.hub.subscribe(subjects.RENEWALS, lambda message: heard.append(message.subject))
+    listening = [await pair.b.subscribe(subject) for subject in (subjects.renew(pair.a_id), subjects.RENEWALS, ">")]
+    await pair.b.flush()
+    for forged in (subjects.renew(pair.a_id), subjects.RENEWALS, f"{subjects.renew(pair.b_id)}.{pair.a_id}"):
+        assert not await answers(pair.b, forged, b"forged")
+    for client, cluster in ((pair.a, pair.a_id), (pair.b, pair.b_id)):
+        await answers(client, subjects.renew(cluster), b"own")
+
+    assert heard == [subjects.renew(pair.a_id), subjects.renew(pair.b_id)]
+    assert await asyncio.gather(*(hears(subscription) for subscription in listening)) == [[]] * len(listening)
+
+
 async def test_neither_desired_states_nor_blobs_nor_the_log_can_be_written(pair: Pair) -> None:
     await give(pair.hub, pair.a_id, b"for a")
     before = await states(pair.hub)
