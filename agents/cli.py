@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from agents import agent, bootstrap, configuration, enrolling, errors, identities, keys, settings
-from agents.kube import access
-from protocol import crashpoints, telemetry
+from agents import agent, bootstrap, clock, configuration, doctor, enrolling, errors, identities, keys, settings
+from agents.kube import access, client
+from agents.kube import errors as kube_errors
+from protocol import crashpoints, diagnosis, telemetry
 
 USAGE_ERROR = 2
 TOKEN_VARIABLE = "FLOTILLA_ENROL_TOKEN"  # noqa: S105 - a variable's name
@@ -60,10 +61,17 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="serve clusters until SIGTERM"))
+    _add_doctor(commands.add_parser("doctor", help="say what keeps the agent from its work, and what to do"))
     make = commands.add_parser("keygen", help="make the agent's key and print its public part")
     make.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the private key goes (mode 0600)")
     make.set_defaults(run=_keygen)
     return parser
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    _add_run(parser)
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    parser.set_defaults(run=_doctor)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -120,6 +128,30 @@ def _run(arguments: argparse.Namespace) -> int:
         return asyncio.run(bootstrap.serve(served, arguments.state_dir, options=options, around=around))
     finally:
         exported.close()
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    """0: all is well, 1: warnings, 2: errors."""
+    bootstrap.configure_logging(arguments.log_format)
+    found, directory = _configuration(arguments)
+    findings: list[diagnosis.Finding] = []
+    for number, cluster in enumerate(found.clusters, start=1):
+        several = f" ({number})" if len(found.clusters) > 1 else ""
+        examined = asyncio.run(_examined(_served(cluster, directory, arguments), arguments.state_dir))
+        findings += [msgspec.structs.replace(one, check=one.check + several) for one in examined]
+    sys.stdout.write(diagnosis.text(findings, as_json=arguments.output == "json"))
+    return diagnosis.exit_code(findings)
+
+
+async def _examined(served: bootstrap.Served, directory: Path) -> list[diagnosis.Finding]:
+    if isinstance(served, enrolling.Newcomer):
+        try:
+            served = await enrolling.known(served, client.Limits())
+        except (errors.AgentError, kube_errors.KubeError) as error:
+            return [
+                diagnosis.wrong("enrolment", str(error), "start the agent with the token of 'flotilla cluster add'")
+            ]
+    return await doctor.examine(served, directory, clocks=clock.SystemClock(), chance=clock.system_random())
 
 
 def _served(cluster: configuration.Cluster, directory: Path, arguments: argparse.Namespace) -> bootstrap.Served:

@@ -50,6 +50,20 @@ def newcomer(cluster: configuration.Cluster, directory: Path, *, token: str = ""
     )
 
 
+async def known(newcomer: Newcomer, limits: client.Limits) -> configuration.Identity:
+    """Who the agent is by an earlier enrolment, without enrolling; raise NotLetIn if there was none."""
+    stored = await _keeper(newcomer, limits).load()
+    if stored is None or stored.credentials is None:
+        raise errors.NotLetIn("enrolment: this agent has not enrolled yet")
+    return configuration.Identity(stored.credentials, stored.seed.encode(), newcomer.access)
+
+
+def _keeper(newcomer: Newcomer, limits: client.Limits) -> identities.Keeper:
+    if newcomer.identity_file is not None:
+        return identities.FileKeeper(newcomer.identity_file)
+    return identities.SecretKeeper(newcomer.access, limits)
+
+
 class Enrolment:
     """Gets one agent in."""
 
@@ -59,11 +73,7 @@ class Enrolment:
         self._around = around
         self._log = structlog.get_logger().bind(hub=newcomer.hub_url)
         self._api = hub_api.HubApi(newcomer.hub_url, newcomer.trust)
-        self._keeper: identities.Keeper = (
-            identities.FileKeeper(newcomer.identity_file)
-            if newcomer.identity_file is not None
-            else identities.SecretKeeper(newcomer.access, limits)
-        )
+        self._keeper = _keeper(newcomer, limits)
 
     async def identity(self) -> configuration.Identity:
         """Who the agent is; enrol if it is nobody yet, for as long as that takes.

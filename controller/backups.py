@@ -66,7 +66,7 @@ async def back_up(state_dir: pathlib.Path, path: pathlib.Path, *, nats_url: str,
     `nats_url`: empty: the server that runs on the state directory; where none does, one is started meanwhile."""
     path = _place(state_dir, path, at)
     ring = keys.KeyRing(state_dir / keys.DIRECTORY)
-    async with _server(state_dir, ring, nats_url, at) as url, _linked(url, ring, at) as link:
+    async with _server(state_dir, ring, nats_url, at) as url, linked(url, ring, at) as link:
         with archives.writing(path, at) as archive:
             facts = {}
             for stream in ORDER:
@@ -93,7 +93,7 @@ async def restore(path: pathlib.Path, state_dir: pathlib.Path, *, at: datetime.d
         _unpack(path, state_dir, pathlib.Path(place))
         ring = keys.KeyRing(state_dir / keys.DIRECTORY)
         async with _server(state_dir, ring, "", at) as url:
-            async with _linked(url, ring, at) as link:
+            async with linked(url, ring, at) as link:
                 for stream in ORDER:
                     await _put_stream(pathlib.Path(place), link, stream.name)
             restored = await _begin_recovery(url, ring, manifest, at)
@@ -154,7 +154,8 @@ async def _server(
 
 
 @contextlib.asynccontextmanager
-async def _linked(url: str, ring: keys.KeyRing, at: datetime.datetime) -> AsyncIterator[connection.Connection]:
+async def linked(url: str, ring: keys.KeyRing, at: datetime.datetime) -> AsyncIterator[connection.Connection]:
+    """A connection as the hub, for the time of the block; raise ConnectionLost."""
     token = tenancy.Minter(ring).hub_user(at=at)
     user = connection.User("flotilla-backup", ring.hub_user, token)
     async with connection.connected([url], user, trust=_trust(ring, url)) as link:

@@ -135,7 +135,7 @@ async def test_the_drill_nothing_is_left_but_git_and_the_agents(tmp_path: pathli
 
 
 async def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path: pathlib.Path, rig: nats.Rig) -> None:
-    async with backups._linked(rig.url, rig.ring, nats.NOW) as link:
+    async with backups.linked(rig.url, rig.ring, nats.NOW) as link:
         await backups.doors.streams.ensure(link)
     path = await backups.back_up(rig.state_dir, tmp_path / "b.tar", nats_url="", at=nats.NOW)
     whole = path.read_bytes()
@@ -149,7 +149,7 @@ async def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path: 
 
 
 async def test_a_backup_keeps_off_what_is_there_and_leaves_no_half_file(tmp_path: pathlib.Path, rig: nats.Rig) -> None:
-    async with backups._linked(rig.url, rig.ring, nats.NOW) as link:
+    async with backups.linked(rig.url, rig.ring, nats.NOW) as link:
         await backups.doors.streams.ensure(link)
     path = await backups.back_up(rig.state_dir, tmp_path / "b.tar", nats_url="", at=nats.NOW)
     with pytest.raises(archives.ArchiveError, match="already such a file"):

@@ -1,0 +1,82 @@
+"""`flotilla doctor`: what is wrong with the hub, and what to do about it."""
+
+import asyncio
+import datetime
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from controller import doctor, errors, settings
+from controller.cli import options, output, session
+from protocol import diagnosis
+
+SKEW_ALLOWED_S = 5.0
+
+app = typer.Typer(
+    add_completion=False,
+    help="Look at the hub: on its machine (--state-dir), and through its API where there is a token.\n\n"
+    "Exit codes: 0 all is well, 1 warnings, 2 errors.",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `flotilla doctor`."""
+    return options.run(app, "doctor", argv)
+
+
+@app.command()
+def examine(
+    state_dir: Annotated[str, typer.Option(help="the hub's state directory; empty: only its API is asked")] = "",
+    nats_url: Annotated[str, typer.Option(help="the hub's NATS server (default: the one that runs there)")] = "",
+    output_: options.Output = options.TABLE,
+    url: options.Url = "",
+    token: options.Token = "",
+) -> None:
+    """Say what is wrong with the hub, and what to do."""
+    found: list[diagnosis.Finding] = []
+    if state_dir:
+        found += asyncio.run(doctor.examine(_settings(state_dir, nats_url), at=datetime.datetime.now(datetime.UTC)))
+    if token or not state_dir:
+        found += _asked(session.find(url, token))
+    sys.stdout.write(diagnosis.text(found, as_json=output_ is output.Format.JSON))
+    raise typer.Exit(diagnosis.exit_code(found))
+
+
+def _settings(state_dir: str, nats_url: str) -> settings.Settings:
+    try:
+        return settings.load({"state_dir": state_dir, "nats_url": nats_url or None}, environ=os.environ)
+    except errors.HubError as error:
+        raise session.CommandError(str(error), session.USAGE) from error
+
+
+def _asked(context: session.Context) -> list[diagnosis.Finding]:
+    """What the running hub says of itself and of its agents."""
+    hub = session.Hub(context)
+    try:
+        status, clusters = hub.get("status"), hub.items("clusters")
+    except session.CommandError as error:
+        return [diagnosis.wrong("api", str(error), "start the hub, or log in: flotilla login URL --token-file FILE")]
+    here = datetime.datetime.now(datetime.UTC)
+    ahead_s = (datetime.datetime.fromisoformat(status["asOf"]) - here).total_seconds()
+    found = [
+        diagnosis.fine("api", f"{context.url}: answers, event {status['event']}"),
+        diagnosis.skew("clock", "the hub", ahead_s, allowed_s=SKEW_ALLOWED_S),
+    ]
+    if status["recovery"]:
+        told = f"nothing is published ({status['recovery']['reason']})"
+        found.append(
+            diagnosis.wrong("recovery", told, "look at 'flotilla status', then 'flotilla hub recover --reason …'")
+        )
+    return found + [_cluster(row) for row in clusters]
+
+
+def _cluster(row: dict[str, Any]) -> diagnosis.Finding:
+    check = f"cluster {row['name']}"
+    if row["connection"] != "Online":
+        return diagnosis.warning(check, row["reason"], "run 'flotilla agent doctor' beside its agent")
+    if row["standby"]:
+        return diagnosis.warning(check, "two agents: one acts, the other waits", "stop one of them")
+    return diagnosis.fine(check, f"heard {output.ago(row['heardAgoS'])}")
