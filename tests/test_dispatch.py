@@ -1,7 +1,9 @@
 """The `flotilla` dispatcher: what it answers by itself, and that it loads nothing before it must."""
 
+import pathlib
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -23,3 +25,9 @@ def test_the_dispatcher_itself_loads_only_the_standard_library() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_every_command_is_explained_in_one_line() -> None:
+    project = tomllib.loads((pathlib.Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+
+    assert sorted(dispatch.ABOUT) == sorted(project["entry-points"][dispatch.GROUP])
