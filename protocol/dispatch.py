@@ -19,6 +19,7 @@ ABOUT = {
     "deletions": "what would be taken away: list, show, approve, reject",
     "demo": "one commit, twelve clusters, on this machine",
     "diff": "what a source would change on every cluster, by dry runs",
+    "doctor": "what is wrong with the hub, and what to do",
     "drift": "what differs from Git in the clusters, since when, and who did it",
     "events": "the log of every decision (-f follows)",
     "hub": "run the hub: Git in, signed desired states out",
