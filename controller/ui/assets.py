@@ -39,7 +39,7 @@ ASSETS: web.AppKey[Assets] = web.AppKey("assets")
 
 
 def load() -> Assets:
-    """All files of the page: some fifty kilobytes."""
+    """All files of the page: some hundred kilobytes."""
     found = sorted(path for path in ROOT.rglob("*") if path.suffix in KINDS)
     return {path.relative_to(ROOT).as_posix(): _read(path) for path in found}
 
