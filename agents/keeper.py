@@ -24,6 +24,8 @@ class Turn(msgspec.Struct, frozen=True):
     """Something else did: its health may be another."""
     faded: tuple[ids.ObjectId, ...]
     """Their fights are over."""
+    sightings: dict[ids.ObjectId, ownership.Sighting] = {}
+    """Of those to look at."""
 
     def __bool__(self) -> bool:
         return bool(self.drifted or self.changed or self.faded)
@@ -57,10 +59,13 @@ class Keeper:
                 changed.append(of)
             elif of not in self._contests or fights.next_at(self._contests[of]) <= now:
                 drifted.append(of)
-        found = Turn(tuple(drifted[:LOOKS_MAX]), tuple(changed[:LOOKS_MAX]), tuple(self._faded(now)))
-        for of in (*found.drifted, *found.changed):
-            del self._pending[of]
-        return found
+        taken = drifted[:LOOKS_MAX], changed[:LOOKS_MAX]
+        sightings = {of: self._pending.pop(of) for of in (*taken[0], *taken[1])}
+        return Turn(tuple(taken[0]), tuple(taken[1]), tuple(self._faded(now)), sightings)
+
+    def again(self, turn: Turn) -> None:
+        """The turn could not be looked at: it comes again, but for what was seen since."""
+        self._pending = {**turn.sightings, **self._pending}
 
     @property
     def next_at(self) -> float:

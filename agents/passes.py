@@ -112,7 +112,8 @@ class Cluster:
             items = [item for item in self._planned.stage(stage) if item.bundle in layer]
             await self._look_at([item for item in items if self._is_looked_at(item, scope)], stop)
             due = [item for item in items if self._is_due(item, scope)]
-            await self._look_at([item for item in due if self._is_unwatched(item, scope)], stop, self._baselines())
+            if unwatched := [item for item in due if self._is_unwatched(item, scope)]:
+                await self._look_at(unwatched, stop, self._baselines())
             await self._stage(await self._with_namespaces(due), str(held.mark), stop)
             if stop():
                 return False
@@ -173,28 +174,46 @@ class Cluster:
         turn = self.keeper.turn(self.observed)
         for of in turn.faded:
             self.observed[of] = msgspec.structs.replace(self.observed[of], drift=None)
-        wanted = {item.object: item for item in self._planned.wanted}
-        changed = [wanted[of] for of in turn.changed if of in wanted and of not in self.failures]
-        for item, seen in (await self._parts.observer.read(changed, self.observed)).items():
-            self.observed[item.object] = seen
-        if turn.drifted:
-            await self._parts.check()
-            await self._parts.store.ensure_read()
-            self._planned = await self._plan(held)
-            drifted = [
-                item for item in self._planned.wanted if item.object in turn.drifted and self._is_watched_over(item)
-            ]
-            await self._look_at(drifted, stop, self._baselines())
-            self._reverts = tuple(item for item in drifted if self._is_reverted(item))
+        try:
+            await self._look_again(turn)
+            if turn.drifted:
+                await self._look_into(held, turn, stop)
+        except (kube_errors.KubeError, errors.AgentError):
+            self.keeper.again(turn)
+            raise
         return bool(turn)
 
-    async def revert(self, held: acceptor.Held, *, stop: Callable[[], bool]) -> bool:
-        """Put right what `attend` found. False: there is nothing."""
-        items, self._reverts = list(self._reverts), ()
+    async def _look_again(self, turn: keeper.Turn) -> None:
+        """At the health of what changed, but not in our fields."""
+        changed = [item for item in self._planned.wanted if item.object in turn.changed and self._is_applied(item)]
+        for item, seen in (await self._parts.observer.read(changed, self.observed)).items():
+            self.observed[item.object] = msgspec.structs.replace(seen, sighting=turn.sightings[item.object])
+
+    async def _look_into(self, held: acceptor.Held, turn: keeper.Turn, stop: Callable[[], bool]) -> None:
+        """What became of our fields, and what of that is to be reverted, beside what still is."""
+        await self._parts.check()
+        await self._parts.store.ensure_read()
+        self._planned = await self._plan(held)
+        drifted = [item for item in self._planned.wanted if item.object in turn.drifted and self._is_ours(item)]
+        await self._look_at(drifted, stop, self._baselines())
+        waiting = {item.object for item in (*self._reverts, *drifted)}
+        self._reverts = tuple(
+            item for item in self._planned.wanted if item.object in waiting and self._is_reverted(item)
+        )
+
+    async def revert(self, held: acceptor.Held, *, stop: Callable[[], bool]) -> None:
+        """Put right what `attend` found; what could not be tried stays to be done."""
+        waiting = {item.object for item in self._reverts}
+        items = [item for item in self._planned.wanted if item.object in waiting and self._is_ours(item)]
+        before = {item.object: self._known(item.object) for item in items}
         for item in items:
             self.keeper.reverting(item)
         await self._stage(await self._with_namespaces(items), str(held.mark), stop)
-        return bool(items)
+        self._reverts = tuple(
+            item
+            for item in items
+            if self._known(item.object) is before[item.object] and item.object not in self.failures
+        )
 
     @property
     def is_drifted(self) -> bool:
@@ -234,9 +253,7 @@ class Cluster:
         return frozenset(entry.written for entry in inventory.owned(self._parts.store.entries) if entry.adopted)
 
     def _world(self, held: acceptor.Held) -> prune.World:
-        applied = frozenset(
-            item.object for item in self._planned.wanted if statuses.is_applied(item, self.observed, self.failures)
-        )
+        applied = frozenset(item.object for item in self._planned.wanted if self._is_applied(item))
         return prune.survey(
             planned=self._planned,
             entries=self._parts.store.entries,
@@ -329,15 +346,16 @@ class Cluster:
     def _baselines(self) -> drifting.Known:
         return {of: seen.sighting for of, seen in self.observed.items() if seen.sighting is not None}
 
-    def _is_watched_over(self, item: plan.Wanted) -> bool:
+    def _is_ours(self, item: plan.Wanted) -> bool:
         """Is it as Git wants it as far as we know, so that whatever becomes of it is drift?"""
-        return item.entry is not None and bool(item.entry.uid) and statuses.is_applied(
-            item, self.observed, self.failures
-        )  # fmt: skip
+        return item.entry is not None and bool(item.entry.uid) and self._is_applied(item)
+
+    def _is_applied(self, item: plan.Wanted) -> bool:
+        return statuses.is_applied(item, self.observed, self.failures)
 
     def _is_unwatched(self, item: plan.Wanted, scope: Scope) -> bool:
         """Does only this resync see whether it has drifted?"""
-        return scope.everything and self._is_watched_over(item) and not self._parts.sight.covers(item)
+        return scope.everything and self._is_ours(item) and not self._parts.sight.covers(item)
 
     def _is_reverted(self, item: plan.Wanted) -> bool:
         seen = self.observed.get(item.object)
@@ -364,7 +382,7 @@ class Cluster:
         if seen is not None and seen.assessment.health is Health.MISSING:
             return True
         known = item.object in self.failures and self.failures[item.object].bundle == item.bundle
-        return not known and not statuses.is_applied(item, self.observed, self.failures)
+        return not known and not self._is_applied(item)
 
     def _is_restless(self, item: plan.Wanted) -> bool:
         seen = self.observed.get(item.object)

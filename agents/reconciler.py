@@ -56,6 +56,8 @@ class Reconciler:
         self._healthy = False
         self._asked = False
         """To say everything that is not said yet."""
+        self._resting_until = 0.0
+        """After a failure that concerns all objects, what the watches saw waits as long as everything else."""
         self._pruned: pruning.Outcome | None = None
         self._health: Mapping[ids.BundleId, object] = {}
         self.root: Digest = NO_DIGEST
@@ -73,7 +75,7 @@ class Reconciler:
     async def run(self) -> None:
         """Reconcile, for ever."""
         while True:
-            next_at = min(self._schedule.next(), self._cluster.keeper.next_at)
+            next_at = min(self._schedule.next(), max(self._cluster.keeper.next_at, self._resting_until))
             wait_s = max(0.0, next_at - self._clock.monotonic())
             await self._acceptor.changed.wait(wait_s if self._held else None)
             if self._acceptor.held is not self._held:
@@ -116,12 +118,13 @@ class Reconciler:
             return self._acceptor.held is not held
 
         news = await self._cluster.attend(held, stop=stop)
-        if self._cluster.is_drifted:
+        if drifted := self._cluster.is_drifted:
             self._announce_drift()
             await self._cluster.revert(held, stop=stop)
+        if news or drifted:
             failing = self._cluster.failing()
             self._schedule.failing(self._clock.monotonic(), failing, failing)
-        return news
+        return news or drifted
 
     def _announce_drift(self) -> None:
         kept = self._cluster.keeper
@@ -200,6 +203,7 @@ class Reconciler:
     def _stumble(self, held: acceptor.Held, error: Exception) -> None:
         """Something that concerns all objects went wrong: the API server, the inventory, the disk."""
         times = self._schedule.stumbled(self._clock.monotonic())
+        self._resting_until = self._schedule.again_at
         reason = error.reason if isinstance(error, kube_errors.KubeError) else type(error).__name__
         self._watchers.log.warning(
             "pass failed", generation=str(held.mark), reason=reason, error=str(error), times=times

@@ -40,6 +40,7 @@ class Watcher:
         self._api = api
         self._around = around
         self._wanted = scopes.Scopes({})
+        self._scopes: dict[resources.GroupKind, list[scopes.Scope]] = {}
         self._narrow: frozenset[resources.GroupKind] = frozenset()
         self._items: Sequence[plan.Wanted] = ()
         self._seen: dict[ids.ObjectId, ownership.Sighting] = {}
@@ -58,6 +59,9 @@ class Watcher:
         if self._wanted.left_out and self._wanted.left_out != before.left_out:
             names = [str(scope) for scope in self._wanted.left_out[:10]]
             self._log.warning("too many kinds to watch; the resync looks at the rest", left_out=names)
+        self._scopes = {}
+        for scope in self._wanted.members:
+            self._scopes.setdefault(resources.GroupKind(scope.group, scope.kind), []).append(scope)
         if self._wanted.members.keys() != before.members.keys():
             self._changed.raise_()
 
@@ -68,10 +72,9 @@ class Watcher:
 
     def covers(self, item: plan.Wanted) -> bool:
         """Would a change of it be seen?"""
-        return any(
-            running.synced and item.object in self.members(scope) for scope, (running, _) in self._running.items()
-            if (scope.group, scope.kind) == (item.object.group, item.object.kind)
-        )  # fmt: skip
+        kind = resources.kind_of(item.object)
+        found = (self._running.get(scope) for scope in self._scopes.get(kind, ()) if item.object in self.members(scope))
+        return any(running is not None and running[0].synced for running in found)
 
     def members(self, scope: scopes.Scope) -> Collection[ids.ObjectId]:
         return self._wanted.members.get(scope, NOBODY)

@@ -21,6 +21,8 @@ class Fault(msgspec.Struct):
     method: str
     path: str
     """A part of the path."""
+    query: str = ""
+    """A part of what stands behind the `?`."""
     status: int = 0
     """The answer; 0: none at all, the request hangs."""
     times: int = ALWAYS
@@ -52,7 +54,7 @@ class Proxy:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((request.method, request.path))
         for fault in self.faults:
-            if fault.struck < fault.times and fault.method == request.method and fault.path in request.path:
+            if fault.struck < fault.times and _is_meant(fault, request):
                 fault.struck += 1
                 if fault.after:
                     await self._forward(request)
@@ -74,6 +76,10 @@ class Proxy:
                 return await _streamed(request, answer)
             body = await answer.read()
             return web.Response(status=answer.status, body=body, content_type=answer.content_type)
+
+
+def _is_meant(fault: Fault, request: web.Request) -> bool:
+    return fault.method == request.method and fault.path in request.path and fault.query in request.query_string
 
 
 async def _streamed(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

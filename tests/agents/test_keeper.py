@@ -69,9 +69,20 @@ def test_what_was_seen_is_looked_at_for_what_became_of_it() -> None:
     )
 
     assert kept.next_at == 0.0
-    assert kept.turn(observed) == keeper.Turn((one["a"].object,), (one["b"].object,), ())
+    turn = kept.turn(observed)
+    assert turn == keeper.Turn(
+        (one["a"].object,),
+        (one["b"].object,),
+        (),
+        {one["a"].object: OURS_LOST, one["b"].object: Sighting("uid", "11", 7)},
+    )
     assert kept.next_at == keeper.NEVER
     assert not kept.turn(observed)
+
+    newer = Sighting("uid", "12", 9)
+    kept.see({one["a"].object: newer})
+    kept.again(turn)
+    assert kept.turn(observed).sightings == {**turn.sightings, one["a"].object: newer}
 
 
 def test_a_turn_is_bounded_and_the_rest_follows() -> None:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from agents.domain import ownership, scopes
 from agents.kube import client, reflector
 from protocol import bundles, drifts, ids, reports
 from protocol.drifts import Kind, Means
+from tests.agents import faults
 from tests.agents.conftest import Place, Station
 from tests.agents.publisher import Bundle, Manifest, Publisher, bundle, config_map
 
@@ -300,6 +302,68 @@ async def test_somebody_who_undoes_every_revert_is_told_by_name_and_not_raced(
     counts = [one.fighting.count for report in hub_of_test.of(reports.DriftDetected)
               for one in report.drifts if one.fighting]  # fmt: skip
     assert max(counts) == 3, "the fourth revert waits for seconds"
+
+
+async def test_where_watching_is_not_allowed_the_resync_tells_the_same(
+    place: Place, station: Station, hub_of_test: Publisher, tmp_path: Path
+) -> None:
+    async with faults.proxied(place.access, tmp_path) as (proxy, way):
+        station.identity = msgspec.structs.replace(station.identity, access=way)
+        station.options = station.faster(resync=0.3)
+        refused = proxy.strike("GET", "", query="watch=true", status=403, reason="Forbidden")
+        async with station.running():
+            await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, colour="blue")))
+            await hub_of_test.applied()
+            await place.patience(lambda: refused.struck > 0)
+            await place.foreign.merge(path_of(place, "settings"), {"data": {"colour": "red"}})
+            ended = await corrected(hub_of_test, "settings")
+            live = await place.find(path_of(place, "settings")) or {}
+
+    (field,) = ended.drift.fields
+    assert (field.field, field.actual, field.manager) == (".data.colour", '"red"', "somebody")
+    assert (ended.means, live["data"]) == (Means.REVERTED, {"colour": "blue"})
+    assert refused.struck < 10, "it is asked again seldom"
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+async def test_what_was_seen_is_not_forgotten_where_the_api_server_fails(
+    place: Place, station: Station, hub_of_test: Publisher, tmp_path: Path, method: str
+) -> None:
+    """Neither before the look nor at it: it is looked at, and put right, once the server answers again."""
+    async with faults.proxied(place.access, tmp_path) as (proxy, way):
+        station.identity = msgspec.structs.replace(station.identity, access=way)
+        async with station.running():
+            await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, colour="blue")))
+            await hub_of_test.applied()
+            where = "/namespaces/kube-system" if method == "GET" else "/configmaps/settings"
+            struck = proxy.strike(method, where, status=503, times=4)
+            await place.foreign.merge(path_of(place, "settings"), {"data": {"colour": "red"}})
+            await place.until(path_of(place, "settings"), lambda live: live["data"] == {"colour": "blue"})
+
+    assert struck.struck > 0
+
+
+async def test_health_does_not_wait_for_its_interval(place: Place, station: Station, hub_of_test: Publisher) -> None:
+    """The object is about to go, and waits for its finalizer: nobody would look again for ten minutes."""
+    station.options = station.faster(health_interval=600)
+    path = f"/apis/batch/v1/namespaces/{place.namespace}/jobs/once"
+    template = {
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "once", "image": "registry.example/once:1"}]}
+    }
+    metadata = {"name": "once", "namespace": place.namespace}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata,
+           "spec": {"suspend": True, "template": template}}  # fmt: skip
+    async with station.running():
+        await hub_of_test.publish(bundle("web", job))
+        suspended = await hub_of_test.hear(
+            reports.Applied, lambda report: bool(report.bundles) and report.bundles[0].bundle == "test/web"
+        )
+        before = suspended.bundles[0].health
+        await place.foreign.merge(path, {"metadata": {"finalizers": ["example.com/wait"]}})
+        live = await place.find(path) or {}
+        await place.api.delete(path, uid=live["metadata"]["uid"], resource_version=live["metadata"]["resourceVersion"])
+        await hub_of_test.hear(reports.Ready, lambda report: report.bundles[0].health is not before)
+        await place.foreign.merge(path, {"metadata": {"finalizers": None}})
 
 
 class Amnesiac:

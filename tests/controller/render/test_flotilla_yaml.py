@@ -16,6 +16,7 @@ prune: all
 drift: alert
 ignore:
 - {group: apps, kind: Deployment, name: web, pointers: [/spec/replicas]}
+- {managers: [hpa-controller]}
 paused: true
 dependsOn:
 - {name: base}
@@ -63,7 +64,10 @@ def test_every_field_is_read() -> None:
         adopt=bundles.Adopt.NEVER,
         prune=bundles.Prune.ALL,
         drift=bundles.Drift.ALERT,
-        ignore=(settings.IgnoreRule("apps", "Deployment", name="web", pointers=("/spec/replicas",)),),
+        ignore=(
+            settings.IgnoreRule("apps", "Deployment", name="web", pointers=("/spec/replicas",)),
+            settings.IgnoreRule(managers=("hpa-controller",)),
+        ),
         paused=True,
         depends_on=(
             settings.DependsOn("base"),
@@ -153,6 +157,7 @@ def test_a_bare_off_is_no_boolean_to_drift(text: str, drift: str) -> None:
         ("dependsOn:\n- selector: {}\n", "dependsOn[0].selector: an empty selector", 2),
         ("ignore:\n- kind: Deployment\n- name: web\n", "ignore[1]: takes a kind", 3),
         ("ignore:\n- pointers:\n  - /a\n  - spec\n", "ignore[0].pointers[1]: 'spec' is no JSON pointer", 2),
+        ("ignore:\n- kind: Pod\n- managers: ['']\n", "ignore[1].managers[0]: is no field manager", 3),
         ("patches:\n- target:\n    kind: Pod\n", "patches[0].patch: required", 2),
         ("images:\n- newTag: x\n", "images[0].name: required", 2),
         ("vars: {a: [b]}\n", "vars", 1),

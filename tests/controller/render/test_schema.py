@@ -108,6 +108,8 @@ def test_what_is_parsed_is_valid(text: bytes) -> None:
         "dependsOn: [{selector: {}}]\n",
         "ignore: [{name: web}]\n",
         "ignore: [{pointers: [spec]}]\n",
+        "ignore: [{managers: []}]\n",
+        "ignore: [{managers: ['']}]\n",
         "ignore: [{pointers: [/a~2]}]\n",
         "patches: [{target: {kind: Pod}}]\n",
         "images: [{newTag: x}]\n",
