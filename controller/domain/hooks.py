@@ -111,9 +111,10 @@ def _standard(headers: Mapping[str, str]) -> Claim | None:
 def _signed(text: str) -> Claim | None:
     """The forge's id of the delivery is not signed: what tells it from every other is the signature itself."""
     try:
-        return Claim(proofs=(bytes.fromhex(text),), delivery=text.lower())
+        proof = bytes.fromhex(text)
     except ValueError:
         return None
+    return Claim(proofs=(proof,), delivery=proof.hex())  # not the text: spaces in it would make it another
 
 
 def _from_base64(text: str) -> bytes:

@@ -88,7 +88,8 @@ def test_a_proof_is_of_one_body() -> None:
 
 def test_what_tells_a_delivery_from_others_cannot_be_changed_without_the_secret() -> None:
     signature = hexed(SECRET.encode())
-    github = hooks.claim({"X-Hub-Signature-256": f"sha256={signature.upper()}", "X-GitHub-Delivery": "made up"})
+    spaced = " ".join([signature.upper()[:2], signature[2:]])
+    github = hooks.claim({"X-Hub-Signature-256": f"sha256={spaced}", "X-GitHub-Delivery": "made up"})
 
     assert github is not None
     assert github.delivery == signature
