@@ -47,7 +47,23 @@ def require_same_origin(request: web.Request) -> None:
     site, origin = request.headers.get("Sec-Fetch-Site", ""), request.headers.get("Origin", "")
     if site and site != "same-origin":
         raise problems.ProblemError(403, "forbidden", f"session: asked for by another site (Sec-Fetch-Site: {site})")
-    if origin and urllib.parse.urlsplit(origin).netloc != request.host:
+    if origin and _host(origin) != request.host:
         raise problems.ProblemError(403, "forbidden", f"session: asked for by another site (Origin: {origin})")
     if not site and not origin:
         raise problems.ProblemError(403, "forbidden", "session: only a browser has one; programs show a bearer token")
+
+
+def port(request: web.Request) -> int:
+    """The port that the request was sent to, by its own word; 0: it names none that makes sense."""
+    try:
+        return urllib.parse.urlsplit(f"//{request.host}").port or 80
+    except ValueError:
+        return 0
+
+
+def _host(origin: str) -> str:
+    """The host of an origin; empty: it is no URL."""
+    try:
+        return urllib.parse.urlsplit(origin).netloc
+    except ValueError:
+        return ""

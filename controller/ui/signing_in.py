@@ -118,7 +118,9 @@ def authenticate(request: web.Request) -> access.Principal | None:
         return None
     principal, session = found
     shown = request.headers.get(CSRF_HEADER, "")
-    if request.method not in SAFE and not hmac.compare_digest(shown.encode(), session.csrf.encode()):
+    if request.method not in SAFE and not hmac.compare_digest(
+        shown.encode("utf-8", "surrogateescape"), session.csrf.encode()
+    ):
         raise problems.ProblemError(403, "forbidden", f"session: {request.method} without its {CSRF_HEADER}")
     return principal
 
@@ -145,7 +147,7 @@ def _proved(request: web.Request, proof: Proof) -> access.Principal | None:
 
 def _cookie(request: web.Request) -> str:
     """The cookie's name. With TLS no neighbour can set it; without, the port keeps two hubs of one machine apart."""
-    return "__Host-flotilla" if request.secure else f"flotilla-{request.url.port}"
+    return "__Host-flotilla" if request.secure else f"flotilla-{security.port(request)}"
 
 
 def _me(principal: access.Principal, session: sessions.Session) -> Me:

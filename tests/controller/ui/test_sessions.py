@@ -113,6 +113,18 @@ async def test_another_site_cannot_sign_a_person_in(browser: aiohttp.ClientSessi
         assert answer.status == 403
 
 
+@pytest.mark.parametrize("host", ["hub:no-port", "hub:99999", "["])
+async def test_a_host_that_is_none_is_no_mistake_of_the_hub(browser: aiohttp.ClientSession, host: str) -> None:
+    async with browser.get("/api/v1/status", headers={"Host": host}) as answer:
+        assert answer.status == 401
+
+
+async def test_an_origin_that_is_no_url_signs_nobody_in(browser: aiohttp.ClientSession) -> None:
+    headers = {"Sec-Fetch-Site": "", "Origin": "http://["}
+    async with browser.post("/ui/session", json={"token": TOKEN}, headers=headers) as answer:
+        assert answer.status == 403
+
+
 async def test_a_browser_that_says_only_its_origin_is_let_in(browser: aiohttp.ClientSession) -> None:
     headers = {"Sec-Fetch-Site": "", "Origin": str(browser._base_url).rstrip("/")}
     async with browser.post("/ui/session", json={"token": TOKEN}, headers=headers) as answer:
