@@ -14,6 +14,7 @@ from aiohttp import web
 from controller.api import (
     access,
     conditions,
+    connections,
     enrolment,
     face,
     feed,
@@ -41,9 +42,10 @@ def make_app(
     `authenticators` are asked after the bearer token; `more` routes stand under the same guard as the API's own.
     """
     app = web.Application(
-        middlewares=[problems.middleware, access.guard, requests.strict, conditions.middleware],
+        middlewares=[connections.notice, problems.middleware, access.guard, requests.strict, conditions.middleware],
         client_max_size=requests.BODY_BYTES_MAX,
     )
+    app[connections.SILENT] = connections.Silent()
     app[requests.HUB] = hub
     app[access.KNOWN] = access.Known(hub, token)
     app[access.AUTHENTICATORS] = (access.bearer, *authenticators)

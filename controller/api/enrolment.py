@@ -28,6 +28,9 @@ EACH = (2.0, 60.0)
 TOTAL = (100.0, 500.0)
 """Of all together: each costs the hub a millisecond, those with a valid token one append to the log."""
 
+BODY_S_MAX = 10.0
+"""How long a stranger's body may take to come; it has some hundred bytes."""
+
 NONCES: web.AppKey[nonces.Nonces] = web.AppKey("nonces", nonces.Nonces)
 LIMITER: web.AppKey[limiting.Limiter] = web.AppKey("enrolment limiter", limiting.Limiter)
 
@@ -140,9 +143,10 @@ async def _open(request: web.Request, reader: codec.Codec[T]) -> T:
     _limit(request)
     if (request.content_length or 0) > wire.BODY_BYTES_MAX:
         raise problems.ProblemError(413, "too-large", f"request body: more than {wire.BODY_BYTES_MAX} bytes")
-    data = await request.content.read(wire.BODY_BYTES_MAX + 1)
-    while len(data) <= wire.BODY_BYTES_MAX and (more := await request.content.read(wire.BODY_BYTES_MAX + 1)):
-        data += more
+    async with requests.in_time(BODY_S_MAX):
+        data = await request.content.read(wire.BODY_BYTES_MAX + 1)
+        while len(data) <= wire.BODY_BYTES_MAX and (more := await request.content.read(wire.BODY_BYTES_MAX + 1)):
+            data += more
     if len(data) > wire.BODY_BYTES_MAX:
         raise problems.ProblemError(413, "too-large", f"request body: more than {wire.BODY_BYTES_MAX} bytes")
     try:

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from controller import transact
-from controller.api import face, problems, requests
+from controller.api import face, limiting, problems, requests
 from controller.domain import hooks, rejections, sources
 from protocol import ids
 
@@ -28,6 +28,9 @@ BODY_S_MAX = 10.0
 
 AT_ONCE_MAX = 16
 """Bodies that are hashed at a time; more are asked to come again."""
+
+EACH_AT_ONCE_MAX = 8
+"""Of one address: whoever sends slowly what proves nothing leaves room for others."""
 
 WAKE_S = 1.0
 """Between two wakes of one source."""
@@ -49,7 +52,8 @@ class Hooks:
     """The deliveries that were taken, and the sources to wake."""
 
     def __init__(self, hub: face.HubFace) -> None:
-        self.under_way = 0
+        self.under_way: collections.Counter[str] = collections.Counter()
+        """Bodies that are being hashed, by the addresses that send them."""
         self._hub = hub
         self._signal = transact.Signal()
         self._pending: set[ids.SourceName] = set()
@@ -132,21 +136,21 @@ async def _digest(request: web.Request, shown: hooks.Claim, secret: str) -> byte
     too_large = problems.ProblemError(413, "too-large", f"request body: more than {BODY_BYTES_MAX} bytes")
     if request.content_length is not None and request.content_length > BODY_BYTES_MAX:
         raise too_large
-    if taken.under_way >= AT_ONCE_MAX:
+    address = limiting.customer(request.remote or "")
+    if taken.under_way.total() >= AT_ONCE_MAX or taken.under_way[address] >= EACH_AT_ONCE_MAX:
         raise problems.ProblemError(503, "try-again", "many hooks come at once", headers=problems.RETRY)
     hashed, size = hooks.hasher(shown, secret), 0
-    taken.under_way += 1
+    taken.under_way[address] += 1
     try:
-        async with asyncio.timeout(BODY_S_MAX):
+        async with requests.in_time(BODY_S_MAX):
             async for chunk in request.content.iter_any():
                 size += len(chunk)
                 if size > BODY_BYTES_MAX:
                     raise too_large
                 hashed.update(chunk)
-    except TimeoutError as error:
-        raise problems.ProblemError(408, "too-slow", f"request body: not here in {BODY_S_MAX:g} seconds") from error
     finally:
-        taken.under_way -= 1
+        taken.under_way[address] -= 1
+        taken.under_way += collections.Counter()  # forgets those that send nothing any more
     return hashed.digest()
 
 

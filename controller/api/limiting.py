@@ -1,10 +1,15 @@
 """How often strangers may ask: a bucket of tokens for each address, and one for all of them together."""
 
 import collections
+import ipaddress
 from collections.abc import Callable
 
 ADDRESSES_MAX = 4096
 """Addresses that are remembered; the one that was quiet longest is forgotten first, and then may ask anew."""
+
+
+CUSTOMER_BITS = 64
+"""Of an address of IPv6, the network's: whoever has one such network has all 2^64 addresses of it."""
 
 
 class Bucket:
@@ -38,9 +43,21 @@ class Limiter:
 
     def take(self, address: str) -> float:
         """Take one for this address; 0 if it may ask, else the seconds until it may."""
-        at = self._clock()
+        at, address = self._clock(), customer(address)
         bucket = self._buckets.pop(address, None) or Bucket(*self._each, at=at)
         self._buckets[address] = bucket
         while len(self._buckets) > ADDRESSES_MAX:
             self._buckets.popitem(last=False)
         return bucket.take(at) or self._all.take(at)
+
+
+def customer(address: str) -> str:
+    """What an address counts as: itself and, of IPv6, its network."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4:
+        return address
+    mapped = found.ipv4_mapped
+    return str(mapped or ipaddress.ip_network((int(found), CUSTOMER_BITS), strict=False))

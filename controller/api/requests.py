@@ -1,9 +1,11 @@
 """What requests say, read strictly and within bounds."""
 
+import asyncio
 import base64
 import binascii
+import contextlib
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -24,6 +26,9 @@ LIMIT_MAX = 1000
 
 BODY_BYTES_MAX = 16 * 1024 * 1024
 """A request's body: all files of a large configuration in one `apply`."""
+
+BODY_S_MAX = 60.0
+"""How long a body may take to come: the largest one at two megabits a second."""
 
 QUERY_CHARACTERS_MAX = 4096
 """Of everything behind the `?`: a long label selector has some hundreds."""
@@ -88,7 +93,8 @@ def bad_parameter(name: str, why: str) -> problems.ProblemError:
 
 async def body(request: web.Request, kind: type[T]) -> T:
     """The JSON body as this type; unknown fields are refused by the types themselves. No body is `{}`."""
-    raw = await request.read()
+    async with in_time(BODY_S_MAX):
+        raw = await request.read()
     try:
         return msgspec.json.decode(raw or b"{}", type=kind)
     except msgspec.ValidationError as error:
@@ -96,6 +102,16 @@ async def body(request: web.Request, kind: type[T]) -> T:
         raise problems.ProblemError(422, "invalid", f"request body: {error}", errors=(fault,)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise problems.ProblemError(400, "bad-request", f"request body: {error}") from error
+
+
+@contextlib.asynccontextmanager
+async def in_time(time_s: float) -> AsyncIterator[None]:
+    """A body that is read in this block comes within the time; else a ProblemError."""
+    try:
+        async with asyncio.timeout(time_s):
+            yield
+    except TimeoutError as error:
+        raise problems.ProblemError(408, "too-slow", f"request body: not here in {time_s:g} seconds") from error
 
 
 def number(request: web.Request, name: str, default: int, *, least: int = 1, most: int) -> int:

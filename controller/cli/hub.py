@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from controller import bootstrap, errors, face, heap, logs, settings, tls
+from controller.api import connections
 from controller.cli import hub_commands
 from controller.configuration import watching
 from controller.store import records
@@ -142,11 +143,16 @@ async def _serve(chosen: settings.Settings, *, ready_json: bool) -> int:
         if chosen.config:
             seen.configuration = watching.Configuration(pathlib.Path(chosen.config), hub.shared.transactor, seen)
         token, is_new = _token(hub.directory)
-        runner = web.AppRunner(serving.make_app(seen, token=token), access_log=None, shutdown_timeout=SHUTDOWN_S)
+        runner = web.AppRunner(
+            serving.make_app(seen, token=token),
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_S,
+            keepalive_timeout=connections.KEEP_ALIVE_S,
+        )
         await runner.setup()
         try:
             context = hub.encryption.context
-            await web.TCPSite(runner, chosen.listen, chosen.port, ssl_context=context).start()
+            await connections.Site(runner, chosen.listen, chosen.port, context=context).start()
             port, scheme = runner.addresses[0][1], "http" if context is None else "https"
             public_url = chosen.public_url or tls.url(scheme, tls.reachable(chosen.listen), port)
             hub.entrance.address = msgspec.structs.replace(hub.entrance.address, hub_url=public_url)

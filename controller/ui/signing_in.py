@@ -16,6 +16,9 @@ logger = structlog.get_logger(__name__)
 BODY_BYTES_MAX = 4096
 """A token or a code, from somebody whom nobody knows yet."""
 
+BODY_S_MAX = 10.0
+"""How long it may take to come."""
+
 CSRF_HEADER = "X-Flotilla-CSRF"
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -68,7 +71,8 @@ async def begin(request: web.Request) -> web.Response:
     security.require_same_origin(request)
     if request.content_length is None or request.content_length > BODY_BYTES_MAX:
         raise problems.ProblemError(413, "too-large", f"request body: larger than {BODY_BYTES_MAX} bytes, or no length")
-    proof = await requests.body(request, Proof)
+    async with requests.in_time(BODY_S_MAX):
+        proof = await requests.body(request, Proof)
     principal = _proved(request, proof)
     if principal is None:
         reason = "the link was used already, or is too old; ask for a new one" if proof.code else "no such token"

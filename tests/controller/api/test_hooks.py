@@ -136,8 +136,22 @@ async def test_a_body_that_does_not_say_it_is_too_large_is_not_read_to_its_end(
 async def test_few_bodies_are_read_at_a_time(
     stranger: aiohttp.ClientSession, server: test_utils.TestServer, shop: hubs.Hub
 ) -> None:
-    server.app[api.HOOKS].under_way = api.AT_ONCE_MAX
+    under_way = server.app[api.HOOKS].under_way
+    under_way["192.0.2.1"] = api.AT_ONCE_MAX - 1
+    assert await send(stranger, github(shop)) == 202
+    assert under_way == {"192.0.2.1": api.AT_ONCE_MAX - 1}, "what came to its end is forgotten"
 
+    under_way["192.0.2.2"] = 1
+    assert await send(stranger, github(shop)) == 503
+
+
+async def test_one_address_does_not_take_all_the_room(
+    stranger: aiohttp.ClientSession, server: test_utils.TestServer, shop: hubs.Hub
+) -> None:
+    under_way = server.app[api.HOOKS].under_way
+    under_way["127.0.0.1"] = api.EACH_AT_ONCE_MAX
+
+    assert api.EACH_AT_ONCE_MAX < api.AT_ONCE_MAX
     assert await send(stranger, github(shop)) == 503
 
 

@@ -21,6 +21,17 @@ def test_an_address_may_ask_at_once_and_then_at_its_rate() -> None:
     assert [limiter.take("a"), limiter.take("a")] == [0.0, 0.5]
 
 
+def test_whoever_has_a_network_of_ipv6_counts_once() -> None:
+    limiter = limiting.Limiter(Clock(), each=(1.0, 2.0), total=(100.0, 100.0))
+
+    asked = [limiter.take(f"2001:db8:0:1::{number:x}") for number in range(1, 4)]
+
+    assert asked == [0.0, 0.0, 1.0]
+    assert limiter.take("2001:db8:0:2::1") == 0.0
+    assert [limiter.take(f"::ffff:192.0.2.{number}") for number in range(1, 5)] == [0.0] * 4
+    assert limiter.take("fe80::1%eth0") == 0.0
+
+
 def test_all_addresses_together_have_a_rate_too() -> None:
     limiter = limiting.Limiter(Clock(), each=(1.0, 10.0), total=(1.0, 3.0))
 

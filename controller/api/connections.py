@@ -1,0 +1,95 @@
+"""Connections of whoever says nothing: a thousand that are opened and left would be all that the hub can have.
+
+aiohttp ends what falls silent after a request. Before the first one it waits for ever, and so it does for the end of a
+head that comes a letter at a time: here such a connection has HEAD_S_MAX.
+"""
+
+import asyncio
+import ssl
+
+from aiohttp import typedefs, web
+
+HEAD_S_MAX = 10.0
+"""From a connection to the end of its first request's head: a slow line needs one."""
+
+KEEP_ALIVE_S = 75.0
+"""Between two requests, the second one's head included: a little more than what proxies keep connections for."""
+
+BACKLOG = 128
+"""Connections that wait to be taken."""
+
+
+class Silent:
+    """Those that have asked nothing yet; bounded, since each is ended in time."""
+
+    def __init__(self) -> None:
+        self._protocols: set[asyncio.Protocol] = set()
+
+    def began(self, protocol: asyncio.Protocol) -> None:
+        """There is one more."""
+        self._protocols.add(protocol)
+
+    def spoke(self, protocol: asyncio.Protocol) -> bool:
+        """It is none of them any more; return whether it was."""
+        was = protocol in self._protocols
+        self._protocols.discard(protocol)
+        return was
+
+
+SILENT = web.AppKey("silent", Silent)
+
+
+@web.middleware
+async def notice(request: web.Request, handler: typedefs.Handler) -> web.StreamResponse:
+    """The connection has asked something."""
+    request.app[SILENT].spoke(request.protocol)
+    return await handler(request)
+
+
+class Site(web.BaseSite):
+    """Where the application listens."""
+
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        listen: str,
+        port: int,
+        *,
+        context: ssl.SSLContext | None = None,
+        head_s: float = HEAD_S_MAX,
+    ) -> None:
+        """`context`: None for plain text."""
+        super().__init__(runner, ssl_context=context, backlog=BACKLOG)
+        self._silent = runner.app[SILENT]
+        self._listen = listen
+        self._port = port
+        self._head_s = head_s
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self._listen}:{self._port}"
+
+    async def start(self) -> None:
+        """Listen."""
+        await super().start()
+        self._server = await asyncio.get_running_loop().create_server(
+            self._begin,
+            self._listen,
+            self._port,
+            ssl=self._ssl_context,
+            ssl_handshake_timeout=HEAD_S_MAX if self._ssl_context is not None else None,
+            backlog=self._backlog,
+        )
+
+    def _begin(self) -> asyncio.Protocol:
+        made = self._runner.server
+        assert made is not None, "a site starts after its runner"
+        protocol = made()
+        self._silent.began(protocol)
+        asyncio.get_running_loop().call_later(self._head_s, self._end, protocol)
+        return protocol
+
+    def _end(self, protocol: web.RequestHandler) -> None:
+        if self._silent.spoke(protocol):
+            protocol.force_close()

@@ -1,0 +1,83 @@
+"""Connections on which nothing is said: over sockets, as somebody opens them who means no good."""
+
+import asyncio
+import time
+
+import pytest
+from aiohttp import test_utils, web
+
+from controller.api import app, connections, enrolment, hooks, requests
+from protocol import ids
+from tests.controller.api.conftest import TOKEN
+from tests.fixtures import hub as hubs
+
+SHORT_S = 0.05
+TIME_S = 10.0
+
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n"
+
+
+async def opened(runner: web.AppRunner, said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
+    writer.write(said)
+    return reader, writer
+
+
+async def rest(reader: asyncio.StreamReader) -> bytes:
+    """All that comes until the hub ends the connection."""
+    async with asyncio.timeout(TIME_S):
+        return await reader.read()
+
+
+async def test_who_says_nothing_or_never_comes_to_the_end_is_let_go(hub: hubs.Hub) -> None:
+    runner = web.AppRunner(app.make_app(hub, token=TOKEN))
+    await runner.setup()
+    await connections.Site(runner, "127.0.0.1", 0, head_s=SHORT_S).start()
+    speaking, says = await opened(runner, REQUEST)
+    assert (await speaking.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+
+    for said in (b"", b"GET /healthz HTTP/1.1\r\nHost: "):
+        reader, writer = await opened(runner, said)
+        assert await rest(reader) == b""
+        writer.close()
+
+    says.write(REQUEST)
+    assert (await speaking.readuntil(b"}")).startswith(b"HTTP/1.1 200"), "who asked in time stays"
+    says.close()
+    await runner.cleanup()
+
+
+async def test_who_falls_silent_after_a_request_is_let_go(hub: hubs.Hub) -> None:
+    runner = web.AppRunner(app.make_app(hub, token=TOKEN), keepalive_timeout=SHORT_S)
+    await runner.setup()
+    await connections.Site(runner, "127.0.0.1", 0).start()
+    reader, writer = await opened(runner, REQUEST + b"GET /healthz HTTP/1.1\r\nHost: ")
+
+    began = time.monotonic()
+    assert (await rest(reader)).startswith(b"HTTP/1.1 200")
+    assert time.monotonic() - began < TIME_S
+    writer.close()
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("module", "path", "shown"),
+    [
+        (enrolment, "/api/v1/enroll", ""),
+        (requests, "/api/v1/apply", f"Authorization: Bearer {TOKEN}\r\n"),
+        (hooks, "/hooks/shop", "X-Gitlab-Token: guess\r\n"),
+    ],
+)
+async def test_a_body_that_never_comes_to_its_end_is_not_waited_for(
+    server: test_utils.TestServer, hub: hubs.Hub, monkeypatch: pytest.MonkeyPatch, module: object, path: str, shown: str
+) -> None:
+    await hub.resolve("shop", "web")
+    hub.renew_hook(ids.SourceName("shop"))
+    monkeypatch.setattr(module, "BODY_S_MAX", SHORT_S)
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    head = f"POST {path} HTTP/1.1\r\nHost: hub\r\n{shown}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    writer.write(head.encode() + b"{")
+
+    async with asyncio.timeout(TIME_S):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+    writer.close()
