@@ -1,10 +1,9 @@
 """The door to heartbeats: core NATS, never stored, so that a lost one is a late one."""
 
-import asyncio
-import collections
+import contextlib
 from collections.abc import AsyncGenerator
 
-from controller.broker import connection
+from controller.broker import arriving, connection
 from protocol import ids, subjects
 
 PENDING_MAX = 20_000
@@ -26,23 +25,11 @@ class Beats:
 
     async def read(self) -> AsyncGenerator[Beat, None]:
         """Every beat from now on; close it (`contextlib.aclosing`)."""
-        waiting: collections.deque[Beat] = collections.deque()
-        arrived = asyncio.Event()
+        async with contextlib.aclosing(
+            arriving.messages(self._link, subjects.BEATS, pending_max=PENDING_MAX, dropped=self._drop)
+        ) as found:
+            async for message in found:
+                yield ids.ClusterId(arriving.token(message)), message.body
 
-        def receive(message: connection.Message) -> None:
-            if len(waiting) == PENDING_MAX:
-                waiting.popleft()
-                self.dropped += 1
-            cluster = ids.ClusterId(message.subject.rpartition(".")[2])
-            waiting.append((cluster, message.body))
-            arrived.set()
-
-        subscription = await self._link.subscribe(subjects.BEATS, receive)
-        try:
-            while True:
-                await arrived.wait()
-                while waiting:
-                    yield waiting.popleft()
-                arrived.clear()
-        finally:
-            await subscription.end()
+    def _drop(self) -> None:
+        self.dropped += 1

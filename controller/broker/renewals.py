@@ -1,12 +1,11 @@
 """The door to renewals: agents ask on core NATS, and hear at once."""
 
-import asyncio
-import collections
+import contextlib
 from collections.abc import AsyncGenerator
 
 import msgspec
 
-from controller.broker import connection
+from controller.broker import arriving, connection
 from protocol import ids, subjects
 
 PENDING_MAX = 20_000
@@ -30,23 +29,11 @@ class Renewals:
 
     async def read(self) -> AsyncGenerator[Question, None]:
         """Every question from now on; close it (`contextlib.aclosing`)."""
-        waiting: collections.deque[Question] = collections.deque(maxlen=PENDING_MAX)
-        arrived = asyncio.Event()
-
-        def receive(message: connection.Message) -> None:
-            cluster = ids.ClusterId(message.subject.rpartition(".")[2])
-            waiting.append(Question(cluster, message.body, message.reply))
-            arrived.set()
-
-        subscription = await self._link.subscribe(subjects.RENEWALS, receive)
-        try:
-            while True:
-                await arrived.wait()
-                while waiting:
-                    yield waiting.popleft()
-                arrived.clear()
-        finally:
-            await subscription.end()
+        async with contextlib.aclosing(
+            arriving.messages(self._link, subjects.RENEWALS, pending_max=PENDING_MAX)
+        ) as found:
+            async for message in found:
+                yield Question(ids.ClusterId(arriving.token(message)), message.body, message.reply)
 
     async def answer(self, question: Question, body: bytes) -> None:
         """Say this to whoever asked; raise Unavailable if it cannot be sent."""
