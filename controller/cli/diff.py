@@ -54,7 +54,7 @@ def show(
     elif output_ is output.Format.NAME:
         sys.stdout.writelines(f"{one['cluster']}\n" for one in found["clusters"] if _differs(one))
     else:
-        sys.stdout.writelines(f"{line}\n" for line in _lines(found))
+        output.done("\n".join(_lines(found)))
     raise typer.Exit(_code(found))
 
 

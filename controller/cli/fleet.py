@@ -187,7 +187,7 @@ def _status(hub: session.Hub, form: output.Format) -> None:
         return
     screen = output.screen()
     if found["recovery"]:
-        screen.print(f"[red]recovery: nothing is published[/] ({found['recovery']['reason']})")
+        screen.print(f"[red]recovery: nothing is published[/] ({output.literal(found['recovery']['reason'])})")
     here, there = found["clusters"], found["sources"]
     screen.print(
         f"{here['total']} clusters: {here['online']} online, {here['synced']} synced, {here['healthy']} healthy, "
@@ -218,7 +218,7 @@ def _print_events(items: list[dict[str, Any]], form: output.Format) -> None:
             line = one["id"]
         else:
             line = f"{one['sequence']:>6}  {one['at'][:19]}  {one['by']:<8}  {one['type']:<20}  {_gist(one['event'])}"
-        sys.stdout.write(line + "\n")
+        output.done(line)
     sys.stdout.flush()
 
 

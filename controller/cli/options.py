@@ -35,7 +35,7 @@ def run(app: typer.Typer, name: str, argv: Sequence[str] | None) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     except session.CommandError as error:
-        sys.stderr.write(f"flotilla {name}: {error}\n")
+        sys.stderr.write(f"flotilla {name}: {output.plain(str(error))}\n")
         return error.code
     return 0
 

@@ -1,13 +1,19 @@
-"""What the commands print: a table for people, the whole answer for programs."""
+"""What the commands print: a table for people, the whole answer for programs.
+
+Much of it are words of others: reasons that clusters report, messages of servers, authors of commits. None of them may
+steer the terminal of whoever reads them, or pass for a part of the layout.
+"""
 
 import enum
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
-from rich import box, console, table
+from rich import box, console, markup, table
+from rich import text as texts
 
 Row = Mapping[str, Any]
 Column = tuple[str, Callable[[Row], Any]]
@@ -15,6 +21,10 @@ Column = tuple[str, Callable[[Row], Any]]
 GOOD = frozenset({"Synced", "Healthy", "completed", "free", "approved", "online", "ready"})
 BAD = frozenset({"Degraded", "OutOfSync", "halted", "aborted", "failing", "offline", "degraded", "Waiting"})
 WAITING = frozenset({"Progressing", "running", "held", "paused", "Unknown", "pending"})
+
+
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal obeys rather than shows, or what reorders what it shows."""
 
 
 class Format(enum.StrEnum):
@@ -36,7 +46,7 @@ def rows(found: Sequence[Row], form: Format, *, columns: Sequence[Column], wide:
     """Print a list. The first column is what `-o name` prints."""
     if form is Format.NAME:
         for row in found:
-            sys.stdout.write(f"{columns[0][1](row)}\n")
+            done(str(columns[0][1](row)))
     elif form in (Format.JSON, Format.YAML):
         value(list(found), form)
     else:
@@ -66,14 +76,24 @@ def cell(found: Any) -> str:
     if found is None or found in ("", [], {}):
         return "-"
     if isinstance(found, dict):
-        return ",".join(f"{key}={value}" for key, value in sorted(found.items()))
+        return literal(",".join(f"{key}={value}" for key, value in sorted(found.items())))
     if isinstance(found, list):
-        return ", ".join(str(one) for one in found)
-    text = str(found)
+        return literal(", ".join(str(one) for one in found))
+    said = str(found)
     for words, colour in ((GOOD, "green"), (BAD, "red"), (WAITING, "yellow")):
-        if text in words:
-            return f"[{colour}]{text}[/]"
-    return text.replace("[", r"\[")
+        if said in words:
+            return f"[{colour}]{said}[/]"
+    return literal(said)
+
+
+def literal(said: str) -> str:
+    """Words of others within a layout: brackets in them are brackets."""
+    return markup.escape(said)
+
+
+def plain(said: str) -> str:
+    """Words of others for a terminal: what would steer it is spelt out."""
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), said)
 
 
 def ago(seconds: float | None) -> str:
@@ -86,11 +106,18 @@ def ago(seconds: float | None) -> str:
     return f"{int(seconds)}s ago"
 
 
+class Screen(console.Console):
+    """Shows texts, and obeys none."""
+
+    def render_str(self, text: str, **how: Any) -> texts.Text:
+        return super().render_str(plain(text), **how)
+
+
 def screen() -> console.Console:
     """Colours on a terminal; NO_COLOR and pipes have none, and no line of a pipe is folded."""
-    return console.Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    return Screen(highlight=False, width=None if sys.stdout.isatty() else 10_000)
 
 
 def done(text: str) -> None:
     """One line that says what was done."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(plain(text) + "\n")

@@ -105,7 +105,7 @@ def _post(source: str, verb: str, url: str, token: str) -> None:
 
 def _summary(found: dict[str, Any]) -> None:
     screen, row = output.screen(), found["rollout"]
-    reason = f" ({row['reason']})" if row["reason"] else ""
+    reason = output.literal(f" ({row['reason']})" if row["reason"] else "")
     screen.print(f"{row['id']}  {output.cell(row['phase'])}{reason}  {row['revision']}  as of {row['asOf']}")
     if found["canary"]:
         screen.print(f"canary: {found['canary']}")
@@ -115,6 +115,6 @@ def _summary(found: dict[str, Any]) -> None:
     for one in found["worst"]:
         screen.print(f"  {one['cluster']}: {one['health']}: {one['reason']} (as of {one['asOf']})", markup=False)
     for failure in found["failed"]:
-        screen.print(f"[red]failed[/] {failure['cluster']}: {failure['reason']}", markup=True)
+        screen.print(f"[red]failed[/] {failure['cluster']}: {output.literal(failure['reason'])}", markup=True)
     if found["deferred"]:
         screen.print(f"deferred (offline): {', '.join(found['deferred'])}")
