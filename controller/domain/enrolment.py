@@ -126,7 +126,11 @@ def ask_rotation(cluster: clusters.Cluster) -> tuple[events.Event, ...]:
 
 def renew(cluster: clusters.Cluster, key: str, *, new_key: str, at: datetime.datetime) -> tuple[events.Event, ...]:
     """Decide about an agent that proved to hold `key`, and `new_key` where it names one; the same again changes
-    nothing. Raise rejections.Forbidden unless it is the cluster's agent."""
+    nothing. Raise rejections.Forbidden unless it is the cluster's agent.
+
+    A key is changed only when an operator asked for it: whoever stole one cannot make the cluster its own, and no agent
+    fills the log with changes.
+    """
     entry = cluster.entry
     if entry.key and new_key == entry.key:
         return ()
@@ -134,6 +138,8 @@ def renew(cluster: clusters.Cluster, key: str, *, new_key: str, at: datetime.dat
         raise rejections.Forbidden(f"cluster {cluster.name!r}: this key lets nobody in (revoked, or replaced)")
     if not new_key:
         return ()
+    if not entry.is_rotation_asked:
+        raise rejections.Forbidden(f"cluster {cluster.name!r}: nobody asked for another key (flotilla cluster rotate)")
     before = entries.issued_at(entry, at)
     return (events.AgentKeyRotated(cluster=cluster.id, key=new_key, before=before),)
 
