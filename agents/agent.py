@@ -330,6 +330,8 @@ class Agent:
                 inventory=len(serving.store),
                 api_versions=serving.facts.api_versions,
                 lost=self._reporter.lost,
+                agent_key=self._hub.public_key,
+                renews=self._identity.renewal is not None,
             )
         )
 

@@ -25,6 +25,7 @@ class Announcer:
 
     def __init__(self, outbox: reporter.Reporter) -> None:
         self._outbox = outbox
+        self._epoch = 0
         self.forget()
 
     def forget(self) -> None:
@@ -39,6 +40,7 @@ class Announcer:
 
     def applied(self, held: acceptor.Held, statuses: Statuses, inventory: int, *, traceparent: str) -> None:
         """A generation was worked through: the bundles that it touched, and those that came out otherwise than said."""
+        self._enter(held.mark.epoch)
         touched = [
             item for bundle, item in sorted(statuses.items()) if _apply_of(item) != _apply_of(self._said.get(bundle))
         ]
@@ -52,6 +54,7 @@ class Announcer:
 
     def failed(self, held: acceptor.Held, statuses: Statuses, *, traceparent: str) -> None:
         """Bundles that could not be applied whole, when that set or its reasons have changed."""
+        self._enter(held.mark.epoch)
         failing = {bundle: item for bundle, item in statuses.items() if item.failed}
         if _reasons(failing) != _reasons(self._failed):
             for part in reporter.parts([item for _, item in sorted(failing.items())]) or [()]:
@@ -110,6 +113,12 @@ class Announcer:
         for ended in reporter.parts(closed):
             self._outbox.say(functools.partial(reports.DriftCorrected, corrections=ended))
         self._drifts = told
+
+    def _enter(self, epoch: int) -> None:
+        """A hub that begins an epoch has lost something: perhaps what it was told."""
+        if epoch != self._epoch:
+            self.forget()
+        self._epoch = epoch
 
     def _forget_gone(self, statuses: Statuses) -> None:
         self._said = {bundle: item for bundle, item in self._said.items() if bundle in statuses}

@@ -59,6 +59,11 @@ class Identity(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Identity({self.name})"
 
+    @property
+    def public_key(self) -> str:
+        """The public half of the seed (`U…`)."""
+        return str(nkeys.from_seed(bytearray(self.seed)).public_key.decode())
+
     def sign(self, nonce: str) -> bytes:
         """The server's challenge, signed."""
         pair = nkeys.from_seed(bytearray(self.seed))
@@ -99,6 +104,11 @@ class Hub:
     def name(self) -> str:
         """The cluster's human name."""
         return self._identity.name
+
+    @property
+    def public_key(self) -> str:
+        """Of the agent, as it connects now."""
+        return self._identity.public_key
 
     def use(self, identity: Identity) -> None:
         """Be this from now on: a connection that stands is made anew."""

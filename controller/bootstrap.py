@@ -31,7 +31,7 @@ from controller import (
     transact,
 )
 from controller.broker import connection, doors
-from controller.domain import fleet
+from controller.domain import fleet, readmission
 from controller.git import mirrors
 from controller.reactors import asking, listening, polling, publishing, renewing, rolling
 from controller.render import children, pool, stages, worker, workplaces
@@ -278,6 +278,10 @@ async def _prepare(hub: Hub) -> None:
     was_empty = not shared.world.fleet.epoch
     await run(lambda world: fleet.initialize(world.fleet, hub.ring.signer.public_key), by=BY)
     accounts = len(hub.ring.clusters())
+    unknown = [one for one in hub.ring.clusters() if readmission.is_unknown(shared.world, one)]
+    if unknown:
+        shared.accounts = readmission.Accounts(await hub.doors.tenancy.standing(unknown))
+        hub.entrance.voided = shared.accounts.voided
     if was_empty and accounts:
         event = fleet_events.RecoveryEntered(
             reason=f"the log is empty, but there are keys of {accounts} clusters", cluster="", epoch=0, generation=0

@@ -7,7 +7,7 @@ start (`announce_all`), for the log says since when older tokens of each cluster
 import asyncio
 import datetime
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -104,6 +104,8 @@ class Entrance:
         self._live = live
         self._clock = clock
         self._lifetime = lifetime
+        self.voided: Mapping[ids.ClusterId, datetime.datetime] = {}
+        """Up to when the server holds tokens for void by the word of an earlier log: that is never taken back."""
 
     async def offer(self, name: str, *, ttl: datetime.timedelta, manual: bool, by: str) -> Offered:
         """Make a token by which one agent of this cluster can be let in."""
@@ -205,7 +207,8 @@ class Entrance:
         if known.removed:
             await self._tenancy.remove(cluster, at=at)
             return
-        await self._tenancy.announce(cluster, name=known.name, at=at, revoked_before=known.entry.revoked_before)
+        voided = [one for one in (known.entry.revoked_before, self.voided.get(cluster)) if one is not None]
+        await self._tenancy.announce(cluster, name=known.name, at=at, revoked_before=max(voided, default=None))
 
     async def announce_all(self) -> None:
         """Tell the server of every cluster what the log says: once, at the start."""

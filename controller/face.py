@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from controller import bootstrap, entrance, errors, hook_secrets, keys, transact
 from controller.api import face
 from controller.configuration import watching
-from controller.domain import catalogs, observed, publications
+from controller.domain import catalogs, observed, publications, readmission
 from controller.domain.views import diffs, gauges
 from controller.git import errors as git_errors
 from controller.git import mirrors
@@ -60,6 +60,11 @@ class Face:
     def polled(self) -> Mapping[ids.SourceName, datetime.datetime]:
         """When each source was last polled, with whatever outcome."""
         return self._hub.shared.polled
+
+    @property
+    def strangers(self) -> Mapping[ids.ClusterId, readmission.Stranger]:
+        """Agents of accounts that the log does not know."""
+        return self._hub.shared.strangers
 
     @property
     def silence(self) -> datetime.timedelta:
@@ -143,9 +148,14 @@ class Face:
             raise errors.Transient(str(error)) from error
         return face.Access(ref=target.short, commit=target.oid)
 
-    async def open_account(self, name: str, former: ids.ClusterId | None) -> ids.ClusterId:
-        """Make a new cluster's NATS account known, or open the one again that it had before it was removed."""
-        tenancy, at = self._hub.doors.tenancy, self.clock()
+    async def open_account(self, name: str, former: ids.ClusterId | None, *, anew: bool = False) -> ids.ClusterId:
+        """Make a new cluster's NATS account known, open the one again that it had before it was removed, or find the
+        one that it had by a log that is lost: that stands as it is."""
+        tenancy, at, shared = self._hub.doors.tenancy, self.clock(), self._hub.shared
+        if former is None and not anew:
+            found = readmission.account_of(name, shared.world, shared.accounts, shared.strangers)
+            if found is not None:
+                return found
         if former is None:
             return await tenancy.add(name, at=at)
         # As the log says, and not as of now: a token that is made in this very second would be void.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from controller import library, questions, transact
-from controller.domain import observed, publications, world
+from controller.domain import observed, publications, readmission, world
 from controller.domain.views import sight
 from protocol import ids, subjects, tracing
 
@@ -48,6 +48,10 @@ class Runtime:
         """What the reactors count, by what it is and how it went: read by the metrics."""
         self.polled: dict[ids.SourceName, datetime.datetime] = {}
         """When each source's repository last answered, or was found to fail, since this hub started."""
+        self.accounts = readmission.Accounts(())
+        """Those that the server knew when this hub started, and of which the log let nobody in."""
+        self.strangers: dict[ids.ClusterId, readmission.Stranger] = {}
+        """Agents of such accounts, as far as they were heard; those that the log knows since then are no strangers."""
         self.reports_sequence = 0
         """Of the newest report that is folded in: what a decision rests on."""
         self.traces = traces
@@ -99,6 +103,7 @@ class Runtime:
             roots=self.library.roots,
             silence=datetime.timedelta(seconds=self.timing.silence_s),
             polled=self.polled,
+            strangers=self.strangers,
         )
         return sight.Sight(self.world, facts, self.clock())
 

@@ -5,17 +5,19 @@ sees the seed.
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from controller import errors, keys
 from controller.broker import connection
-from controller.domain import jwts, tenants
+from controller.domain import jwts, readmission, tenants
 from protocol import ids
 
 _UPDATE = "$SYS.REQ.CLAIMS.UPDATE"
 _DELETE = "$SYS.REQ.CLAIMS.DELETE"
+_LIST = "$SYS.REQ.CLAIMS.LIST"
 
 
 class TenancyError(errors.Transient):
@@ -117,14 +119,29 @@ class Tenancy:
         """End a cluster's account: live connections drop, none comes back. Its key stays in the ring."""
         await self._send(_DELETE, self._minter.deletion([cluster], at=at), what=f"cluster {cluster}: removal")
 
+    async def standing(self, clusters: Collection[ids.ClusterId]) -> list[readmission.Account]:
+        """Those of these accounts that the server knows, as this hub's operator once told it."""
+        answer = await self._system.request(_LIST, b"")
+        listed = set(_read(answer.body, _Accounts, what="accounts").data)
+        return [await self._account(cluster) for cluster in clusters if cluster in listed]
+
+    async def _account(self, cluster: ids.ClusterId) -> readmission.Account:
+        what = f"cluster {cluster}: account"
+        answer = await self._system.request(f"$SYS.REQ.ACCOUNT.{cluster}.CLAIMS.LOOKUP", b"")
+        try:
+            claims = jwts.read_account(answer.body.decode())
+        except ValueError as error:
+            raise TenancyError(f"{what}: no understandable answer of nats-server ({error})") from error
+        operator = self._ring.operator.id
+        if (claims.issuer, claims.subject) != (operator, cluster) or not keys.verify(
+            operator, claims.signed, claims.signature
+        ):
+            raise TenancyError(f"{what}: the server's token of it is not signed by this hub's operator")
+        return readmission.Account(cluster, claims.name, claims.revoked_before)
+
     async def _send(self, subject: str, token: str, *, what: str) -> None:
         answer = await self._system.request(subject, token.encode())
-        try:
-            response = msgspec.json.decode(answer.body, type=_Response)
-        except msgspec.MsgspecError as error:
-            raise TenancyError(f"{what}: no understandable answer of nats-server ({error})") from error
-        if response.error is not None:
-            raise TenancyError(f"{what}: refused by nats-server ({response.error.description})")
+        _read(answer.body, _Response, what=what)
 
 
 class _Failure(msgspec.Struct, frozen=True):
@@ -133,3 +150,21 @@ class _Failure(msgspec.Struct, frozen=True):
 
 class _Response(msgspec.Struct, frozen=True):
     error: _Failure | None = None
+
+
+class _Accounts(msgspec.Struct, frozen=True):
+    data: tuple[str, ...] = ()
+    error: _Failure | None = None
+
+
+R = TypeVar("R", _Response, _Accounts)
+
+
+def _read(body: bytes, kind: type[R], *, what: str) -> R:
+    try:
+        response = msgspec.json.decode(body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise TenancyError(f"{what}: no understandable answer of nats-server ({error})") from error
+    if response.error is not None:
+        raise TenancyError(f"{what}: refused by nats-server ({response.error.description})")
+    return response

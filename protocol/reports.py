@@ -109,6 +109,10 @@ class Hello(msgspec.Struct, frozen=True, rename="camel", tag="Hello"):
     """What is served beside Kubernetes' own groups, as Helm names it: `group/version`, `group/version/Kind`; sorted."""
     lost: int = 0
     """Reports that the agent ever had to drop, for want of room, before the hub had them. All is said again."""
+    agent_key: str = ""
+    """The public user nkey by which the agent is let in: a hub whose log was lost knows it from here alone."""
+    renews: bool = False
+    """The agent's token ends, and the agent renews it."""
 
 
 class Applied(msgspec.Struct, frozen=True, rename="camel", tag="Applied"):

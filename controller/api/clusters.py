@@ -134,7 +134,7 @@ async def add(request: web.Request) -> web.Response:
     world = hub.transactor.world
     decide(declarations.SOMEBODY)(world)
     former = None if asked.rebuilt else declarations.former(world, asked.name)
-    account = await hub.open_account(asked.name, former)
+    account = await hub.open_account(asked.name, former, anew=asked.rebuilt)
     await hub.transactor.run(decide(account), by=request[requests.BY], cause="cluster add")
     issued = await _issued(request, account, asked.agent_key) if asked.agent_key else None
     view = requests.looking(request)

@@ -94,7 +94,7 @@ async def replace(request: web.Request) -> web.Response:
     """The name gets an account of its own again, and the old one ends; a token for the new cluster's agent."""
     hub, name = request.app[requests.HUB], request.match_info["name"]
     old = clusters.by_name(hub.transactor.world.clusters, name)
-    account = await hub.open_account(old.name, None)
+    account = await hub.open_account(old.name, None, anew=True)
     await hub.transactor.run(
         lambda world: enrolment.replaced(world, old.id, account=account),
         by=request[requests.BY],

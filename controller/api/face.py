@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from controller import entrance, transact
-from controller.domain import catalogs, observed, publications
+from controller.domain import catalogs, observed, publications, readmission
 from controller.domain.views import diffs, gauges
 from protocol import bundles, ids, specs
 from protocol.canonical import Digest
@@ -74,6 +74,10 @@ class HubFace(Protocol):
         """When each source was last polled, with whatever outcome, since the hub started."""
 
     @property
+    def strangers(self) -> Mapping[ids.ClusterId, readmission.Stranger]:
+        """Agents of accounts that the log does not know."""
+
+    @property
     def silence(self) -> datetime.timedelta:
         """A cluster that was not heard for so long is offline."""
 
@@ -126,9 +130,10 @@ class HubFace(Protocol):
     async def test_access(self, spec: specs.SourceSpec) -> Access:
         """Ask the remote for its ref, with the source's credentials."""
 
-    async def open_account(self, name: str, former: ids.ClusterId | None) -> ids.ClusterId:
+    async def open_account(self, name: str, former: ids.ClusterId | None, *, anew: bool = False) -> ids.ClusterId:
         """Make a new cluster's NATS account known, or open the one again that the cluster had before it was removed;
-        tokens that were issued for it before stay revoked."""
+        tokens that were issued for it before stay revoked. One that an earlier log knew by this name is taken back as
+        it is, unless the cluster is to begin `anew`; raise a Rejection if that cannot be."""
 
     async def close_account(self, cluster: ids.ClusterId) -> None:
         """End a cluster's account: live connections drop. It is ended again at every start of the hub."""

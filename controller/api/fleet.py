@@ -10,7 +10,7 @@ from aiohttp import web
 from controller import metrics
 from controller.api import face, feed, problems, requests, routes
 from controller.configuration import applying, reading
-from controller.domain import clusters, declarations, documents, fleet
+from controller.domain import clusters, declarations, documents, fleet, readmission
 from controller.domain.views import bundles, filters, gauges, overview
 from protocol import credentials, ids
 
@@ -160,11 +160,16 @@ async def apply(request: web.Request) -> web.Response:
 
 
 async def recover(request: web.Request) -> web.Response:
-    """Take a restored or forked hub back into service: a new epoch, no debts."""
+    """Take a restored or forked hub back into service: clusters whose agents come by accounts that an earlier log knew
+    are taken back as they are, then a new epoch begins, without debts."""
     hub, asked = request.app[requests.HUB], await requests.body(request, Recover)
-    await hub.transactor.run(
-        lambda world: fleet.recover(world.fleet, asked.reason), by=request[requests.BY], cause="recover"
-    )
+    who = request[requests.BY]
+    if hub.transactor.world.fleet.recovering:
+        await applying.append_all(
+            hub.transactor, lambda world: readmission.all_of(world, hub.strangers), who=who, cause="recover"
+        )
+    seen = readmission.epoch_seen(hub.published, hub.observed, hub.strangers)
+    await hub.transactor.run(lambda world: fleet.recover(world.fleet, asked.reason, seen=seen), by=who, cause="recover")
     return _overview(request)
 
 

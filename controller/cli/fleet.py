@@ -166,6 +166,8 @@ def run_recover(
     """Begin a new epoch after a restore: no debts, nothing counts as given, what is not in Git is an orphan."""
     found = options.hub(url, token).post("hub/recover", {"reason": reason})
     output.done(f"hub is in epoch {found['epoch']}")
+    for line in found["attention"]:
+        output.done(f"! {line}")
 
 
 def _files(given: Sequence[pathlib.Path]) -> list[pathlib.Path]:

@@ -199,7 +199,7 @@ def evolve(state: Cluster | None, event: events.Event) -> Cluster:
     assert state is not None, f"{type(event).__name__} before ClusterAdded"
     change = msgspec.structs.replace
     if isinstance(event, events.Entry):
-        uid = event.uid if isinstance(event, events.AgentEnrolled) else state.uid
+        uid = event.uid if isinstance(event, events.AgentEnrolled | events.AgentReadmitted) else state.uid
         return change(state, uid=uid, entry=entries.evolve(state.entry, event))
     match event:
         case events.ClusterLabelled():

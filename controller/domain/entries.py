@@ -45,6 +45,8 @@ class Entry(msgspec.Struct, frozen=True, rename="camel"):
     """Of the other cluster whose agent came last with a valid token."""
     epoch: int = 0
     """Its desired states have at least this epoch."""
+    is_readmitted: bool = False
+    """An earlier log let it in, and it was taken back as it is."""
 
 
 NOBODY = Entry()
@@ -76,6 +78,15 @@ def evolve(state: Entry, event: events.Entry) -> Entry:
             used = change(state.offer, key=event.key, uid=event.uid, is_accepted=True)
             epoch = max(state.epoch, event.epoch)
             return change(state, offer=used, key=event.key, is_rotation_asked=False, refused_uid="", epoch=epoch)
+        case events.AgentReadmitted():
+            return change(
+                state,
+                key=event.key,
+                file_key=event.file_key,
+                revoked_before=event.before,
+                epoch=max(state.epoch, event.epoch),
+                is_readmitted=True,
+            )
         case events.CredentialsIssued():
             return change(state, file_key=event.key)
         case events.CredentialsRevoked():

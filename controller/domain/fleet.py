@@ -48,11 +48,12 @@ def enter_recovery(state: Fleet, event: events.RecoveryEntered) -> tuple[events.
     return (event,)
 
 
-def recover(state: Fleet, reason: str) -> tuple[events.Event, ...]:
-    """Decide to take the hub back into service above every epoch that was seen; nothing where all is well."""
+def recover(state: Fleet, reason: str, *, seen: int = 0) -> tuple[events.Event, ...]:
+    """Decide to take the hub back into service above every epoch that was seen; nothing where all is well. `seen`: the
+    highest that is known beside the log."""
     if not state.recovering:
         return ()
-    return (events.HubRecovered(epoch=max(state.epoch, state.epoch_seen) + 1, reason=reason),)
+    return (events.HubRecovered(epoch=max(state.epoch, state.epoch_seen, seen) + 1, reason=reason),)
 
 
 def declare_group(state: Fleet, name: str, spec: specs.GroupSpec, *, by: specs.ManagedBy) -> tuple[events.Event, ...]:

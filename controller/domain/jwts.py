@@ -132,6 +132,51 @@ def deletion(issuer: Issuer, accounts: Sequence[str], *, at: datetime.datetime) 
     return _encode(issuer, subject=issuer.id, name="delete", at=at, nats=nats)
 
 
+class Claims(msgspec.Struct, frozen=True):
+    """What an account's token says, as far as the hub reads one again."""
+
+    issuer: str
+    subject: str
+    name: str
+    revoked_before: datetime.datetime | None
+    signed: bytes
+    signature: bytes
+
+
+def read_account(token: str) -> Claims:
+    """What an account's token says; whether its signature is good, the caller finds out. Raise ValueError if it is
+    none."""
+    try:
+        header, body, signature = token.split(".")
+        found = msgspec.json.decode(_plain(body), type=_AccountClaims)
+        voided = found.nats.revocations.get("*")
+        return Claims(
+            issuer=found.iss,
+            subject=found.sub,
+            name=found.name,
+            revoked_before=None if voided is None else datetime.datetime.fromtimestamp(voided, datetime.UTC),
+            signed=f"{header}.{body}".encode(),
+            signature=_plain(signature),
+        )
+    except (ValueError, OverflowError, OSError) as error:  # the last two: no time of any calendar
+        raise ValueError(f"not an account's token ({error})") from error
+
+
+class _AccountNats(msgspec.Struct, frozen=True):
+    revocations: dict[str, int] = {}
+
+
+class _AccountClaims(msgspec.Struct, frozen=True):
+    iss: str
+    sub: str
+    name: str = ""
+    nats: _AccountNats = _AccountNats()
+
+
+def _plain(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
 def _permission(subjects: Sequence[str]) -> Mapping[str, Any]:
     return {"allow": tuple(subjects)}
 

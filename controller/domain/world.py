@@ -124,7 +124,10 @@ class World:
         evolved = clusters.evolve(self.clusters.get(event.cluster), event)
         if isinstance(event, cluster_events.ClusterRemoved):
             evolved = msgspec.structs.replace(evolved, entry=entries.removed(evolved.entry, at))
-        elif isinstance(event, cluster_events.AgentEnrolled) and event.epoch > self.fleet.epoch_seen:
+        elif (
+            isinstance(event, cluster_events.AgentEnrolled | cluster_events.AgentReadmitted)
+            and event.epoch > self.fleet.epoch_seen
+        ):
             # A recovery begins above every epoch, also those of single clusters.
             self.fleet = msgspec.structs.replace(self.fleet, epoch_seen=event.epoch)
         self.clusters[event.cluster] = evolved

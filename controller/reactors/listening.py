@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from controller import errors, runtime, transact
-from controller.domain import clusters, debts, fleet, observed, publications
+from controller.domain import clusters, debts, fleet, observed, publications, readmission
+from controller.domain.world import World
 from controller.store import records
 from protocol import codec, ids, messages, reports, subjects
+from protocol.events import clusters as cluster_events
 from protocol.events import fleet as fleet_events
 
 logger = structlog.get_logger(__name__)
@@ -78,8 +81,11 @@ class Listening:
             logger.warning("report is unreadable", cluster=cluster, sequence=stored.sequence, reason=str(error))
             return
         # The subject is what the server vouches for; the body only repeats it.
-        if report.origin.cluster != cluster or cluster not in self._shared.world.clusters:
+        if report.origin.cluster != cluster or not await self._is_known(cluster, report.origin, live=live):
             logger.warning("report of an unknown cluster", cluster=cluster, sequence=stored.sequence)
+            return
+        if cluster not in self._shared.world.clusters:
+            self._take_strange(cluster, report, stored, live=live)
             return
         self._shared.counts["reports", codec.tag_of(report)] += 1
         if live:
@@ -101,12 +107,16 @@ class Listening:
         except codec.DecodeError as error:
             logger.warning("heartbeat is unreadable", cluster=cluster, reason=str(error))
             return
-        if cluster not in self._shared.world.clusters:
-            return
         if isinstance(message, reports.Standby):
-            self._stand_by(cluster, message)
+            if cluster in self._shared.world.clusters:
+                self._stand_by(cluster, message)
             return
-        if message.origin.cluster != cluster:
+        if message.origin.cluster != cluster or not await self._is_known(cluster, message.origin, live=True):
+            return
+        if cluster not in self._shared.world.clusters:
+            stranger = self._stranger(cluster)
+            seen = observed.heard(observed.beat(stranger.seen, message), self._shared.clock())
+            self._shared.strangers[cluster] = msgspec.structs.replace(stranger, seen=seen)
             return
         await self._check(message.origin)
         before = self._shared.online()
@@ -114,6 +124,50 @@ class Listening:
         self._shared.observed[cluster] = observed.heard(seen, self._shared.clock())
         if cluster not in before:
             self._shared.notify()
+
+    async def _is_known(self, cluster: ids.ClusterId, origin: reports.Origin, *, live: bool) -> bool:
+        """To the log, or to the server from before it. Who is taken back brings along what it said as a stranger."""
+        shared = self._shared
+        if cluster in shared.world.clusters:
+            stranger = shared.strangers.pop(cluster, None)
+            if stranger is not None:
+                shared.observed[cluster] = stranger.seen
+                if stranger.hello is not None:
+                    await self._decide(cluster, stranger.hello, stranger.sequence)
+            return True
+        if cluster not in shared.accounts.by_id:
+            return False
+        if live and not shared.world.fleet.recovering and self._strays(origin):
+            # Another hub on the same log may have added it.
+            await shared.transactor.catch_up()
+            if cluster not in shared.world.clusters and (reason := self._strays(origin)):
+                await self._recover(cluster, reason, (origin.epoch, origin.generation))
+        return True
+
+    def _strays(self, origin: reports.Origin) -> str:
+        """Why a stranger shows that this log has lost something; empty: what it holds is overtaken, or nothing."""
+        return publications.ahead(
+            origin,
+            self._shared.offered.get(origin.cluster, (0, 0)),
+            epoch=self._shared.world.fleet.epoch,
+            contained=self._shared.world.contains(origin.log_head),
+        )
+
+    def _stranger(self, cluster: ids.ClusterId) -> readmission.Stranger:
+        found = self._shared.strangers.get(cluster)
+        return found or readmission.Stranger(self._shared.accounts.by_id[cluster], observed.initial(cluster))
+
+    def _take_strange(
+        self, cluster: ids.ClusterId, report: reports.Report, stored: records.Stored, *, live: bool
+    ) -> None:
+        """Fold in what an agent says that the log does not know: nothing is decided by it."""
+        shared, stranger = self._shared, self._stranger(cluster)
+        seen = observed.evolve(stranger.seen, report)
+        at = stored.at or report.origin.at
+        seen = observed.heard(seen, shared.clock()) if live else observed.recalled(seen, at)
+        said = (report, stored.sequence) if isinstance(report, reports.Hello) else (stranger.hello, stranger.sequence)
+        shared.strangers[cluster] = readmission.Stranger(stranger.account, seen, *said)
+        shared.notify()
 
     def _stand_by(self, cluster: ids.ClusterId, message: reports.Standby) -> None:
         """An agent is there and does not act: whether the cluster was heard, only who acts can tell."""
@@ -124,7 +178,7 @@ class Listening:
         run = self._shared.transactor.run
         match report:
             case reports.Hello():
-                await run(lambda world: clusters.hello(world.clusters[cluster], report, sequence), by=BY)
+                await run(lambda world: self._hello(world, cluster, report, sequence), by=BY)
             case reports.Deleted():
                 await run(lambda world: debts.confirmed(world.ledger, cluster, report.confirmations, sequence), by=BY)
             case reports.Refused():
@@ -137,6 +191,12 @@ class Listening:
                     self._shared.asked[report.request].take(report)
             case _:
                 pass
+
+    def _hello(
+        self, world: World, cluster: ids.ClusterId, said: reports.Hello, sequence: int
+    ) -> tuple[cluster_events.Event, ...]:
+        account = self._shared.accounts.by_id.get(cluster)
+        return readmission.hello(world, world.clusters[cluster], said, sequence=sequence, account=account)
 
     async def _check(self, origin: reports.Origin) -> None:
         """Does what the cluster holds fit to what this hub knows? If not, publish nothing more."""
@@ -160,7 +220,8 @@ class Listening:
     async def _recover(self, cluster: ids.ClusterId, reason: str, seen: tuple[int, int]) -> None:
         """The fleet is ahead of this hub, or beside it: publish nothing until a person says so."""
         shared = self._shared
-        name = shared.world.clusters[cluster].name
+        known = shared.world.clusters.get(cluster)
+        name = known.name if known is not None else shared.accounts.by_id[cluster].name
         epoch, generation = seen
         event = fleet_events.RecoveryEntered(
             reason=f"cluster {name}: {reason}", cluster=cluster, epoch=epoch, generation=generation

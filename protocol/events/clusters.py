@@ -128,6 +128,24 @@ class AgentEnrolled(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     """Its desired states begin in this epoch at least: above the mark that an earlier hub left in it."""
 
 
+class AgentReadmitted(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, tag="AgentReadmitted"):
+    """The agent of an account that an earlier log let in is taken back as it is: with its account, its key and its
+    cluster's UID."""
+
+    cluster: ids.ClusterId
+    uid: str
+    reports_sequence: int
+    """Of the hello that said so."""
+    key: str = ""
+    """That may renew its token; empty: none."""
+    file_key: str = ""
+    """Of its credentials file; empty: it has none, or did not say."""
+    epoch: int = 0
+    """As in AgentEnrolled."""
+    before: datetime.datetime | None = None
+    """Tokens issued up to then were void already, as the server was told; None: none were."""
+
+
 class CredentialsIssued(msgspec.Struct, frozen=True, rename="camel", tag="CredentialsIssued"):
     """A credentials file was made for the holder of this key."""
 
@@ -163,6 +181,7 @@ Entry = (
     | EnrolmentRequested
     | EnrolmentRefused
     | AgentEnrolled
+    | AgentReadmitted
     | CredentialsIssued
     | CredentialsRevoked
     | RotationAsked

@@ -16,9 +16,9 @@ import nats.aio.msg
 import nats.errors
 import pytest
 
-from controller import tenancy
+from controller import keys, tenancy
 from controller.broker import api, doors
-from controller.domain import jwts
+from controller.domain import jwts, readmission
 from controller.reactors import publishing
 from controller.store import records
 from protocol import credentials, ids, sealing, streams, subjects
@@ -536,3 +536,22 @@ async def test_tokens_carry_no_seed(rig: rigs.Rig, pair: Pair) -> None:
         _, claims, _ = token.split(".")
         assert b"seed" not in base64.urlsafe_b64decode(claims + "==").lower()
         assert pair.b_held.seed not in token
+
+
+async def test_the_server_tells_which_accounts_it_holds_by_what_the_hub_signed(pair: Pair) -> None:
+    """By which a hub whose log is lost knows names, and what was revoked."""
+    later = rigs.NOW + datetime.timedelta(hours=1)
+    gone = await pair.hub.tenancy.add("gone", at=rigs.NOW)
+    await pair.hub.tenancy.remove(gone, at=rigs.NOW)
+    await pair.hub.tenancy.announce(pair.b_id, name="b", at=later, revoked_before=rigs.NOW)
+
+    found = await pair.hub.tenancy.standing([pair.a_id, pair.b_id, gone])
+
+    assert found == [readmission.Account(pair.a_id, "a"), readmission.Account(pair.b_id, "b", rigs.NOW)]
+
+
+async def test_an_account_that_another_operator_signed_is_nobody_s(rig: rigs.Rig, pair: Pair) -> None:
+    other = tenancy.Tenancy(keys.KeyRing(rig.state_dir / "other"), pair.hub.system)
+
+    with pytest.raises(tenancy.TenancyError, match="not signed by this hub's operator"):
+        await other.standing([pair.a_id])

@@ -2,16 +2,20 @@
 
 import datetime
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from controller.domain import rollout_state
+from controller.domain import readmission, rollout_state
 from controller.domain.views import clusters, deletions, freshness, rollouts, sight, sources, standbys
-from protocol import specs, status
+from protocol import ids, specs, status
 
 ATTENTION_MAX = 20
 """Lines that say what needs a person: a screen has so many."""
+
+
+STRANGERS_NAMED_MAX = 10
+"""Names in the one line about agents that the log does not know; `strangers` has them all."""
 
 
 class Recovery(msgspec.Struct, frozen=True, rename="camel"):
@@ -19,6 +23,22 @@ class Recovery(msgspec.Struct, frozen=True, rename="camel"):
 
     reason: str
     epoch_seen: int
+
+
+class Stranger(msgspec.Struct, frozen=True, rename="camel"):
+    """An agent of an account that an earlier log knew, and this one does not."""
+
+    account: ids.ClusterId
+    name: str
+    uid: str
+    """Of the cluster that it serves; empty: it has not said."""
+    epoch: int
+    generation: int
+    """What its cluster holds."""
+    heard_at: datetime.datetime | None
+    """None: not since this hub started."""
+    problem: str
+    """Why it cannot be taken back; empty: it can."""
 
 
 ATTENTION = frozenset({sources.State.FAILING, sources.State.DEGRADED, sources.State.WAITING})
@@ -71,6 +91,9 @@ class Overview(msgspec.Struct, frozen=True, rename="camel"):
     rollouts: dict[str, int]
     """Newest rollouts by phase."""
     deletions: Deletions
+    strangers: list[Stranger]
+    """Agents of accounts that the log does not know, in the order of names; at most NAMES_MAX."""
+    strangers_count: int
     attention: list[str]
     """What needs a person, the worst first; at most ATTENTION_MAX."""
     attention_count: int
@@ -86,7 +109,9 @@ def overview(looking: sight.Sight, problems: Sequence[str] = (), *, loop_lag_s: 
     rows = clusters.rows(looking, looking.clusters)
     tally = deletions.Tally(looking)
     world = looking.world
-    attention = [*problems, *_attention(looking, rows, tally)]
+    judged = readmission.judge(world, looking.facts.strangers)
+    strangers = [_stranger(one, judged) for one in readmission.listed(looking.facts.strangers, judged)]
+    attention = [*problems, *_attention(looking, rows, tally, strangers)]
     owed = [looking.owed(cluster.id) for cluster in looking.clusters]
     return Overview(
         epoch=world.fleet.epoch,
@@ -99,6 +124,8 @@ def overview(looking: sight.Sight, problems: Sequence[str] = (), *, loop_lag_s: 
             held=sum(one.held for one in owed),
             pending=sum(one.pending for one in owed),
         ),
+        strangers=strangers[: sight.NAMES_MAX],
+        strangers_count=len(strangers),
         attention=attention[:ATTENTION_MAX],
         attention_count=len(attention),
         as_of=looking.at,
@@ -110,6 +137,41 @@ def overview(looking: sight.Sight, problems: Sequence[str] = (), *, loop_lag_s: 
 def _recovery(looking: sight.Sight) -> Recovery | None:
     state = looking.world.fleet
     return Recovery(reason=state.recovering, epoch_seen=state.epoch_seen) if state.recovering else None
+
+
+def _stranger(one: readmission.Stranger, judged: Mapping[ids.ClusterId, str]) -> Stranger:
+    return Stranger(
+        account=one.account.id,
+        name=one.account.name,
+        uid=one.seen.uid,
+        epoch=one.seen.epoch,
+        generation=one.seen.generation,
+        heard_at=one.seen.heard_at,
+        problem=judged[one.account.id],
+    )
+
+
+def _strange(looking: sight.Sight, strangers: Sequence[Stranger]) -> Iterator[str]:
+    """Who can be taken back in one line, who cannot each in one of its own."""
+    ready = [one.name for one in strangers if not one.problem]
+    if ready:
+        way = "`flotilla hub recover`" if looking.world.fleet.recovering else "`flotilla cluster add NAME`"
+        more = f" and {len(ready) - STRANGERS_NAMED_MAX} more" if len(ready) > STRANGERS_NAMED_MAX else ""
+        named = ", ".join(ready[:STRANGERS_NAMED_MAX])
+        yield f"{len(ready)} agents of accounts that the log does not know: {named}{more}; {way} takes them back"
+    for one in strangers:
+        if one.problem:
+            yield f"agent of account {one.account}, which the log does not know ({one.name}): {one.problem}"
+
+
+def _bare(looking: sight.Sight) -> Iterator[str]:
+    for cluster in looking.clusters:
+        is_given = looking.publication(cluster.id).epoch == looking.world.epoch(cluster.id)
+        if cluster.entry.is_readmitted and not cluster.labels and not is_given:
+            yield (
+                f"cluster {cluster.name} was taken back without its labels, and gets nothing by labels until it has "
+                f"some: `flotilla cluster label {cluster.name} KEY=VALUE`"
+            )
 
 
 def _clusters(rows: Sequence[clusters.Row]) -> Clusters:
@@ -145,9 +207,13 @@ def _sources(looking: sight.Sight) -> Sources:
     )
 
 
-def _attention(looking: sight.Sight, rows: Sequence[clusters.Row], tally: deletions.Tally) -> Iterator[str]:
+def _attention(
+    looking: sight.Sight, rows: Sequence[clusters.Row], tally: deletions.Tally, strangers: Sequence[Stranger]
+) -> Iterator[str]:
     if looking.world.fleet.recovering:
         yield f"recovery: nothing is published ({looking.world.fleet.recovering}); `flotilla hub recover` ends it"
+    yield from _strange(looking, strangers)
+    yield from _bare(looking)
     for state in rollouts.every(looking):
         if state.current is not None and state.current.phase is rollout_state.Phase.HALTED:
             yield f"rollout of {state.source} halted: {state.current.halted}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from controller.domain import catalogs, clusters, debts, inputs, observed, placements, publications
+from controller.domain import catalogs, clusters, debts, inputs, observed, placements, publications, readmission
 from controller.domain.world import World
 from protocol import bundles, ids, subjects
 from protocol.canonical import Digest
@@ -32,6 +32,8 @@ class Facts(msgspec.Struct, frozen=True):
     """A cluster that was not heard for so long is offline."""
     polled: Mapping[ids.SourceName, datetime.datetime] = {}
     """When each source was last polled, with whatever outcome."""
+    strangers: Mapping[ids.ClusterId, readmission.Stranger] = {}
+    """Agents of accounts that the log does not know."""
 
 
 class Owed(msgspec.Struct, frozen=True):

@@ -5,6 +5,9 @@ import datetime
 import json
 from typing import Any
 
+import msgspec
+import pytest
+
 from controller.domain import jwts, tenants
 from protocol import ids
 
@@ -123,3 +126,20 @@ def test_the_hub_and_the_system_may_do_all_within_their_accounts() -> None:
     token = jwts.user(OPERATOR, "U" * 56, user=user, at=AT)
     assert claims(token)["nats"]["pub"] == {"allow": [">"]}
     assert tenants.system_account().limits.disk_storage == 0
+
+
+def test_what_an_account_s_token_says_is_read_again() -> None:
+    account = tenants.cluster_account(CLUSTER, name="edge", hub=HUB)
+    revoked = msgspec.structs.replace(account, revoked_before=AT)
+
+    found = jwts.read_account(jwts.account(OPERATOR, CLUSTER, account=revoked, at=AT))
+    open_ = jwts.read_account(jwts.account(OPERATOR, CLUSTER, account=account, at=AT))
+
+    assert (found.issuer, found.subject, found.name, found.revoked_before) == (OPERATOR.id, CLUSTER, "edge", AT)
+    assert (found.signature, open_.revoked_before) == (b"signature of ", None)
+
+
+@pytest.mark.parametrize("token", ["", "a.b", "a.e30.c", "a.!.c", "a.bm8.c"])
+def test_what_is_no_token_is_not_read(token: str) -> None:
+    with pytest.raises(ValueError, match="not an account's token"):
+        jwts.read_account(token)

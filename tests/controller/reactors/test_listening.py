@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 import msgspec
 import pytest
 
-from controller.domain import fleet
-from protocol import canonical, desired, messages, reports
+from controller.domain import clusters, fleet, readmission
+from controller.domain.world import World
+from protocol import canonical, desired, messages, reports, specs
 from protocol.events import clusters as cluster_events
 from protocol.events import deletions as deletion_events
 from protocol.events import fleet as fleet_events
@@ -328,3 +330,58 @@ async def _state(agent: Agent) -> desired.DesiredState:
     state = await agent.state()
     assert state is not None
     return state
+
+
+async def strange(of: Streams, *, name: str = "lost") -> tuple[Hub, Agent]:
+    """A hub to which the server named an account that its log does not know, and the agent that comes by it."""
+    hub, _ = await begin(of)
+    stranger = Agent(hub, hubs.account(99))
+    hub.shared.accounts = readmission.Accounts([readmission.Account(stranger.cluster, name)])
+    return hub, stranger
+
+
+async def test_an_agent_of_an_account_from_before_the_log_is_heard_and_decides_nothing() -> None:
+    of = Streams()
+    hub, stranger = await strange(of)
+    head = await of.log.last_sequence()
+
+    await stranger.beat()
+    await hub.hear(hello(stranger.origin(), uid="uid-lost"))
+    await hub.hear(reports.Orphaned(origin=stranger.origin(), orphans=(), total=0), live=False)
+
+    found = hub.shared.strangers[stranger.cluster]
+    assert (found.seen.uid, found.hello is not None, found.seen.heard_at) == ("uid-lost", True, of.now)
+    assert await of.log.last_sequence() == head
+    assert hub.shared.looking().facts.strangers == {stranger.cluster: found}
+
+
+async def test_a_stranger_that_rests_on_a_lost_event_puts_the_hub_in_recovery() -> None:
+    of = Streams()
+    hub, stranger = await strange(of)
+    lost = desired.LogHead(sequence=99, hash=canonical.digest("x", b"lost"))
+    origin = msgspec.structs.replace(stranger.origin(), epoch=1, generation=4, log_head=lost)
+
+    await hub.hear(hello(origin, uid="uid-lost"))
+    await hub.hear(hello(msgspec.structs.replace(origin, number=2), uid="uid-lost"))
+
+    assert await recoveries(of) == ["cluster lost: it is at epoch 1, generation 4, and this hub gave it at most 0, 0"]
+
+
+async def test_one_that_is_declared_brings_along_what_it_said() -> None:
+    of = Streams()
+    hub, stranger = await strange(of)
+    said = msgspec.structs.replace(hello(stranger.origin(), uid="uid-lost"), agent_key="U" + "A" * 55)
+    await hub.hear(said)
+
+    await hub.run(lambda world: readmission_added(world, stranger))
+    await stranger.beat()
+
+    assert hub.world.clusters[stranger.cluster].uid == "uid-lost"
+    assert hub.world.clusters[stranger.cluster].entry.file_key == said.agent_key
+    assert hub.shared.strangers == {}
+    assert hub.shared.seen(stranger.cluster).uid == "uid-lost"
+
+
+def readmission_added(world: World, stranger: Agent) -> Sequence[cluster_events.Event]:
+    new = clusters.Cluster(id=stranger.cluster, name="lost", labels={}, managed_by=specs.ManagedBy.COMMAND)
+    return clusters.add(world.clusters, new)

@@ -48,6 +48,7 @@ const SENTENCES = {
   EnrolmentRequested: (e) => `An agent asks to be let in as ${named([e.cluster])}`,
   EnrolmentRefused: (e) => `An agent was refused as ${named([e.cluster])}`,
   AgentEnrolled: (e) => `The agent of ${named([e.cluster])} was let in`,
+  AgentReadmitted: (e) => `The agent of ${named([e.cluster])} was taken back as it is`,
   AgentKeyRotated: (e) => `The agent of ${named([e.cluster])} has a new key`,
   RotationAsked: (e) => `The agent of ${named([e.cluster])} was asked for a new key`,
   CredentialsIssued: (e) => `Credentials were issued for ${named([e.cluster])}`,

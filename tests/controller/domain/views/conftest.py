@@ -28,6 +28,7 @@ class Fleet:
             roots=self.hub.roots,
             silence=self.silence,
             polled=self.hub.polled,
+            strangers=self.hub.strangers,
         )
         return sight.Sight(self.hub.world, facts, self.hub.now)
 

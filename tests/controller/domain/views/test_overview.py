@@ -2,6 +2,7 @@
 
 import datetime
 
+from controller.domain import readmission
 from controller.domain.views import freshness
 from controller.domain.views import overview as views
 from protocol import reports, specs, status
@@ -10,6 +11,7 @@ from protocol.events import fleet as fleet_events
 from protocol.events import rollouts as rollout_events
 from protocol.events import sources as source_events
 from tests.controller.domain import examples
+from tests.controller.domain import test_readmission as readmissions
 from tests.controller.domain.views.conftest import Fleet
 from tests.controller.domain.views.test_rollouts import ROLLOUT, stage
 from tests.fixtures import hub as hubs
@@ -119,3 +121,40 @@ async def test_how_far_the_fleet_is_behind_is_told(fleet: Fleet) -> None:
 
     assert (even.behind, even.lag_generations_max, even.behind_since) == (0, 0, None)
     assert (found.behind, found.lag_generations_max, found.behind_since) == (2, 2, hubs.START)
+
+
+async def test_agents_that_the_log_does_not_know_are_said_with_what_to_do(fleet: Fleet) -> None:
+    ready, late = readmissions.stranger(7, name="lost"), readmissions.stranger(8, name="a")
+    fleet.hub.strangers = readmissions.by_id(ready, late)
+
+    found = views.overview(fleet.looking)
+
+    assert found.attention == [
+        "1 agents of accounts that the log does not know: lost; `flotilla cluster add NAME` takes them back",
+        f"agent of account {late.account.id}, which the log does not know (a): the log knows account {fleet.a} by "
+        "this name",
+    ]
+    assert [(one.name, one.uid, bool(one.problem)) for one in found.strangers] == [
+        ("a", "uid-8", True),
+        ("lost", "uid-7", False),
+    ]
+    assert found.strangers_count == 2
+
+
+async def test_many_unknown_agents_are_named_in_part_and_recovery_takes_them_back(fleet: Fleet) -> None:
+    await fleet.hub.write(fleet_events.RecoveryEntered(reason="lost", cluster="", epoch=1, generation=1))
+    fleet.hub.strangers = readmissions.by_id(*(readmissions.stranger(number) for number in range(9, 21)))
+
+    _, first, *_ = views.overview(fleet.looking).attention
+
+    assert first.startswith("12 agents of accounts that the log does not know: c10, c11, c12, ")
+    assert first.endswith(" and 2 more; `flotilla hub recover` takes them back")
+
+
+async def test_a_cluster_that_was_taken_back_without_labels_is_said_until_it_gets_something(fleet: Fleet) -> None:
+    [taken] = readmission.all_of(fleet.hub.world, readmissions.by_id(readmissions.stranger(7, name="lost")))
+    await fleet.hub.write(*taken)
+
+    assert any(
+        "cluster lost was taken back without its labels" in line for line in views.overview(fleet.looking).attention
+    )
