@@ -5,9 +5,13 @@ head that comes a letter at a time: here such a connection has HEAD_S_MAX.
 """
 
 import asyncio
+import logging
 import ssl
 
-from aiohttp import typedefs, web
+import structlog
+from aiohttp import http_exceptions, typedefs, web
+
+logger = structlog.get_logger(__name__)
 
 HEAD_S_MAX = 10.0
 """From a connection to the end of its first request's head: a slow line needs one."""
@@ -34,6 +38,25 @@ class Silent:
         was = protocol in self._protocols
         self._protocols.discard(protocol)
         return was
+
+
+class _Complaints(logging.Handler):
+    """What aiohttp says of requests that no handler saw. It quotes the line that it could not read, and that may be the
+    one with the token."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, http_exceptions.HttpProcessingError):
+            logger.info("request not understood", reason=type(error).__name__)
+        else:
+            logger.error("connection failed", reason=record.getMessage(), exc_info=record.exc_info)
+
+
+def complaints() -> logging.Logger:
+    """Takes what aiohttp has to say, for the hub's log."""
+    found = logging.Logger("flotilla.http", logging.WARNING)  # of its own: nobody else's settings concern it
+    found.addHandler(_Complaints())
+    return found
 
 
 SILENT = web.AppKey("silent", Silent)

@@ -146,6 +146,7 @@ async def _serve(chosen: settings.Settings, *, ready_json: bool) -> int:
         runner = web.AppRunner(
             serving.make_app(seen, token=token),
             access_log=None,
+            logger=connections.complaints(),
             shutdown_timeout=SHUTDOWN_S,
             keepalive_timeout=connections.KEEP_ALIVE_S,
         )

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+import structlog.testing
 from aiohttp import test_utils, web
 
 from controller.api import app, connections, enrolment, hooks, requests
@@ -81,3 +82,28 @@ async def test_a_body_that_never_comes_to_its_end_is_not_waited_for(
     async with asyncio.timeout(TIME_S):
         assert (await reader.readline()).startswith(b"HTTP/1.1 408")
     writer.close()
+
+
+async def test_what_cannot_be_read_is_not_quoted_in_the_log(hub: hubs.Hub, capfd: pytest.CaptureFixture[str]) -> None:
+    runner = web.AppRunner(app.make_app(hub, token=TOKEN), logger=connections.complaints())
+    await runner.setup()
+    await connections.Site(runner, "127.0.0.1", 0).start()
+    broken = b"GET /healthz HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer %s\x01\r\n\r\n" % TOKEN.encode()
+
+    with structlog.testing.capture_logs() as lines:
+        reader, writer = await opened(runner, broken)
+        assert (await rest(reader)).startswith(b"HTTP/1.0 400")
+    writer.close()
+    await runner.cleanup()
+
+    assert [(one["event"], one["reason"]) for one in lines] == [("request not understood", "BadHttpMessage")]
+    assert TOKEN not in str(capfd.readouterr())
+
+
+def test_what_nobody_foresaw_is_told_whole() -> None:
+    error = ValueError("gone")
+    with structlog.testing.capture_logs() as lines:
+        connections.complaints().error("Unhandled exception", exc_info=error)
+
+    [line] = lines
+    assert (line["event"], line["reason"], line["exc_info"][1]) == ("connection failed", "Unhandled exception", error)
