@@ -57,16 +57,18 @@ def find(url: str, token: str, *, environ: Mapping[str, str] = os.environ) -> Co
     """The context in force; CommandError if there is no token anywhere."""
     path = context_file(environ)
     saved = _saved(path)
-    chosen = url or environ.get("FLOTILLA_URL", "") or saved.url or DEFAULT_URL
-    shown = token or environ.get("FLOTILLA_TOKEN", "") or saved.token
+    chosen = (url or environ.get("FLOTILLA_URL", "") or saved.url or DEFAULT_URL).rstrip("/")
+    # What was kept is the token and the authority of the hub that was kept, and of no other: whoever leads a command to
+    # a hub of their own, by a variable or a flag, must not be shown the token.
+    kept = saved if chosen == saved.url else Context(url="", token="")
+    shown = token or environ.get("FLOTILLA_TOKEN", "") or kept.token
     if not shown:
         raise CommandError(
-            "no token: log in with 'flotilla login URL --token-file FILE', or set FLOTILLA_TOKEN", UNAUTHORIZED
+            f"no token for {chosen}: log in with 'flotilla login URL --token-file FILE', or set FLOTILLA_TOKEN",
+            UNAUTHORIZED,
         )
-    chosen = chosen.rstrip("/")
     file = environ.get("FLOTILLA_CA_FILE", "")
-    # What was kept is the authority of the hub that was kept, and of no other.
-    authority = read_authority(pathlib.Path(file)) if file else (saved.authority if chosen == saved.url else "")
+    authority = read_authority(pathlib.Path(file)) if file else kept.authority
     return Context(url=chosen, token=shown, authority=authority)
 
 
