@@ -1,6 +1,7 @@
 """The fleet as a whole: health of the hub, overview, bundles, configuration documents, and the way out of recovery."""
 
 import asyncio
+import importlib.metadata
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -17,6 +18,8 @@ from protocol import credentials, ids
 Credentials = credentials.Credentials
 Issued = Mapping[str, Credentials | None]
 
+
+VERSION = importlib.metadata.version("flotilla-gitops")
 
 BUNDLE_FILTERS = (
     routes.Parameter("source", str, "Of this source."),
@@ -175,7 +178,8 @@ async def recover(request: web.Request) -> web.Response:
 
 def _overview(request: web.Request) -> web.Response:
     hub = request.app[requests.HUB]
-    return requests.answer(overview.overview(requests.looking(request), hub.problems(), loop_lag_s=hub.lag_s))
+    found = overview.overview(requests.looking(request), hub.problems(), loop_lag_s=hub.lag_s, version=VERSION)
+    return requests.answer(found)
 
 
 def _declared(files: Sequence[File]) -> list[documents.Document]:

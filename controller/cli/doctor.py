@@ -14,6 +14,10 @@ from controller.cli import options, output, session
 from protocol import diagnosis
 
 SKEW_ALLOWED_S = 5.0
+"""Between this machine and the hub: a request takes its time."""
+
+AGENT_SKEW_ALLOWED_S = 10.0
+"""Between the hub and an agent, by its last heartbeat, with the time that it took on a slow line."""
 
 app = typer.Typer(
     add_completion=False,
@@ -70,13 +74,29 @@ def _asked(context: session.Context) -> list[diagnosis.Finding]:
         found.append(
             diagnosis.wrong("recovery", told, "look at 'flotilla status', then 'flotilla hub recover --reason …'")
         )
-    return found + [_cluster(row) for row in clusters]
+    found += [_stranger(one) for one in status["strangers"]]
+    return found + [_cluster(row, status["version"]) for row in clusters]
 
 
-def _cluster(row: dict[str, Any]) -> diagnosis.Finding:
+def _stranger(one: dict[str, Any]) -> diagnosis.Finding:
+    told = f"its agent is there, and the log does not know its account {one['account']}"
+    why = f" ({one['problem']})" if one["problem"] else ""
+    return diagnosis.warning(
+        f"cluster {one['name']}", told + why, "look at 'flotilla status': it says how to take it back"
+    )
+
+
+def _cluster(row: dict[str, Any], version: str) -> diagnosis.Finding:
+    """The first thing that is wrong with it; an agent that is not heard has no clock or version to speak of."""
     check = f"cluster {row['name']}"
     if row["connection"] != "Online":
         return diagnosis.warning(check, row["reason"], "run 'flotilla agent doctor' beside its agent")
     if row["standby"]:
         return diagnosis.warning(check, "two agents: one acts, the other waits", "stop one of them")
-    return diagnosis.fine(check, f"heard {output.ago(row['heardAgoS'])}")
+    ahead_s = row["clockAheadS"] or 0.0
+    if abs(ahead_s) > AGENT_SKEW_ALLOWED_S:
+        return diagnosis.skew(check, "its agent", ahead_s, allowed_s=AGENT_SKEW_ALLOWED_S)
+    if row["agentVersion"] and row["agentVersion"] != version:
+        told = f"its agent is of version {row['agentVersion']}, the hub of {version}"
+        return diagnosis.warning(check, told, "bring both to one version: the hub first, then its agents")
+    return diagnosis.fine(check, f"heard {output.ago(row['heardAgoS'])}, clock and version as the hub's")

@@ -69,6 +69,8 @@ class Observed(msgspec.Struct, frozen=True, rename="camel"):
     """Reports that its agent ever dropped for want of room."""
     agent: str = ""
     """Which of its agents acts."""
+    clock_ahead_s: float | None = None
+    """Its agent's clock before the hub's, by the last heartbeat as it came; None: none came since this hub started."""
     waiting: tuple[Waiting, ...] = ()
     """Agents that said that they do not act, the last heard last."""
     orphans: tuple[reports.Orphan, ...] = ()
@@ -121,6 +123,11 @@ def beat(state: Observed, message: reports.Beat) -> Observed:
         return state
     others = tuple(one for one in state.waiting if one.agent != message.agent)
     return msgspec.structs.replace(state, agent=message.agent, waiting=others)
+
+
+def timed(state: Observed, message: reports.Beat, at: datetime.datetime) -> Observed:
+    """It was heard by a heartbeat, which is sent as it is made: that tells how its clock goes."""
+    return msgspec.structs.replace(heard(state, at), clock_ahead_s=(message.origin.at - at).total_seconds())
 
 
 def stood_by(state: Observed, message: reports.Standby, at: datetime.datetime) -> Observed:

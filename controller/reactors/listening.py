@@ -121,7 +121,7 @@ class Listening:
         await self._check(message.origin)
         before = self._shared.online()
         seen = observed.beat(self._shared.seen(cluster), message)
-        self._shared.observed[cluster] = observed.heard(seen, self._shared.clock())
+        self._shared.observed[cluster] = observed.timed(seen, message, self._shared.clock())
         if cluster not in before:
             self._shared.notify()
 

@@ -71,6 +71,11 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     """Agents of it that are there and do not act: beside one that acts, a second one."""
     heard_ago_s: float | None
     """None: not since this hub started."""
+    clock_ahead_s: float | None
+    """Its agent's clock before the hub's, with what the heartbeat took on its way; None: none came since this hub
+    started."""
+    agent_version: str
+    """As its agent said last; empty: it was never heard."""
     as_of: datetime.datetime | None
     """When what it says of itself was known to be so: heard, with none of its reports still on the way."""
     event: int
@@ -186,6 +191,8 @@ def row(looking: sight.Sight, cluster: clusters.Cluster) -> Row:
         suspended=cluster.suspended,
         standby=len(standbys.lately(looking, cluster.id)),
         heard_ago_s=freshness.heard_ago_s(looking, cluster.id),
+        clock_ahead_s=None if seen.clock_ahead_s is None else round(seen.clock_ahead_s, 1),
+        agent_version=seen.agent_version,
         as_of=freshness.as_of(looking, cluster.id),
         event=looking.head("cluster", cluster.id),
     )

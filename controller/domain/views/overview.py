@@ -102,10 +102,14 @@ class Overview(msgspec.Struct, frozen=True, rename="camel"):
     """The newest event of the log that is in it."""
     loop_lag_s: float
     """How late the hub's event loop came at most in the last minute."""
+    version: str
+    """Of the hub's program."""
 
 
-def overview(looking: sight.Sight, problems: Sequence[str] = (), *, loop_lag_s: float = 0.0) -> Overview:
-    """The fleet on one screen. `problems` and `loop_lag_s`: of the hub itself."""
+def overview(
+    looking: sight.Sight, problems: Sequence[str] = (), *, loop_lag_s: float = 0.0, version: str = ""
+) -> Overview:
+    """The fleet on one screen. `problems`, `loop_lag_s` and `version`: of the hub itself."""
     rows = clusters.rows(looking, looking.clusters)
     tally = deletions.Tally(looking)
     world = looking.world
@@ -131,6 +135,7 @@ def overview(looking: sight.Sight, problems: Sequence[str] = (), *, loop_lag_s: 
         as_of=looking.at,
         event=looking.event,
         loop_lag_s=round(loop_lag_s, 3),
+        version=version,
     )
 
 

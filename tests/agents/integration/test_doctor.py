@@ -1,7 +1,12 @@
 """`flotilla agent doctor` on real parts, whole and broken."""
 
+import asyncio
+import json
 import random
+import sys
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -60,6 +65,38 @@ async def test_a_right_that_is_missing_is_named(
     assert "may not get namespaces" in found["rights"].message
     assert "patch leases in flotilla-system" in found["rights"].message
     assert away["api server"].level is Level.ERROR
+
+
+async def commanded(*words: str) -> tuple[int, dict[str, Any]]:
+    """Run `flotilla agent doctor WORDS…`; its exit code, and its findings by what was looked at."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "protocol.dispatch", "agent", "doctor", *words, "-o", "json",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, complaint = await process.communicate()
+    assert process.returncode is not None
+    found = json.loads(said) if said else {"items": [], "complaint": complaint.decode()}
+    return process.returncode, {"whole": found, **{one["check"]: one for one in found["items"]}}
+
+
+async def test_the_command_looks_at_the_cluster_of_its_command_line(
+    place: Place, station: Station, hub_of_test: Publisher, tmp_path: Path
+) -> None:
+    held = tmp_path / "held.json"
+    held.write_bytes(
+        msgspec.json.encode(msgspec.structs.replace(station.identity.credentials, seed=station.identity.seed.decode()))
+    )
+    words = ["--credentials", str(held), "--state-dir", str(tmp_path / "agent")]
+    way = ["--kubeconfig", str(place.access.kubeconfig), "--context", place.access.context]
+
+    code, found = await commanded(*words, *way)
+    wrong, nowhere = await commanded(*words)
+
+    errors = {check for check, one in found.items() if check != "whole" and one["level"] == "error"}
+    assert (code, errors) == (found["whole"]["exitCode"], set())
+    assert code < 2
+    assert "connected" in found["nats"]["message"]
+    assert (wrong, "needs either a kubeconfig or inCluster" in nowhere["whole"]["complaint"]) == (2, True)
 
 
 @pytest.mark.parametrize(
