@@ -36,6 +36,9 @@ PINGS_OUTSTANDING_MAX = 2
 LIVE_PENDING_MAX = 16
 """Live messages waiting to be looked at; each holds a whole state, so the newest would do."""
 
+SERVER_TROUBLE = 500
+"""JetStream's codes are those of HTTP: from here on it is not the message's fault."""
+
 _NOT_FOUND = "404"
 
 
@@ -213,7 +216,7 @@ class Hub:
         except msgspec.MsgspecError as error:
             raise errors.HubUnavailable(f"{subject}: the answer is no acknowledgement") from error
         if ack.error is not None:
-            raise errors.HubRefused(f"{subject}: {ack.error.get('description', ack.error)}")
+            raise refusal(subject, ack.error)
         return ack.seq
 
     async def send(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> None:
@@ -243,6 +246,13 @@ class Hub:
             raise errors.HubUnavailable(f"{subject}: {error or type(error).__name__}") from error
         _honour_cancellation()
         return answer
+
+
+def refusal(subject: str, error: Mapping[str, object]) -> errors.AgentError:
+    """What an error of JetStream means for a message: with a code of 500 and more (no room, no leader) the server is in
+    trouble, and takes the message later; below it never will."""
+    code, told = error.get("code"), f"{subject}: {error.get('description', error)}"
+    return errors.HubUnavailable(told) if isinstance(code, int) and code >= SERVER_TROUBLE else errors.HubRefused(told)
 
 
 def _trust(identity: Identity) -> ssl.SSLContext | None:
