@@ -89,9 +89,11 @@ class Leading:
     async def release(self) -> None:
         """Close the gate, let what is under way end, and give the Lease up if it is still ours."""
         held, was_valid = self._held, self.is_valid
+        # Whoever was held up (a stopped process, a busy machine) may have less time left, or none.
+        left_s = leases.grace_s(self._renewed_at, self._terms, self._clock.monotonic())
         self._held = None
         self.holder, self.reason = "", "is between two leases"
-        drained = await self.gate.drained(self._terms.duration_s - self._terms.deadline_s)
+        drained = await self.gate.drained(left_s)
         if held is None or not was_valid or not drained:
             return  # it runs out by itself
         try:

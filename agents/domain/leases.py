@@ -99,3 +99,9 @@ def released(held: Record, *, at: str) -> Record:
 def is_valid(renewed_at: float, terms: Terms, now: float) -> bool:
     """May the holder still write, having last begun to renew at `renewed_at`?"""
     return now - renewed_at < terms.deadline_s
+
+
+def grace_s(renewed_at: float, terms: Terms, now: float) -> float:
+    """How long what the holder has sent may still take once it stops writing: nothing of it may arrive after another
+    one has started."""
+    return max(0.0, min(terms.duration_s - terms.deadline_s, renewed_at + terms.duration_s - now))

@@ -208,10 +208,13 @@ class Client:
         headers: Mapping[str, str],
     ) -> tuple[int, bytes]:
         what = f"{method} {path}"
+        gate = None if method == "GET" or "dryRun" in (params or {}) else self._gate
 
         async def exchange() -> tuple[int, bytes]:
             arguments = await self._session.arguments()
             arguments["headers"].update(headers)
+            if gate is not None:
+                gate.check()  # credentials may have taken their time
             try:
                 async with self._session.http.request(
                     method,
@@ -229,9 +232,7 @@ class Client:
                 raise errors.Unreachable(f"{what}: {error}") from error
 
         async with self._slots:
-            if self._gate is None or method == "GET" or "dryRun" in (params or {}):
-                return await exchange()
-            return await self._gate.through(exchange)
+            return await (exchange() if gate is None else gate.through(exchange))
 
 
 async def _answer(response: aiohttp.ClientResponse, what: str) -> bytes:

@@ -22,12 +22,16 @@ class Gate:
 
     async def through(self, write: Callable[[], Awaitable[T]]) -> T:
         """Carry out a write; raise NotLeading where it may not begin."""
-        if not self._is_open():
-            raise errors.NotLeading("write: not begun (another agent may act for this cluster)")
+        self.check()
         working = asyncio.ensure_future(write())
         self._under_way.add(working)
         working.add_done_callback(self._ended)
         return await asyncio.shield(working)
+
+    def check(self) -> None:
+        """Raise NotLeading where nothing may be sent; asked once more by a write that had to wait before it sends."""
+        if not self._is_open():
+            raise errors.NotLeading("write: not begun (another agent may act for this cluster)")
 
     async def drained(self, timeout_s: float) -> bool:
         """Wait until no write is under way; False: some did not end in time, and are broken off."""

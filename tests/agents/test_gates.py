@@ -61,3 +61,22 @@ async def test_what_a_write_answers_or_raises_is_its_callers() -> None:
     assert await gate.through(answer) == 7
     with pytest.raises(errors.Conflict):
         await gate.through(fail)
+
+
+async def test_a_write_that_waited_before_it_sends_asks_once_more() -> None:
+    is_open, waited, sent = [True], asyncio.Event(), []
+    gate = gates.Gate(lambda: is_open[0])
+
+    async def write() -> None:
+        await waited.wait()
+        gate.check()
+        sent.append(1)
+
+    task = asyncio.create_task(gate.through(write))
+    await asyncio.sleep(0)
+    is_open[0] = False
+    waited.set()
+
+    with pytest.raises(errors.NotLeading):
+        await task
+    assert sent == []

@@ -102,3 +102,12 @@ def test_the_holder_has_stopped_before_another_one_starts(
 
     assert at >= stopped or begun[-1] not in last_visible
     assert not leases.is_valid(last_visible[-1] if last_visible else 0.0, TERMS, at)
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [(100.0, 5.0), (110.0, 5.0), (112.0, 3.0), (115.0, 0.0), (170.0, 0.0)],
+)
+def test_what_was_sent_has_no_more_time_than_others_wait(now: float, expected: float) -> None:
+    """Also where the holder was stopped for a minute, and finds out only then."""
+    assert leases.grace_s(100.0, TERMS, now) == expected
