@@ -149,10 +149,9 @@ class Reflector:
                 if not self._version:
                     await self._list()
                 await self._watch()
-            except errors.Expired as error:
-                self._version = ""
-                pause_s = self._failed(error, begun)
             except errors.KubeError as error:
+                if isinstance(error, errors.Expired | errors.Invalid):
+                    self._version = ""  # forgotten (410), or not what this server takes: it would say so for ever
                 pause_s = self._failed(error, begun)
             else:
                 # A server that ends every watch at once is as bad as one that refuses it.

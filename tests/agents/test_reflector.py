@@ -129,6 +129,15 @@ async def test_a_version_that_is_forgotten_makes_it_list_anew(tmp_path: Path, ex
     assert receiver.told == [("a", "3"), ("b", "4"), ("a", "80"), ("b", "-90")]
 
 
+async def test_a_version_that_the_server_does_not_take_makes_it_list_anew(tmp_path: Path) -> None:
+    """As after another server took its place: it would refuse that version for ever."""
+    receiver = Receiver("a")
+    script = Script([page(7, metadata("a", 3)), page(9, metadata("a", 8))], [status(400)])
+
+    assert await followed(tmp_path, receiver, script) == [("list", ""), ("watch", "7"), ("list", ""), ("watch", "9")]
+    assert receiver.told == [("a", "3"), ("a", "8")]
+
+
 async def test_a_list_that_takes_too_long_begins_anew_and_tells_nothing_of_what_it_did_not_reach(
     tmp_path: Path,
 ) -> None:
