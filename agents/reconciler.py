@@ -94,7 +94,7 @@ class Reconciler:
         now = self._clock.monotonic()
         try:
             news, self._asked = self._asked, False
-            if not self._worked_through or self._due(now):
+            if self._due(now) or not (self._worked_through or self._schedule.is_paused(now)):
                 await self._pass(held, now)
                 news = True
             elif self._schedule.health_at <= now:

@@ -78,6 +78,10 @@ class Schedule:
         self._bundles = {bundle: (count, max(at, self.again_at)) for bundle, (count, at) in self._bundles.items()}
         return self._stumbles
 
+    def is_paused(self, now: float) -> bool:
+        """Did the last pass fail as a whole, so lately that none is due? Whatever wakes meanwhile has to wait."""
+        return self._stumbles > 0 and now < self.again_at
+
     def finished(self, now: float, *, pending: bool, changed: bool) -> None:
         """A pass came to its end; `pending` says that deletions wait for something to happen in the cluster."""
         self._stumbles = 0
