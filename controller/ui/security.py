@@ -61,6 +61,12 @@ def port(request: web.Request) -> int:
         return 0
 
 
+def is_private(request: web.Request) -> bool:
+    """Does the browser speak TLS, to us or to a proxy before us? Its origin says so: a cookie of such a session must
+    not travel in the clear."""
+    return request.secure or request.headers.get("Origin", "").startswith("https:")
+
+
 def _host(origin: str) -> str:
     """The host of an origin; empty: it is no URL."""
     try:

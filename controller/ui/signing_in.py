@@ -89,7 +89,7 @@ async def begin(request: web.Request) -> web.Response:
         path="/",
         httponly=True,
         samesite="Strict",
-        secure=request.secure,
+        secure=security.is_private(request),
     )
     return response
 

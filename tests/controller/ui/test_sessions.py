@@ -87,6 +87,15 @@ async def test_no_script_sees_the_cookie_and_no_other_site_sends_it(browser: aio
     assert TOKEN not in cookie
 
 
+@pytest.mark.parametrize(("scheme", "is_secure"), [("https", True), ("http", False)])
+async def test_behind_a_proxy_that_speaks_tls_the_cookie_stays_with_tls(
+    browser: aiohttp.ClientSession, server: test_utils.TestServer, scheme: str, is_secure: bool
+) -> None:
+    headers = {"Origin": f"{scheme}://{server.host}:{server.port}"}
+    async with browser.post("/ui/session", json={"token": TOKEN}, headers=headers) as answer:
+        assert (answer.status, "Secure" in answer.headers["Set-Cookie"]) == (201, is_secure)
+
+
 async def test_over_tls_no_neighbour_can_set_the_cookie(over_tls: aiohttp.ClientSession) -> None:
     async with over_tls.post("/ui/session", json={"token": TOKEN}) as answer:
         cookie = answer.headers["Set-Cookie"]
