@@ -24,6 +24,7 @@ FLUSH_MS = 2_000
 PROTOCOL = "http/protobuf"
 
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_HEADERS_READER = "opentelemetry.util.re"
 _EXPORTERS = "opentelemetry.exporter.otlp.proto.http"
 
 
@@ -128,14 +129,16 @@ def _load(module: str) -> Any:
 
 
 class _Complaints(logging.Handler):
-    """The SDK reports failed exports by the standard library's logging."""
+    """The SDK reports failed exports by the standard library's logging. Where it cannot read the headers that the
+    environment gives, it quotes them, and they are a secret."""
 
     def __init__(self, told: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
         self._told = told
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._told(record.getMessage())
+        quotes_headers = record.name == _HEADERS_READER
+        self._told(str(record.msg).replace("%s", "…") if quotes_headers else record.getMessage())
 
 
 def _listen(told: Callable[[str], None]) -> None:

@@ -71,3 +71,14 @@ def test_a_collector_that_is_away_is_complained_of_and_holds_nobody_up(monkeypat
     found.close()
 
     assert complaints
+
+
+def test_headers_that_cannot_be_read_are_complained_of_and_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "Authorization: Bearer hunter2")
+    complaints: list[str] = []
+    found = telemetry.opened("flotilla-test", "1", {"OTEL_TRACES_EXPORTER": "otlp"}, told=complaints.append)
+    telemetry.metric_exporter()
+    found.close()
+
+    assert any("Header format invalid" in one for one in complaints)
+    assert "hunter2" not in "".join(complaints)
