@@ -19,7 +19,7 @@ from typing import IO
 
 import msgspec
 
-from controller import archives, authority, errors, keys, nats_server, tenancy, transact
+from controller import archives, authority, errors, keys, locks, nats_server, tenancy, transact
 from controller.broker import connection, doors, snapshots
 from controller.domain import fleet
 from protocol import streams
@@ -33,6 +33,7 @@ LEFT_OUT = (
     "nats/nats-server.conf",
     "nats/nats-server.log",
     "nats/start.log",
+    locks.FILE,
     "rendering",
     "charts",
 )
@@ -42,8 +43,8 @@ MARKER = "restore-unfinished"
 """In a state directory that a restore has begun and not finished: no hub may start on it."""
 
 BY = "restore"
-TOLERATED = frozenset({"lost+found"})
-"""In a directory that counts as empty: a fresh file system has it."""
+TOLERATED = frozenset({"lost+found", locks.FILE})
+"""In a directory that counts as empty: a fresh file system has it, and a hub that did not start left its lock."""
 
 
 class BackupError(errors.Terminal):
@@ -149,8 +150,9 @@ async def _server(
         yield url
         return
     settings = nats_server.Settings(state_dir=state_dir, port=nats_server.ANY_PORT)
-    async with nats_server.running(settings, ring, at=at) as server:
-        yield server.url
+    with locks.alone(state_dir):
+        async with nats_server.running(settings, ring, at=at) as server:
+            yield server.url
 
 
 @contextlib.asynccontextmanager

@@ -23,6 +23,7 @@ from controller import (
     keys,
     lag,
     library,
+    locks,
     metrics,
     nats_server,
     repositories,
@@ -92,8 +93,9 @@ async def assembled(
     directory = settings.state_directory(chosen)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     backups.check_finished(directory)
-    ring = keys.KeyRing(directory / keys.DIRECTORY)
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(locks.shared(directory))
+        ring = keys.KeyRing(directory / keys.DIRECTORY)
         encryption = encrypting.of(chosen, directory, clock=clock)
         url = chosen.nats_url
         server = None

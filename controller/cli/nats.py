@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from controller import errors, keys, logs, nats_server, tls
+from controller import errors, keys, locks, logs, nats_server, tls
 
 FAILURE = 1
 
@@ -25,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         state_dir=options.state_dir, host=options.listen, port=options.port, binary=options.binary
     )
     try:
-        return asyncio.run(_run(settings, choice, ready_json=options.ready_json))
+        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with locks.shared(settings.state_dir):
+            return asyncio.run(_run(settings, choice, ready_json=options.ready_json))
     except errors.HubError as error:
         sys.stderr.write(f"flotilla nats: {error}\n")
         return FAILURE

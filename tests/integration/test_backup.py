@@ -10,6 +10,7 @@ import io
 import json
 import pathlib
 import shutil
+import ssl
 import stat
 import sys
 import tarfile
@@ -17,7 +18,7 @@ import tarfile
 import msgspec
 import pytest
 
-from controller import archives, backups, bootstrap, errors, keys
+from controller import archives, backups, bootstrap, errors, keys, locks, nats_server, tls
 from controller.cli import hub as hub_command
 from protocol import credentials
 from tests.fixtures import content, nats, processes
@@ -167,6 +168,47 @@ async def test_a_backup_keeps_off_what_is_there_and_leaves_no_half_file(tmp_path
     with pytest.raises(errors.HubError, match="stream not found"):
         await backups.back_up(rig.state_dir, tmp_path / "c.tar", nats_url="", at=nats.NOW)
     assert [one.name for one in _backups(tmp_path)] == ["b.tar"]
+    await rig.start()
+
+
+async def test_a_backup_over_tls_holds_the_server_against_the_hub_s_own_authority(tmp_path: pathlib.Path) -> None:
+    state, strange = tmp_path / "hub", tmp_path / "strange"
+    ring, now = keys.KeyRing(state / keys.DIRECTORY), bootstrap.utc_now()
+    certificates = tls.Certificates(tls.Choice("on"), state, (), clock=bootstrap.utc_now)
+    files = nats_server.Tls(certificates.files.certificate, certificates.files.key)
+    settings = nats_server.Settings(state_dir=state, port=0, tls=files)
+    async with nats_server.running(settings, ring, at=now) as server:
+        async with backups.linked(server.url, ring, now) as link:
+            await backups.doors.streams.ensure(link)
+        path = await backups.back_up(state, tmp_path / "b.tar", nats_url="", at=now)
+        assert (server.url.partition("://")[0], set(archives.check(path).streams)) == (
+            "tls",
+            {one.name for one in backups.ORDER},
+        )
+
+        shutil.copytree(state / keys.DIRECTORY, strange / keys.DIRECTORY)
+        for own in ("ca.crt", "ca.key"):
+            (strange / keys.DIRECTORY / own).unlink()
+        tls.Certificates(tls.Choice("on"), strange, (), clock=bootstrap.utc_now)
+        with pytest.raises((errors.HubError, ssl.SSLError), match=r"(?i)certificate"):
+            await backups.back_up(strange, tmp_path / "c.tar", nats_url=server.url, at=now)
+    assert [one.name for one in _backups(tmp_path)] == ["b.tar"]
+
+    restored = await backups.restore(path, tmp_path / "again", at=now)
+    assert restored.events == 1
+
+
+async def test_no_hub_starts_where_a_backup_runs_a_server_of_its_own(tmp_path: pathlib.Path, rig: nats.Rig) -> None:
+    async with backups.linked(rig.url, rig.ring, nats.NOW) as link:
+        await backups.doors.streams.ensure(link)
+    await rig.server.stop()
+    words = ["--state-dir", str(rig.state_dir), "--port", "0"]
+    async with backups._server(rig.state_dir, rig.ring, "", nats.NOW):
+        said = await flotilla("hub", *words, "--nats-port", "-1", code=1)
+        assert "a backup or a restore works on it" in said
+        assert "a backup or a restore works on it" in await flotilla("nats", *words, code=1)
+    with locks.shared(rig.state_dir), pytest.raises(locks.LockedError, match="a hub, its nats-server"):
+        await backups.back_up(rig.state_dir, tmp_path / "b.tar", nats_url="", at=nats.NOW)
     await rig.start()
 
 
