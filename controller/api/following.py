@@ -51,9 +51,9 @@ async def answer(request: web.Request, media: str, blocks: AsyncGenerator[bytes,
 
 
 async def _write(request: web.Request, response: web.StreamResponse, blocks: AsyncGenerator[bytes, None]) -> None:
-    news, principal = request.app[feed.FEED], request[access.PRINCIPAL]
+    news = request.app[feed.FEED]
     async for one in blocks:
-        if news.closed or request.app[access.KNOWN].by_digest(principal.digest) is None:
+        if news.closed or access.authenticate(request) is None:  # the token is void, or the session is over
             return
         async with asyncio.timeout(news.pace.write_s):
             await response.write(one)

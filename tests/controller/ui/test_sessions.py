@@ -1,5 +1,6 @@
 """Sign-in, sessions and what they are good for, over HTTP as a browser speaks it."""
 
+import asyncio
 import datetime
 import pathlib
 import ssl
@@ -206,6 +207,17 @@ async def test_signing_out_ends_the_session_for_good(browser: aiohttp.ClientSess
     assert await status_of(browser) == 401
     async with browser.get("/api/v1/status", cookies=cookies) as answer:
         assert answer.status == 401
+
+
+async def test_a_stream_ends_with_its_session(browser: aiohttp.ClientSession, hub: hubs.Hub) -> None:
+    session = await sign_in(browser, token=TOKEN)
+    async with asyncio.timeout(10), browser.get("/api/v1/events/stream") as stream:
+        await stream.content.readuntil(b"\n\n")
+        async with browser.delete("/ui/session", headers={"X-Flotilla-CSRF": session["csrf"]}) as answer:
+            assert answer.status == 204
+        await hub.add_cluster("edge-1", env="prod")
+
+        assert b"edge-1" not in await stream.content.read()
 
 
 async def test_a_link_signs_in_once(browser: aiohttp.ClientSession, program: aiohttp.ClientSession) -> None:
