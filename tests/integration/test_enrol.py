@@ -6,6 +6,7 @@ How it looks on a real API server, from inside of the cluster, stands in `test_m
 import asyncio
 import contextlib
 import pathlib
+import shutil
 import stat
 from collections.abc import AsyncIterator
 
@@ -265,3 +266,42 @@ async def test_an_answer_with_a_new_key_that_was_lost_locks_nobody_out(rig: Rig)
 
 async def _is_offline(rig: Rig, name: str) -> bool:
     return not await rig.hub.is_online(name)
+
+
+async def test_an_agent_that_renews_is_taken_back_after_the_log_was_lost_and_a_revoked_key_is_not(rig: Rig) -> None:
+    """The log knew the agent's key, and since when older ones are void: the agent and the server say both again."""
+    agent = await enrolled(rig)
+    revoked = agent.held()
+    await rig.hub.api.post("clusters/edge-1/rotate", {})
+    await supervised.until("another key", lambda: _has_another_key(rig, agent, revoked.seed))
+    await rig.hub.online("edge-1")
+    await rig.hub.stop()
+    for stream in ("LOG", "REPORTS"):
+        [place] = (rig.hub.directory / "hub" / "nats" / "store").glob(f"jetstream/*/streams/{stream}")
+        shutil.rmtree(place)
+    await rig.hub.start()
+
+    async def heard() -> bool:
+        found = (await rig.hub.api.get("status"))["strangers"]
+        return [(one["name"], one["problem"]) for one in found] == [("edge-1", "")]
+
+    await supervised.until("the agent is heard", heard)
+    await rig.hub.api.post("hub/recover", {"reason": "the log was lost"})
+    [fact] = await rig.hub.events("AgentReadmitted")
+    assert (fact["key"], "before" in fact) == (agent.identity().public_key, True)
+    await rig.hub.stop()
+    await rig.hub.start()
+    await rig.hub.online("edge-1")
+
+    # It renews by its key, and is given another one; what was revoked before the loss stays so.
+    held = agent.held()
+    await rig.hub.api.post("clusters/edge-1/rotate", {})
+    await supervised.until("a third key", lambda: _has_another_key(rig, agent, held.seed))
+    for old in (revoked, held):
+        with pytest.raises(nats.errors.Error, match="Authorization Violation"):
+            async with rigs.connect_agent(old, again=False):
+                pass
+
+
+async def _has_another_key(rig: Rig, agent: enrolling.Agent, seed: str) -> bool:
+    return bool(await rig.hub.events("AgentKeyRotated")) and agent.held().seed != seed
