@@ -170,14 +170,21 @@ def members(path: pathlib.Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     try:
         with tarfile.open(path, "r:") as tar:
             for member in tar:
-                parts = pathlib.PurePosixPath(member.name).parts
-                if not member.isreg() or member.name.startswith("/") or ".." in parts:
+                if not member.isreg() or not _is_ours(member.name):
                     raise ArchiveError(f"backup {path}: holds what no backup does ({member.name})")
                 source = tar.extractfile(member)
                 assert source is not None, "a regular file has content"
                 yield member.name, member.size, source
     except (tarfile.TarError, OSError, EOFError) as error:
         raise ArchiveError(f"backup {path}: cannot be read ({error})") from error
+
+
+def _is_ours(name: str) -> bool:
+    """Is it the name of a file below one of our folders, or of the manifest, in the one way to write it?"""
+    path = pathlib.PurePosixPath(name)
+    if path.as_posix() != name or ".." in path.parts:
+        return False
+    return name == MANIFEST or (path.parts[0] in (STATE, STREAMS) and len(path.parts) > 1)
 
 
 def _manifest(path: pathlib.Path, size: int, source: IO[bytes]) -> Manifest:

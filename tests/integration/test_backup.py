@@ -212,10 +212,11 @@ async def test_no_hub_starts_where_a_backup_runs_a_server_of_its_own(tmp_path: p
     await rig.start()
 
 
-def test_an_archive_with_a_way_out_is_refused(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("name", ["state/../../escaped", "state//etc/escaped", "/escaped", "state", "", "state/./x"])
+def test_an_archive_with_a_way_out_is_refused(tmp_path: pathlib.Path, name: str) -> None:
     path = tmp_path / "b.tar"
     with tarfile.open(path, "w") as tar:
-        member = tarfile.TarInfo("state/../../escaped")
+        member = tarfile.TarInfo(name)
         member.size = 1
         tar.addfile(member, io.BytesIO(b"x"))
 
