@@ -50,6 +50,8 @@ class Added(msgspec.Struct, frozen=True, rename="camel"):
 
     cluster: views.Row
     credentials: credentials.Credentials | None
+    taken_back: bool = False
+    """Its agent is there, by the account that it had by an earlier log: it needs nothing new."""
 
 
 class Edit(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -135,11 +137,12 @@ async def add(request: web.Request) -> web.Response:
     decide(declarations.SOMEBODY)(world)
     former = None if asked.rebuilt else declarations.former(world, asked.name)
     account = await hub.open_account(asked.name, former, anew=asked.rebuilt)
+    is_heard = account in hub.strangers
     await hub.transactor.run(decide(account), by=request[requests.BY], cause="cluster add")
     issued = await _issued(request, account, asked.agent_key) if asked.agent_key else None
     view = requests.looking(request)
     row = views.row(view, clusters.by_name(view.world.clusters, account))
-    return requests.answer(Added(cluster=row, credentials=issued), status=201)
+    return requests.answer(Added(cluster=row, credentials=issued, taken_back=is_heard), status=201)
 
 
 async def issue(request: web.Request) -> web.Response:

@@ -113,6 +113,9 @@ def add(
     if is_file:
         output.done(f"cluster {name} added; credentials in {_write(answer['credentials'], name, seed, out)}")
         return
+    if answer["takenBack"]:
+        output.done(f"cluster {name} taken back; its agent is there, and needs nothing new")
+        return
     output.done(f"cluster {name} added")
     enrolment.told(enrolment.offered(hub, f"clusters/{session.quoted(name)}/token", ttl=ttl, accept=accept))
 

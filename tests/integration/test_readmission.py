@@ -39,7 +39,8 @@ async def test_the_drill_the_log_is_lost_and_the_keys_are_not(tmp_path: pathlib.
         await realm.ask(lambda: realm.api.post("sources", {"name": processes.SOURCE, "spec": spec}))
 
         # One comes back by a declaration of its name, which knows the labels, the other by the way out of recovery.
-        await backing.flotilla("cluster", "add", EAST, "--label", "env=prod", *backing._hub(realm))
+        added = _line(await backing.flotilla("cluster", "add", EAST, "--label", "env=prod", *backing._hub(realm)))
+        assert added == f"cluster {EAST} taken back; its agent is there, and needs nothing new"
         await _strangers(realm, WEST)
         said = _line(await backing.flotilla("hub", "recover", "--reason", "the log was lost", *backing._hub(realm)))
         assert f"cluster {WEST} was taken back without its labels" in said

@@ -44,7 +44,8 @@ async def test_a_cluster_that_is_added_by_its_name_gets_its_account_back(
     hub.accounts, hub.strangers = readmission.Accounts([one.account]), strangers.by_id(one)
 
     async with client.post(f"{API}/clusters", json={"name": "lost", "labels": {"env": "prod"}}) as answer:
-        assert answer.status == 201
+        found = await answer.json()
+        assert (answer.status, found["takenBack"], found["credentials"]) == (201, True, None)
 
     assert list(hub.world.clusters) == [one.account.id]
 
