@@ -25,6 +25,8 @@ class Standing(msgspec.Struct, frozen=True):
     published_root: Digest
     """Of the newest desired state that holds the revision."""
     conflicts: dict[ids.BundleId, str] = {}
+    published: tuple[int, int] = (0, 0)
+    """Its (epoch, generation)."""
 
 
 def change(
@@ -79,6 +81,9 @@ def verdict(expected: Change, seen: observed.Observed, standing: Standing) -> ro
         if found is not None and found.health is status.Health.DEGRADED:
             return rollouts.Verdict(failure=f"{bundle}: {_why(found)}")
     if any(found is None or not _well(found) for found in statuses.values()):
+        return None
+    # What it said of this content before it was given another one in between says nothing of how it is now.
+    if seen.through < standing.published:
         return None
     # That a bundle is gone can only be seen in the root that was worked through.
     if expected.removed and seen.root != standing.published_root:

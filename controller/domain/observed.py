@@ -62,6 +62,8 @@ class Observed(msgspec.Struct, frozen=True, rename="camel"):
     log_head: desired.LogHead = desired.GENESIS
     root: Digest = canonical.NO_DIGEST
     """The newest worked through."""
+    through: tuple[int, int] = (0, 0)
+    """The (epoch, generation) that it had verified when it said so: a root may come back, as after a revert."""
     bundles: dict[ids.BundleId, reports.BundleStatus] = {}
     said: dict[ids.BundleId, Order] = {}
     inventory: int = 0
@@ -250,6 +252,7 @@ def _applied(state: Observed, report: reports.Applied, order: Order) -> Observed
     return msgspec.structs.replace(
         state,
         root=report.root,
+        through=(report.origin.epoch, report.origin.generation),
         inventory=state.inventory if order < state.hello_said else report.inventory,
         applied_said=order,
     )

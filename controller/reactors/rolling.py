@@ -245,7 +245,11 @@ class Rolling:
             verdict = judging.verdict(
                 expected,
                 self._shared.seen(cluster),
-                judging.Standing(published_root=publication.root, conflicts=publication.conflicts),
+                judging.Standing(
+                    published_root=publication.root,
+                    conflicts=publication.conflicts,
+                    published=(publication.epoch, publication.generation),
+                ),
             )
             if verdict is not None:
                 found[cluster] = verdict

@@ -22,9 +22,11 @@ class Glimpse(msgspec.Struct, frozen=True):
 _PASSING = {
     field.name: field.default
     for field in msgspec.structs.fields(observed.Observed)
-    if field.type in (datetime.datetime | None, observed.Order, desired.LogHead) or field.name in ("boot", "said")
+    if field.name in ("boot", "said")
+    or (field.type in (datetime.datetime | None, observed.Order, desired.LogHead) and field.name != "through")
 }
-"""Times, orders and heads: what is of no interest by itself, with what it is in the beginning."""
+"""Times, orders and heads: what is of no interest by itself, with what it is in the beginning. What was worked through
+is a pair of numbers, too, and makes a cluster Synced."""
 
 Glimpses = dict[ids.ClusterId, Glimpse]
 

@@ -325,7 +325,7 @@ def _differences(looking: sight.Sight, cluster: ids.ClusterId) -> Iterator[str]:
     if (seen.epoch, seen.generation) != (published.epoch, published.generation):
         epoch = f", epoch {seen.epoch} of {published.epoch}" if seen.epoch != published.epoch else ""
         yield f"at generation {seen.generation} of {published.generation}{epoch}"
-    elif seen.root != published.root:
+    elif seen.root != published.root or seen.through < (published.epoch, published.generation):
         yield f"generation {published.generation} is not worked through yet"
     for bundle, reason in sorted(published.conflicts.items()):
         yield f"{bundle}: {reason}"

@@ -162,6 +162,16 @@ def judged(said: reports.BundleStatus) -> object:
     return judging.verdict(change, seen, judging.Standing(published_root=ROOT))
 
 
+def test_content_that_comes_back_is_judged_by_what_is_said_once_it_was_worked_through_again() -> None:
+    """A revert soon after a bad commit: that all was well before the commit is no success of the revert."""
+    before = folded(applied(1, bundle(WEB, "a")))
+    standing = msgspec.structs.replace(STANDING, published=(1, 3))
+
+    assert judging.verdict(expect(web="a"), before, standing) is None
+    after = observed.evolve(before, applied(3))
+    assert judging.verdict(expect(web="a"), after, standing) == rollouts.Verdict()
+
+
 def test_a_bundle_that_waits_for_another_is_still_under_way() -> None:
     """Neither healthy nor failed: what it waits for may come any moment."""
     said = reports.BundleStatus(

@@ -64,3 +64,11 @@ async def test_a_cluster_that_was_removed_is_not_looked_at(fleet: Fleet) -> None
     await fleet.hub.write(events.ClusterRemoved(cluster=fleet.a))
 
     assert list(glimpses(fleet)) == [fleet.b]
+
+
+async def test_a_state_that_was_worked_through_is_a_change_even_where_its_root_is_the_old_one(fleet: Fleet) -> None:
+    """As after a revert: the cluster is Synced only now."""
+    before = glimpses(fleet)
+    fleet.hub.observed[fleet.a] = msgspec.structs.replace(fleet.hub.observed[fleet.a], through=(1, 5))
+
+    assert list(changes.changed(before, glimpses(fleet))) == [fleet.a]

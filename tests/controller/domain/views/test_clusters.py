@@ -9,6 +9,7 @@ from controller.domain import clusters, observed
 from controller.domain.views import clusters as views
 from controller.domain.views import freshness
 from protocol import bundles, ids, reports, status
+from protocol.canonical import NO_DIGEST
 from tests.controller.domain import examples
 from tests.controller.domain.views.conftest import Fleet
 from tests.fixtures import hub as hubs
@@ -145,6 +146,18 @@ async def test_a_cluster_that_is_behind_says_by_how_much(fleet: Fleet, changes: 
     republish(fleet, **changes)
 
     assert (row(fleet, fleet.a).sync, row(fleet, fleet.a).reason) == (status.Sync.OUT_OF_SYNC, reason)
+
+
+async def test_content_that_came_back_is_synced_once_it_was_worked_through_again(fleet: Fleet) -> None:
+    """It verified the state of a revert, and may still hold what was in between."""
+    republish(fleet, generation=6)
+    verified = reports.Beat(origin=msgspec.structs.replace(fleet.hub.origin(fleet.a), generation=6), root=NO_DIGEST)
+    fleet.hub.observed[fleet.a] = observed.beat(fleet.hub.observed[fleet.a], verified)
+    before = row(fleet, fleet.a)
+    fleet.hub.say(fleet.a)
+
+    assert (before.sync, before.reason) == (status.Sync.OUT_OF_SYNC, "generation 6 is not worked through yet")
+    assert row(fleet, fleet.a).sync is status.Sync.SYNCED
 
 
 async def test_a_root_that_is_not_at_hand_leaves_the_health_open(fleet: Fleet) -> None:
