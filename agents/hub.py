@@ -6,6 +6,7 @@ which the last desired state is asked for again. So a lost connection, a lost me
 
 import asyncio
 import base64
+import contextlib
 import random
 import ssl
 from collections.abc import Callable, Mapping
@@ -191,7 +192,9 @@ class Hub:
         finally:
             self._connection = self._closed = None
             if not connection.is_closed:
-                await connection.close()
+                # A socket that broke meanwhile must not take the place of a cancellation.
+                with contextlib.suppress(OSError):
+                    await connection.close()
 
     async def last(self, subject: str) -> Message | None:
         """Direct get: the last message stored, as one replica knows it; None if that replica has none."""

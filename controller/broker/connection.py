@@ -208,7 +208,9 @@ class Connection:
         raise ConnectionLost(f"NATS connection {self._user.name}: closed ({self._reasons()})")
 
     async def close(self) -> None:
-        await self._client.close()
+        # It may be in the midst of connecting anew: what the broken socket says then is no news to anybody.
+        with contextlib.suppress(OSError):
+            await self._client.close()
 
     async def _connect(self, urls: Sequence[str]) -> None:
         await self._client.connect(
