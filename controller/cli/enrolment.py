@@ -109,6 +109,6 @@ def told(offer: Mapping[str, Any]) -> None:
         words += ["--ca-pin", offer["caPin"]]
     words += ["--state-dir", offer["cluster"]]
     output.done(
-        f"run this where the cluster is reached, until {offer['expiresAt']} (--in-cluster in a pod of its own):"
+        f"run this where the cluster is reached, until {offer['expiresAt'][:19]}Z (--in-cluster in a pod of its own):"
     )
     output.done(f"  {shlex.join(words)} --kubeconfig ~/.kube/config")
