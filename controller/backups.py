@@ -34,6 +34,7 @@ LEFT_OUT = (
     "nats/nats-server.log",
     "nats/start.log",
     locks.FILE,
+    f"nats/{locks.FILE}",
     "rendering",
     "charts",
 )

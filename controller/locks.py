@@ -1,5 +1,5 @@
 """Who works on a state directory: hubs and their brokers share it, a backup or restore that starts a broker of its own
-there wants it alone.
+there wants it alone; and of brokers there is one.
 
 The kernel holds the lock and lets go of it when the process ends, however it ends: the file itself says nothing.
 """
@@ -31,6 +31,15 @@ def shared(directory: pathlib.Path) -> Iterator[None]:
 def alone(directory: pathlib.Path) -> Iterator[None]:
     """Have the directory alone for the time of the block; raise LockedError if anybody works on it."""
     with _held(directory, fcntl.LOCK_EX, "a hub, its nats-server or another backup works on it, or is just starting"):
+        yield
+
+
+@contextlib.contextmanager
+def broker(directory: pathlib.Path) -> Iterator[None]:
+    """Run the one nats-server on this directory of streams for the time of the block; raise LockedError if another
+    runs there: two on one store destroy it."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _held(directory, fcntl.LOCK_EX, "a nats-server runs on it; give its URL by --nats-url"):
         yield
 
 

@@ -23,7 +23,7 @@ from typing import NoReturn
 import msgspec
 import structlog
 
-from controller import errors, keys, tenancy, tls
+from controller import errors, keys, locks, tenancy, tls
 from protocol import streams
 
 VERSION_FLOOR = (2, 15, 1)
@@ -153,12 +153,13 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def running(settings: Settings, ring: keys.KeyRing, *, at: datetime.datetime) -> AsyncIterator[Server]:
-    """A server for the time of the block."""
-    server = await start(settings, ring, at=at)
-    try:
-        yield server
-    finally:
-        await server.stop()
+    """A server for the time of the block; raise ServerError if it does not start, LockedError if one runs there."""
+    with locks.broker(settings.directory):
+        server = await start(settings, ring, at=at)
+        try:
+            yield server
+        finally:
+            await server.stop()
 
 
 async def start(settings: Settings, ring: keys.KeyRing, *, at: datetime.datetime) -> Server:

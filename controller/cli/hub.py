@@ -153,7 +153,7 @@ async def _serve(chosen: settings.Settings, *, ready_json: bool) -> int:
         await runner.setup()
         try:
             context = hub.encryption.context
-            await connections.Site(runner, chosen.listen, chosen.port, context=context).start()
+            await _listen(connections.Site(runner, chosen.listen, chosen.port, context=context))
             port, scheme = runner.addresses[0][1], "http" if context is None else "https"
             public_url = chosen.public_url or tls.url(scheme, tls.reachable(chosen.listen), port)
             hub.entrance.address = msgspec.structs.replace(hub.entrance.address, hub_url=public_url)
@@ -162,6 +162,17 @@ async def _serve(chosen: settings.Settings, *, ready_json: bool) -> int:
             return await _until(stop, hub, seen)
         finally:
             await runner.cleanup()
+
+
+async def _listen(site: connections.Site) -> None:
+    try:
+        await site.start()
+    except OSError as error:
+        # asyncio puts the address into the text, too; an unknown name has a number of its own.
+        reason = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
+        raise errors.Terminal(
+            f"HTTP API {site.name}: cannot be listened on ({reason}); --listen and --port choose another address"
+        ) from error
 
 
 async def _until(stop: asyncio.Event, hub: bootstrap.Hub, seen: face.Face) -> int:
@@ -209,7 +220,8 @@ def _announce(hub: bootstrap.Hub, url: str, *, is_new: bool, ready_json: bool) -
     else:
         text = f"hub ready at {url}"
         if is_new:
-            text += f"\nlog in with: flotilla login {url} --token-file {file}" + (f" --ca-pin {pin}" if pin else "")
+            shown = hub.settings.public_url or url
+            text += f"\nlog in with: flotilla login {shown} --token-file {file}" + (f" --ca-pin {pin}" if pin else "")
             text += "\nsee the page with: flotilla ui"
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

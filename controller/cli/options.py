@@ -37,6 +37,11 @@ def run(app: typer.Typer, name: str, argv: Sequence[str] | None) -> int:
     except session.CommandError as error:
         sys.stderr.write(f"flotilla {name}: {output.plain(str(error))}\n")
         return error.code
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"flotilla {name}: {error.filename}: cannot be read or written ({error.strerror})\n")
+        return session.USAGE
     return 0
 
 

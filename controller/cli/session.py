@@ -95,12 +95,26 @@ def fetch_authority(url: str, pin: str) -> str:
         found = str(asyncio.run(fetch())["authority"])
         shown = pins.pin(found)
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise CommandError(f"hub {url}: cannot be reached ({error})", UNREACHABLE) from error
+        raise _unreachable(url, error) from error
     except (pins.CertificateError, KeyError, TypeError) as error:
         raise CommandError(f"hub {url}: shows no authority of its own ({error})", UNREACHABLE) from error
     if shown != pin:
         raise CommandError(f"hub {url}: its authority has another pin ({shown})", UNREACHABLE)
     return found
+
+
+def _unreachable(url: str, error: Exception) -> CommandError:
+    """Why the hub does not answer and, where it can be guessed, what to do about it."""
+    if not url.startswith(("http://", "https://")):
+        return CommandError(f"hub {url}: not a URL (https://HOST:PORT)", USAGE)
+    reason = str(error) or type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = (
+            "nobody whom this machine trusts vouches for it; a hub with an authority of its own prints its --ca-pin"
+        )
+    elif isinstance(error, aiohttp.ServerDisconnectedError) and url.startswith("http://"):
+        reason = "it hung up; does it speak https?"
+    return CommandError(f"hub {url}: cannot be reached ({reason})", UNREACHABLE)
 
 
 def save(context: Context, *, environ: Mapping[str, str] = os.environ) -> pathlib.Path:
@@ -172,7 +186,7 @@ class Hub:
             ):
                 return _answer(response.status, await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise CommandError(f"hub {self._context.url}: cannot be reached ({error})", UNREACHABLE) from error
+            raise _unreachable(self._context.url, error) from error
 
 
 def _trust(context: Context) -> ssl.SSLContext | bool:

@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from controller import keys, nats_server
+from controller import keys, locks, nats_server
 from controller.broker import doors
 from tests.fixtures import nats as rigs
 
@@ -90,6 +90,17 @@ async def test_a_second_start_finds_the_state_of_the_first(rig: rigs.Rig) -> Non
 async def test_a_port_that_is_taken_is_told(rig: rigs.Rig, tmp_path: pathlib.Path) -> None:
     with pytest.raises(nats_server.ServerError, match="address already in use"):
         await started(tmp_path / "other", port=rig.server.port)
+
+
+@pytest.mark.nats
+async def test_a_second_server_on_one_store_is_refused(tmp_path: pathlib.Path) -> None:
+    ring = keys.KeyRing(tmp_path / "keys")
+    made = nats_server.Settings(state_dir=tmp_path, port=nats_server.ANY_PORT)
+    async with nats_server.running(made, ring, at=rigs.NOW) as first:
+        with pytest.raises(locks.LockedError, match="a nats-server runs on it"):
+            async with nats_server.running(made, ring, at=rigs.NOW):
+                pytest.fail("two servers on one store")
+        assert await nats_server.running_at(tmp_path) == first.url
 
 
 @pytest.mark.nats

@@ -45,11 +45,13 @@ async def test_people_and_agents_know_the_hub_by_its_pin(tmp_path: pathlib.Path,
         wrong, _, told = await flotilla(
             tmp_path, "login", hub.url, "--token-file", token_file, "--ca-pin", f"sha256:{'0' * 64}"
         )
+        plain, _, hint = await flotilla(tmp_path, "login", hub.url.replace("https", "http"), "--token-file", token_file)
+        assert (plain, "does it speak https?" in hint) == (4, True)
         right, _, _ = await flotilla(tmp_path, "login", hub.url, "--token-file", token_file, "--ca-pin", hub.pin)
         code, text, errors = await flotilla(tmp_path, "cluster", "add", "edge-1")
         command = text.splitlines()[-1].split()
 
-        assert (unknown, "certificate" in why, wrong, "another pin" in told) == (4, True, 4, True)
+        assert (unknown, "prints its --ca-pin" in why, wrong, "another pin" in told) == (4, True, 4, True)
         assert (right, code, errors) == (0, 0, "")
         assert hub.url.startswith("https://127.0.0.1:")
         assert command[command.index("--ca-pin") + 1] == hub.pin

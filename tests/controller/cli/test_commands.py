@@ -315,6 +315,15 @@ async def test_a_login_is_kept_and_then_used(run: Run, address: str, tmp_path: p
     assert TOKEN not in output
 
 
+async def test_a_login_that_cannot_be_says_why(run: Run, address: str, tmp_path: pathlib.Path) -> None:
+    missing, _, why = await run("login", address, "--token-file", "nowhere")
+    (tmp_path / "token").write_text(TOKEN)
+    odd, _, told = await run("login", "hub.example.com", "--token-file", "token")
+
+    assert (missing, "nowhere: cannot be read or written (No such file or directory)" in why) == (2, True)
+    assert (odd, "hub hub.example.com: not a URL (https://HOST:PORT)" in told) == (2, True)
+
+
 async def test_the_log_is_printed_in_order(run: Run) -> None:
     code, output, _ = await run("events")
 
