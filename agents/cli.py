@@ -24,11 +24,10 @@ It only connects outwards: to the hub's NATS and to the API server of each clust
 
 EXAMPLES = """\
 examples:
-  flotilla agent run --hub https://hub.example.com:8420 --token … --ca-pin sha256:… --kubeconfig ~/.kube/config \
-      --context edge-1 --state-dir edge-1
+  flotilla agent run --hub https://hub:8420 --token … --ca-pin sha256:… --kubeconfig edge-1.yaml --state-dir edge-1
       What 'flotilla cluster add' prints: enrol once, then serve the cluster. The key never leaves this machine.
   flotilla agent keygen --out edge-1.nk
-      Make the agent's key. The public key is printed; hand it to 'flotilla hub' when you register the cluster.
+      Make the agent's key. The public key is printed; hand it to 'flotilla cluster add --agent-key'.
   flotilla agent run --credentials edge-1.json --kubeconfig ~/.kube/config --context edge-1 --state-dir state
       Serve one cluster from outside of it.
   flotilla agent run --credentials /etc/flotilla/credentials.json --in-cluster --state-dir /var/lib/flotilla

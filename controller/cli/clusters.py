@@ -62,17 +62,6 @@ Edits = Annotated[list[str], typer.Argument(help="key=value sets, key- removes")
 Out = Annotated[pathlib.Path | None, typer.Option("--out", help="credentials file (default: NAME.credentials.json)")]
 
 
-for _command in (
-    enrolment.token,
-    enrolment.manifest,
-    enrolment.accept,
-    enrolment.revoke,
-    enrolment.rotate,
-    enrolment.replace,
-):
-    app.command()(_command)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `flotilla cluster`."""
     return options.run(app, "cluster", argv)
@@ -273,3 +262,15 @@ def _write(issued: dict[str, object], name: str, seed: str, out: pathlib.Path | 
     path = out or pathlib.Path(f"{name}.credentials.json")
     session.write_private(path, json.dumps({**issued, **({"seed": seed} if seed else {})}).encode())
     return path
+
+
+# Last: help lists commands in this order, and the common ones come first.
+for _command in (
+    enrolment.token,
+    enrolment.manifest,
+    enrolment.accept,
+    enrolment.revoke,
+    enrolment.rotate,
+    enrolment.replace,
+):
+    app.command()(_command)
