@@ -34,6 +34,7 @@ Taken = tuple[float, float]
 
 def main(arguments: list[str]) -> int:
     chosen = _parsed(arguments)
+    processes.adopt_orphans()
     bundles, fleet = monorepo.bundles(chosen.bundles), monorepo.fleet(chosen.clusters)
     with tempfile.TemporaryDirectory(prefix="flotilla-bench-") as name, workplaces.room_in_memory() as memory:
         directory = pathlib.Path(name)
