@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from controller.domain import catalogs, inputs, placements
 from controller.render import resolve
 from tests.controller.render.conftest import SHOP, Workbench
-from tests.controller.render.test_varying import FLEETS, MANIFESTS
+from tests.controller.render.test_varying_over_commits import FLEETS, MANIFESTS
 from tests.controller.repositories import config_map
 
 MORE_SETTINGS = st.sampled_from(
