@@ -4,19 +4,14 @@ On the sandbox and on a real API server, whose managedFields tell who did it.
 """
 
 import asyncio
-import contextlib
-import random
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from agents import clock
-from agents.domain import ownership, scopes
-from agents.kube import client, reflector
-from protocol import bundles, drifts, ids, reports
+from agents.kube import client
+from protocol import bundles, drifts, reports
 from protocol.drifts import Kind, Means
 from tests.agents import faults
 from tests.agents.conftest import Place, Station
@@ -364,105 +359,6 @@ async def test_health_does_not_wait_for_its_interval(place: Place, station: Stat
         await place.api.delete(path, uid=live["metadata"]["uid"], resource_version=live["metadata"]["resourceVersion"])
         await hub_of_test.hear(reports.Ready, lambda report: report.bundles[0].health is not before)
         await place.foreign.merge(path, {"metadata": {"finalizers": None}})
-
-
-class Amnesiac:
-    """An API server that is asked to go on from a version that it forgot long ago, once."""
-
-    def __init__(self, api: client.Client) -> None:
-        self._api = api
-        self.watched: list[str] = []
-
-    async def read(self, path: str, params: Mapping[str, str], *, accept: str) -> bytes:
-        return await self._api.read(path, params, accept=accept)
-
-    def watch(
-        self, path: str, params: Mapping[str, str], *, accept: str, silence_s: float
-    ) -> AsyncGenerator[bytes, None]:
-        asked = params if self.watched else {**params, "resourceVersion": "1"}
-        self.watched.append(asked["resourceVersion"])
-        return self._api.watch(path, asked, accept=accept, silence_s=silence_s)
-
-
-class Sink:
-    """Remembers what was seen, and lets a test wait for it."""
-
-    def __init__(self, *members: ids.ObjectId) -> None:
-        self._members = set(members)
-        self.seen: list[ownership.Sighting] = []
-        self._more = asyncio.Event()
-
-    def members(self, scope: scopes.Scope) -> Collection[ids.ObjectId]:
-        assert scope.kind == "ConfigMap"
-        return self._members
-
-    def see(self, of: ids.ObjectId, sighting: ownership.Sighting) -> None:
-        assert of in self._members
-        self.seen.append(sighting)
-        self._more.set()
-
-    def refused(self, scope: scopes.Scope) -> None:
-        raise AssertionError(f"{scope}: may be watched")
-
-    async def until(self, count: int) -> None:
-        async with asyncio.timeout(20):
-            while len(self.seen) < count:
-                self._more.clear()
-                await self._more.wait()
-
-
-@contextlib.asynccontextmanager
-async def reflecting(source: reflector.Source, scope: scopes.Scope, sink: Sink, **pace: float) -> AsyncIterator[None]:
-    made = reflector.Reflector(
-        source,
-        scope,
-        receiver=sink,
-        pace=reflector.Pace(base_s=0.05, **pace),
-        clocks=clock.SystemClock(),
-        chance=random.Random(1),  # jitter
-    )
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(made.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-
-
-async def test_a_real_410_makes_the_reflector_list_anew(place: Place) -> None:
-    """The member is seen with the first list, with the second, and as it changes."""
-    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.namespace}}
-    await place.api.create("/api/v1/namespaces", space)
-    path = path_of(place, "settings")
-    await place.api.apply(path, config_map("settings", place.namespace, a="1"), force=False)
-    sink = Sink(ids.ObjectId("", "ConfigMap", place.namespace, "settings"))
-    source = Amnesiac(place.api)
-    async with reflecting(source, scopes.Scope("", "ConfigMap", place.namespace, "v1", "configmaps"), sink):
-        await sink.until(2)
-        await place.foreign.merge(path, {"data": {"a": "2"}})
-        await sink.until(3)
-
-    assert source.watched[0] == "1"
-    assert ownership.has_drifted(sink.seen[0], sink.seen[2])
-    assert not ownership.has_drifted(sink.seen[0], sink.seen[1])
-
-
-async def test_a_watch_without_a_word_is_made_anew_and_misses_nothing(place: Place) -> None:
-    """A quiet collection and an impatient reflector: it asks again and again from where it was."""
-    path = path_of(place, "settings")
-    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.namespace}}
-    await place.api.create("/api/v1/namespaces", space)
-    sink = Sink(ids.ObjectId("", "ConfigMap", place.namespace, "settings"))
-    source = Amnesiac(place.api)
-    source.watched.append("")  # it forgets nothing here
-    scope = scopes.Scope("", "ConfigMap", place.namespace, "v1", "configmaps")
-    async with reflecting(source, scope, sink, silence_s=0.2):
-        await place.patience(lambda: len(source.watched) >= 4)
-        await place.api.apply(path, config_map("settings", place.namespace, a="1"), force=False)
-        await sink.until(2)
-
-    assert [seen.gone for seen in sink.seen][-2:] == [True, False]
-    assert len(set(source.watched[1:4])) == 1
 
 
 def test_what_is_ignored_by_manager_keeps_other_bundles_digests() -> None:
