@@ -4,12 +4,9 @@ import msgspec
 import pytest
 
 from protocol import bundles, canonical, reports, status
-from tests.controller.cli import test_commands
-from tests.controller.cli.test_commands import Run
+from tests.controller.cli.conftest import Run
 from tests.controller.domain import examples
 from tests.fixtures import hub as fixtures
-
-fleet, address, run = test_commands.fleet, test_commands.address, test_commands.run
 
 PULL = reports.ObjectState(
     examples.object_id("Deployment", "web", "shop"),
