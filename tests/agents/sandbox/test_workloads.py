@@ -1,72 +1,12 @@
 """Workloads on a clock that the test moves: what they report, when they are ready, and how they fail."""
 
-import json
-from random import Random
 from typing import Any
 
 import pytest
 
-from agents.sandbox import applies, commits, controllers, deletes
-from agents.sandbox.admission import Target
-from agents.sandbox.cluster import Cluster, Settings
-from agents.sandbox.deletes import DeleteOptions
-from agents.sandbox.timers import Timers
+from tests.agents.sandbox.worlds import READY_S, World, conditions, images, waiting, workload
 
-READY_S = 5.0
 POD: dict[str, Any] = {"containers": [{"name": "web", "image": "nginx:1"}]}
-
-
-class World:
-    """One cluster whose time stands still until it is moved."""
-
-    def __init__(self, **settings: Any) -> None:
-        self.now = 1_000_000.0
-        self.timers = Timers(lambda: self.now)
-        given = Settings(ready_after_s=READY_S, **settings)
-        self.cluster = Cluster("a", timers=self.timers, settings=given, random=Random(0))
-        controllers.attach(self.cluster)
-
-    def pass_s(self, seconds: float) -> None:
-        """Let time pass, and everything happen that is due by then."""
-        self.now += seconds
-        while self.timers.run_due():
-            pass
-
-    def target(self, path: str, name: str = "") -> Target:
-        group, _, plural = path.rpartition("/")
-        resource = self.cluster.registry.find(group, "v1", plural)
-        assert resource is not None
-        return Target(resource, "default", name)
-
-    def apply(self, path: str, value: dict[str, Any]) -> None:
-        target = self.target(path, value["metadata"]["name"])
-        applies.apply(self.cluster, target, json.dumps(value).encode(), options=commits.Options(manager="test"))
-        self.pass_s(0.0)
-
-    def get(self, path: str, name: str) -> Any:
-        return commits.live(self.cluster, self.target(path, name)).decode()
-
-    def names(self, path: str) -> list[str]:
-        resource = self.target(path).resource
-        return [record.name[1] for record in self.cluster.store.collection((resource.group, resource.plural))]
-
-    def delete(self, path: str, name: str, propagation: str = "Background") -> None:
-        deletes.delete(self.cluster, self.target(path, name), DeleteOptions(propagation=propagation))
-        self.pass_s(0.0)
-
-
-def workload(kind: str, *, replicas: int = 2, image: str = "nginx:1", **annotations: str) -> dict[str, Any]:
-    labels = {"app": "web"}
-    notes = {f"sandbox.flotilla.gitops/{name.replace('_', '-')}": text for name, text in annotations.items()}
-    pod = {"containers": [{"name": "web", "image": image}]}
-    spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
-    if kind != "DaemonSet":
-        spec["replicas"] = replicas
-    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web", "annotations": notes}, "spec": spec}
-
-
-def conditions(value: Any) -> dict[str, tuple[str, str]]:
-    return {found["type"]: (found["status"], found["reason"]) for found in value["status"]["conditions"]}
 
 
 def test_a_deployment_progresses_and_becomes_available() -> None:
@@ -157,85 +97,6 @@ def test_a_newer_state_starts_its_own_time() -> None:
     assert conditions(early)["Available"] == ("True", "MinimumReplicasAvailable")  # those of before serve
     assert (conditions(early)["Progressing"][1], early["status"].get("updatedReplicas")) == ("ReplicaSetUpdated", None)
     assert world.get("apps/deployments", "web")["status"]["updatedReplicas"] == 2
-
-
-def phases(world: World) -> dict[str, str]:
-    return {name: world.get("pods", name)["status"]["phase"] for name in world.names("pods")}
-
-
-def images(world: World) -> list[str]:
-    return [world.get("pods", name)["spec"]["containers"][0]["image"] for name in world.names("pods")]
-
-
-def waiting(world: World, name: str) -> Any:
-    return world.get("pods", name)["status"]["containerStatuses"][0]["state"]["waiting"]
-
-
-def test_the_pods_of_a_stateful_set_come_one_after_another() -> None:
-    world = World()
-    world.apply("apps/statefulsets", workload("StatefulSet"))
-    first = phases(world)
-    world.pass_s(READY_S)
-    second, half = phases(world), world.get("apps/statefulsets", "web")["status"]
-    world.pass_s(READY_S)
-
-    assert (first, second) == ({"web-0": "Pending"}, {"web-0": "Running", "web-1": "Pending"})
-    assert (half["replicas"], half["readyReplicas"]) == (2, 1)
-    assert world.get("apps/statefulsets", "web")["status"]["readyReplicas"] == 2
-
-
-def test_a_parallel_stateful_set_has_them_all_at_once() -> None:
-    world = World()
-    value = workload("StatefulSet")
-    value["spec"]["podManagementPolicy"] = "Parallel"
-    world.apply("apps/statefulsets", value)
-
-    assert phases(world) == {"web-0": "Pending", "web-1": "Pending"}
-
-
-def test_a_stateful_set_is_updated_from_its_end() -> None:
-    world = World()
-    world.apply("apps/statefulsets", workload("StatefulSet"))
-    world.pass_s(READY_S)
-    world.pass_s(READY_S)
-    before = world.get("apps/statefulsets", "web")["status"]
-    world.apply("apps/statefulsets", workload("StatefulSet", image="nginx:2"))
-    rolling = world.get("apps/statefulsets", "web")["status"]
-    halfway = images(world)
-    world.pass_s(READY_S)
-    world.pass_s(READY_S)
-    after = world.get("apps/statefulsets", "web")["status"]
-
-    assert halfway == ["nginx:1", "nginx:2"]
-    assert rolling["currentRevision"] == before["currentRevision"] != rolling["updateRevision"]
-    assert (rolling["readyReplicas"], rolling["updatedReplicas"], rolling["currentReplicas"]) == (1, 1, 1)
-    assert after["currentRevision"] == after["updateRevision"] == rolling["updateRevision"]
-    assert images(world) == ["nginx:2", "nginx:2"]
-
-
-def test_a_partition_holds_an_update_back() -> None:
-    world = World()
-    world.apply("apps/statefulsets", workload("StatefulSet"))
-    world.pass_s(READY_S)
-    world.pass_s(READY_S)
-    value = workload("StatefulSet", image="nginx:2")
-    value["spec"]["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
-    world.apply("apps/statefulsets", value)
-    for _ in range(3):
-        world.pass_s(READY_S)
-
-    assert images(world) == ["nginx:1", "nginx:2"]
-
-
-def test_a_stateful_set_shrinks() -> None:
-    world = World()
-    world.apply("apps/statefulsets", workload("StatefulSet", replicas=2))
-    world.pass_s(READY_S)
-    world.pass_s(READY_S)
-    world.apply("apps/statefulsets", workload("StatefulSet", replicas=1))
-
-    assert world.names("pods") == ["web-0"]
-    assert world.get("apps/statefulsets", "web")["status"]["readyReplicas"] == 1
 
 
 def test_a_daemon_set_runs_on_its_one_node_and_is_updated() -> None:
@@ -337,89 +198,6 @@ def test_an_init_container_that_cannot_be_pulled_keeps_the_others_waiting() -> N
 
     assert status["initContainerStatuses"][0]["state"]["waiting"]["reason"] == "ImagePullBackOff"
     assert waiting(world, "bare") == {"reason": "PodInitializing"}
-
-
-def job(image: str = "nginx:1", **spec: Any) -> dict[str, Any]:
-    pod = {"restartPolicy": "Never", "containers": [{"name": "web", "image": image}]}
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": "once"},
-        "spec": {"template": {"spec": pod}, **spec},
-    }
-
-
-@pytest.mark.parametrize("pods", [True, False])
-@pytest.mark.parametrize(("fail", "condition"), [("", "Complete"), ("Error exit 1", "Failed")])
-def test_a_job_ends(fail: str, condition: str, pods: bool) -> None:
-    world = World(pods=pods)
-    notes = {"sandbox.flotilla.gitops/fail": fail}
-    world.apply("batch/jobs", {**job(), "metadata": {"name": "once", "annotations": notes}})
-    active = world.get("batch/jobs", "once")["status"]["active"]
-    world.pass_s(READY_S)
-
-    assert active == 1
-    assert conditions(world.get("batch/jobs", "once"))[condition][0] == "True"
-    assert list(phases(world).values()) == ([{"Complete": "Succeeded", "Failed": "Failed"}[condition]] if pods else [])
-
-
-def test_a_job_completes_one_pod_after_another() -> None:
-    world = World()
-    world.apply("batch/jobs", job(completions=2, parallelism=1, ttlSecondsAfterFinished=60))
-    world.pass_s(READY_S)
-    half = world.get("batch/jobs", "once")["status"]
-    world.pass_s(READY_S)
-    whole = world.get("batch/jobs", "once")["status"]
-    world.pass_s(60.0)
-
-    assert (half["active"], half["succeeded"]) == (1, 1)
-    assert (whole.get("active"), whole["succeeded"]) == (None, 2)
-    assert (world.names("batch/jobs"), world.names("pods")) == ([], [])
-
-
-def test_a_suspended_job_has_no_pods_until_it_is_resumed() -> None:
-    world = World()
-    world.apply("batch/jobs", job(suspend=True))
-    world.pass_s(READY_S)
-    suspended, none = conditions(world.get("batch/jobs", "once")), world.names("pods")
-    world.apply("batch/jobs", job(suspend=False))
-    world.pass_s(READY_S)
-
-    assert (suspended, none) == ({"Suspended": ("True", "JobSuspended")}, [])
-    assert conditions(world.get("batch/jobs", "once"))["Complete"][0] == "True"
-
-
-def test_a_job_waits_for_an_image_for_ever() -> None:
-    world = World()
-    world.apply("batch/jobs", job("nginx:does-not-exist"))
-    world.pass_s(READY_S)
-    world.pass_s(3600.0)
-
-    assert world.get("batch/jobs", "once")["status"]["active"] == 1
-    assert waiting(world, world.names("pods")[0])["reason"] == "ImagePullBackOff"
-
-
-def test_a_claim_is_bound_and_goes_when_it_is_deleted() -> None:
-    world = World()
-    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": spec}
-    world.apply("persistentvolumeclaims", claim)
-    world.pass_s(READY_S)
-    bound = world.get("persistentvolumeclaims", "data")
-    world.delete("persistentvolumeclaims", "data")
-
-    assert bound["status"] == {"phase": "Bound", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}}
-    assert bound["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
-    assert world.names("persistentvolumeclaims") == []
-
-
-def test_a_load_balancer_gets_an_address() -> None:
-    world = World()
-    spec = {"type": "LoadBalancer", "ports": [{"port": 80}]}
-    world.apply("services", {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec})
-    world.pass_s(READY_S)
-
-    assert world.get("services", "web")["status"]["loadBalancer"]["ingress"][0]["ip"]
 
 
 @pytest.mark.parametrize("propagation", ["Background", "Foreground"])
