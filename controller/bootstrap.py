@@ -173,6 +173,8 @@ async def run(hub: Hub) -> None:
         group.create_task(hub.encryption.keep_fresh(hub.server))
         group.create_task(_follow(hub.shared))
         group.create_task(_lost(hub.doors.hub))
+        if hub.server is not None:
+            group.create_task(_kept(hub.server, hub.shared.clock))
         group.create_task(hub.lag.run())
         if hub.exporting is not None:
             group.create_task(hub.exporting.run())
@@ -307,3 +309,7 @@ async def _follow(shared: runtime.Runtime) -> None:
 
 async def _lost(link: connection.Connection) -> None:
     await link.lost()
+
+
+async def _kept(server: nats_server.Server, clock: Callable[[], datetime.datetime]) -> None:
+    await server.keep_running(clock)

@@ -83,6 +83,9 @@ class Face:
     def problems(self) -> Sequence[str]:
         """Why the hub is not ready."""
         found = [] if self._hub.doors.hub.is_up else ["nats: not connected (the hub tries again by itself)"]
+        server = self._hub.server
+        if server is not None and server.problem:
+            found.append(f"nats-server: is being started again ({server.problem})")
         recovering = self._hub.shared.world.fleet.recovering
         if recovering:
             found.append(f"recovery: nothing is published ({recovering})")

@@ -46,6 +46,10 @@ RESTARTS_WINDOW = datetime.timedelta(minutes=10)
 """A crash now and then is repaired silently but for a line in the log; more than so many in this time is a server that
 cannot run here."""
 
+RESTART_PAUSES_S = (0.0, 0.5, 1.0, 2.0, 5.0)
+"""Before each start anew, by how often it ended within that time: the first is at once, for agents wait; before later
+ones a full disk or a taken port has the time to pass."""
+
 ANY_PORT = -1
 """nats-server's word for a free port of its own choice."""
 
@@ -91,6 +95,8 @@ class Server:
         self._process = process
         self._settings = settings
         self._ring = ring
+        self.problem = ""
+        """Why it does not run at this moment, while `keep_running` starts it again; empty: it runs."""
 
     @property
     def host(self) -> str:
@@ -120,17 +126,28 @@ class Server:
         The hub's connections find it by themselves. Cancel this before `stop`.
         """
         ended: collections.deque[datetime.datetime] = collections.deque(maxlen=RESTARTS_MAX)
+        reason = await self._end()
         while True:
-            code = await self.wait()
             at = clock()
-            if len(ended) == RESTARTS_MAX and at - ended[0] < RESTARTS_WINDOW:
-                raise ServerError(
-                    f"nats-server: does not stay up (ended with code {code}, {RESTARTS_MAX} times before)"
-                )
+            recent = sum(at - one < RESTARTS_WINDOW for one in ended)
+            if recent == RESTARTS_MAX:
+                raise ServerError(f"nats-server: does not stay up ({reason}; {RESTARTS_MAX} times before)")
             ended.append(at)
-            _log.error("nats-server ended and is started again", code=code, last_words=_last_words(self._settings))
-            again = await start(self._settings, self._ring, at=at)
-            self._process = again._process
+            self.problem, pause_s = reason, RESTART_PAUSES_S[min(recent, len(RESTART_PAUSES_S) - 1)]
+            _log.error("nats-server is down and is started again", reason=reason, pause_s=pause_s)
+            await asyncio.sleep(pause_s)
+            try:
+                again = await start(self._settings, self._ring, at=clock())
+            except ServerError as error:
+                reason = str(error)
+                continue
+            self._process, self.problem = again._process, ""
+            reason = await self._end()
+
+    async def _end(self) -> str:
+        """How it ended, once it has, with its last words."""
+        code = await self.wait()
+        return f"ended with code {code}: {_last_words(self._settings)}"
 
     async def stop(self) -> None:
         """Ask it to end, and make it if it does not."""
@@ -138,7 +155,8 @@ class Server:
 
     def reload(self) -> None:
         """Have it read its certificate again; connections that stand go on."""
-        self.signal(signal.SIGHUP)
+        with contextlib.suppress(ProcessLookupError):  # it ended: the one that follows reads the file when it starts
+            self.signal(signal.SIGHUP)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

@@ -54,7 +54,17 @@ class Listening:
         """Fold the stored reports, then every new one, for ever."""
         last = await self._last(source)
         async for stored in source.read(0):
-            await self.take_report(stored, live=stored.sequence > last)
+            await self._insist(stored, live=stored.sequence > last)
+
+    async def _insist(self, stored: records.Stored, *, live: bool) -> None:
+        """Fold one report, again until what it leads to is decided: the log may be away for a while."""
+        pause = transact.Signal()
+        while True:
+            try:
+                return await self.take_report(stored, live=live)
+            except errors.Transient as error:
+                logger.warning("report waits for the log", sequence=stored.sequence, reason=str(error))
+                await pause.wait(self._shared.timing.look_again_s)
 
     async def _last(self, source: Reports) -> int:
         """The newest report that was there when this hub started; asked until the server answers."""
@@ -67,9 +77,12 @@ class Listening:
                 await pause.wait(self._shared.timing.look_again_s)
 
     async def read_beats(self, source: Beats) -> None:
-        """Fold heartbeats, for ever."""
+        """Fold heartbeats, for ever. One that cannot be judged now is given up: the next says as much."""
         async for cluster, body in source.read():
-            await self.take_beat(cluster, body)
+            try:
+                await self.take_beat(cluster, body)
+            except errors.Transient as error:
+                logger.warning("heartbeat is given up", cluster=cluster, reason=str(error))
 
     async def take_report(self, stored: records.Stored, *, live: bool) -> None:
         """Fold one report; `live`: it came since this hub started, so its sender is there."""

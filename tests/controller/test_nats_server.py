@@ -1,6 +1,8 @@
 """The embedded server's life: it starts, tells why it does not, keeps its state, and dies with its parent."""
 
 import asyncio
+import datetime
+import itertools
 import json
 import os
 import pathlib
@@ -158,6 +160,84 @@ async def test_a_server_that_does_not_stay_up_is_given_up(
 
     with pytest.raises(nats_server.ServerError, match="does not stay up"):
         await keeping
+
+
+def breakable(directory: pathlib.Path) -> pathlib.Path:
+    """The real server behind a script that ends at start, once for each line of the file `broken`."""
+    return fake(
+        directory,
+        f"""\
+if [ "$1" != --version ] && [ -s {directory}/broken ]; then
+    sed -i 1d {directory}/broken
+    echo no room left
+    exit 7
+fi
+exec {nats_server.find(None)} "$@\"""",
+    )
+
+
+@pytest.mark.nats
+async def test_starting_again_is_tried_again(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats_server, "RESTART_PAUSES_S", (0.0,))
+    server = await started(tmp_path, port=0, binary=breakable(tmp_path))
+    port, pid = server.port, server.pid
+    (tmp_path / "broken").write_text("once\ntwice\n")
+    keeping = asyncio.ensure_future(server.keep_running(lambda: rigs.NOW))
+
+    server.signal(signal.SIGKILL)
+    while server.pid == pid:  # noqa: ASYNC110 - the process is replaced inside; the test's time-out bounds it
+        await asyncio.sleep(0.005)
+
+    assert (tmp_path / "broken").read_text() == ""
+    assert (server.port, server.problem) == (port, "")
+    assert await nats_server.running_at(tmp_path) == server.url
+    keeping.cancel()
+    await asyncio.wait([keeping])
+    await server.stop()
+
+
+@pytest.mark.nats
+async def test_a_server_that_cannot_come_up_is_given_up_with_its_words(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_server, "RESTART_PAUSES_S", (0.0,))
+    server = await started(tmp_path, port=0, binary=breakable(tmp_path))
+    (tmp_path / "broken").write_text("for ever\n" * 100)
+    server.signal(signal.SIGKILL)
+
+    with pytest.raises(
+        nats_server.ServerError, match=r"does not stay up \(.*code 7 \(no room left\).*; 5 times before"
+    ):
+        await server.keep_running(lambda: rigs.NOW)
+
+    assert "code 7" in server.problem
+    assert len((tmp_path / "broken").read_text().splitlines()) == 100 - nats_server.RESTARTS_MAX
+
+
+@pytest.mark.nats
+async def test_ends_long_ago_do_not_count(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats_server, "RESTARTS_MAX", 1)
+    times = itertools.count(0, nats_server.RESTARTS_WINDOW.total_seconds())
+    server = await started(tmp_path, port=0)
+    keeping = asyncio.ensure_future(server.keep_running(lambda: rigs.NOW + datetime.timedelta(seconds=next(times))))
+
+    for _ in range(3):
+        pid = server.pid
+        server.signal(signal.SIGKILL)
+        while server.pid == pid:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.005)
+
+    keeping.cancel()
+    await asyncio.wait([keeping])
+    await server.stop()
+
+
+@pytest.mark.nats
+async def test_reloading_a_server_that_ended_is_nothing(tmp_path: pathlib.Path) -> None:
+    server = await started(tmp_path, port=0)
+    await server.kill()
+
+    server.reload()
 
 
 PARENT = textwrap.dedent(

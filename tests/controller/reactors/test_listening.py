@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import pytest
 
 from controller.domain import clusters, fleet, readmission
 from controller.domain.world import World
+from controller.store import memory, records
 from protocol import canonical, desired, messages, reports, specs
 from protocol.events import clusters as cluster_events
 from protocol.events import deletions as deletion_events
@@ -160,6 +161,37 @@ async def test_reading_begins_once_the_server_answers() -> None:
         reading.cancel()
 
     assert again.shared.seen(agent.cluster).root == hub.shared.seen(agent.cluster).root
+
+
+class Away(memory.MemoryStore):
+    """A log whose server does not answer `away` times."""
+
+    away = 0
+
+    async def append(self, batch: Sequence[records.Pending], *, reads: Mapping[str, int] = {}) -> int:
+        if self.away:
+            self.away -= 1
+            raise records.Unavailable("append: outcome unknown (no answer)")
+        return await super().append(batch, reads=reads)
+
+
+async def test_a_report_waits_until_the_log_answers() -> None:
+    of = Streams()
+    of.log = log = Away()
+    hub, agent = await begin(of)
+    report = hello(agent.origin(await agent.state()), uid="uid-of-another")
+    log.away = 3
+
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(hub.listening.read_reports(of.reports))
+        signal = hub.shared.subscribe()
+        stored = of.reports.say(agent.cluster, "hello", messages.REPORT.encode(report))
+        while hub.shared.reports_sequence < stored.sequence:
+            await signal.wait()
+        reading.cancel()
+
+    assert log.away == 0
+    assert cluster_events.ClusterUidRefused in {type(one) for one in await of.events()}
 
 
 async def test_a_confirmation_closes_its_debt_once() -> None:
