@@ -162,7 +162,8 @@ class Entrance:
                 return self.grant(cluster)
 
     async def renew(self, signed: wire.SignedRenewal, asked: wire.RenewRequest) -> wire.Renewed:
-        """Fresh credentials for the cluster's agent; raise a Rejection for anybody else."""
+        """Fresh credentials for the cluster's agent; raise a Rejection for anybody else, and errors.Transient where the
+        log does not know the cluster."""
         self._check(signed, asked)
         at = self._clock()
         written = await self._transactor.run(
@@ -246,13 +247,16 @@ class Entrance:
         return cluster
 
     def _check(self, signed: wire.SignedRenewal, asked: wire.RenewRequest) -> None:
-        """Is it signed by the keys that it names?"""
+        """Is it signed by the keys that it names? Raise errors.Transient for a cluster that the log does not know:
+        where the log was lost, an operator may take it back at any moment, and an agent that was refused waits long."""
         data = wire.SIGNED_PREFIX + signed.payload
         pairs = [(asked.agent_key, signed.signature)]
         if asked.new_key:
             pairs.append((asked.new_key, signed.new_signature))
-        if asked.cluster not in self._world.clusters or not all(keys.verify(key, data, sign) for key, sign in pairs):
+        if not all(keys.verify(key, data, sign) for key, sign in pairs):
             raise rejections.Forbidden("renewal: not signed by the key of a cluster's agent")
+        if asked.cluster not in self._world.clusters:
+            raise errors.Transient("renewal: the hub's log does not know this cluster")
 
     def _credentials(
         self, cluster: clusters.Cluster, key: str, at: datetime.datetime, expires_at: datetime.datetime | None

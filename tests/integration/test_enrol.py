@@ -16,6 +16,7 @@ import pytest
 from agents import identities
 from controller import bootstrap
 from controller.demo import repository
+from protocol import credentials
 from tests.fixtures import enrolling
 from tests.fixtures import nats as rigs
 from tests.fixtures import processes as supervised
@@ -23,11 +24,11 @@ from tests.fixtures.fleet import Site
 
 pytestmark = pytest.mark.nats
 
-LIFETIME_S = 4.0
-"""Of tokens: several renewals fit into a test."""
+LIFETIME_S = 16.0
+"""Of tokens that are renewed while a test looks: the last quarter of it is what a busy machine may be late."""
 
-DROPPED_S = 5.0
-"""How soon a revoked connection must be gone; it takes milliseconds."""
+BRIEF_S = 4.0
+"""Of tokens that a test lets end."""
 
 
 class Rig:
@@ -42,8 +43,10 @@ class Rig:
 
 
 @pytest.fixture
-async def rig(tmp_path: pathlib.Path, fleet_sandbox: list[Site]) -> AsyncIterator[Rig]:
-    async with enrolling.started(tmp_path, "--token-lifetime-s", str(LIFETIME_S)) as (hub, stack):
+async def rig(request: pytest.FixtureRequest, tmp_path: pathlib.Path, fleet_sandbox: list[Site]) -> AsyncIterator[Rig]:
+    """Its tokens live for days, unless a test asks for others."""
+    flags = [] if (lifetime_s := getattr(request, "param", None)) is None else ["--token-lifetime-s", str(lifetime_s)]
+    async with enrolling.started(tmp_path, *flags) as (hub, stack):
         yield Rig(hub, stack, fleet_sandbox)
 
 
@@ -55,10 +58,10 @@ async def enrolled(rig: Rig, name: str = "edge-1") -> enrolling.Agent:
     return agent
 
 
-async def is_let_in(agent: enrolling.Agent) -> bool:
-    """Does nats-server take the agent's present token?"""
+async def is_let_in(held: credentials.Credentials) -> bool:
+    """Does nats-server take this token?"""
     try:
-        async with rigs.connect_agent(agent.held(), again=False):
+        async with rigs.connect_agent(held, again=False):
             return True
     except nats.errors.Error:
         return False
@@ -88,7 +91,7 @@ async def test_a_used_token_lets_no_other_agent_in(rig: Rig) -> None:
     await second.start(token)
 
     assert "unknown, expired, or used by another agent" in await second.refusal()
-    assert await rig.hub.is_online("edge-1")
+    await rig.hub.online("edge-1")
 
 
 async def test_an_agent_whose_answer_was_lost_enrols_as_the_same_one(rig: Rig) -> None:
@@ -143,9 +146,10 @@ async def test_another_cluster_takes_a_name_over_only_when_an_operator_says_so(r
     assert (after["labels"], after["id"] != before["id"]) == (before["labels"], True)
     assert after["id"] == rebuilt.held().cluster
     assert refused["cluster"] == before["id"]
-    assert not await is_let_in(old)
+    assert not await is_let_in(old.held())
 
 
+@pytest.mark.parametrize("rig", [LIFETIME_S], indirect=True)
 async def test_a_token_is_renewed_over_the_connection_for_as_long_as_it_lasts(rig: Rig) -> None:
     agent = await enrolled(rig)
     first = agent.held()
@@ -154,27 +158,29 @@ async def test_a_token_is_renewed_over_the_connection_for_as_long_as_it_lasts(ri
         return agent.log().count('"token renewed"') >= 2
 
     await supervised.until("two renewals", renewed_twice)
-    assert await rig.hub.is_online("edge-1")
+    await rig.hub.online("edge-1")
     assert (agent.held().user_jwt != first.user_jwt, agent.identity().seed) == (True, first.seed)
     assert "Authorization" not in agent.log()
 
 
+@pytest.mark.parametrize("rig", [BRIEF_S], indirect=True)
 async def test_an_agent_whose_token_ended_while_the_hub_was_away_comes_back(rig: Rig) -> None:
     agent = await enrolled(rig)
     await rig.hub.stop()
-    await asyncio.sleep(LIFETIME_S * 1.5)  # time itself is what is tested: the token ends
+    ended = agent.held()
+    await asyncio.sleep(BRIEF_S * 1.5)  # time itself is what is tested: the token ends
     await rig.hub.start()
 
-    assert not await is_let_in(agent)
+    assert not await is_let_in(ended)
     await rig.hub.online("edge-1")
-    assert await is_let_in(agent)
+    await supervised.until("its token lets it in", lambda: is_let_in(agent.held()))
 
 
 async def test_a_revoked_agent_is_out_at_once_and_stays_out(rig: Rig) -> None:
     agent, other = await enrolled(rig), await enrolled(rig, "edge-2")
     async with rigs.connect_agent(agent.held(), again=False) as live:
         await rig.hub.api.post("clusters/edge-1/revoke", {})
-        await supervised.until("the connection is gone", lambda: _closed(live), deadline_s=DROPPED_S)
+        await supervised.until("the connection is gone", lambda: _closed(live))
 
     async def is_refused() -> bool:
         return '"token refused"' in agent.log()
@@ -184,8 +190,8 @@ async def test_a_revoked_agent_is_out_at_once_and_stays_out(rig: Rig) -> None:
     await rig.hub.stop()
     await rig.hub.start()
     await rig.hub.online("edge-2")
-    assert not await is_let_in(agent)
-    assert await is_let_in(other)
+    assert not await is_let_in(held)
+    assert await is_let_in(other.held())
     assert agent.held() == held
 
     await agent.stop()
@@ -231,7 +237,7 @@ async def test_an_agent_changes_its_key_when_it_is_told_to(rig: Rig) -> None:
 
     await supervised.until("another key", rotated)
     await rig.hub.online("edge-1")
-    assert await is_let_in(agent)
+    assert await is_let_in(agent.held())
     with pytest.raises(nats.errors.Error, match="Authorization Violation"):
         async with rigs.connect_agent(before, again=False):
             pass

@@ -131,6 +131,15 @@ async def test_an_agent_comes_back_by_signing_a_nonce_and_not_once_it_is_revoked
     assert (await asked(stranger, "/renew", await renewal(stranger, cluster)))[0] == 403
 
 
+async def test_an_agent_that_the_log_does_not_know_yet_is_told_to_ask_again(stranger: aiohttp.ClientSession) -> None:
+    """A lost log may know it again at any moment: who is refused waits for minutes."""
+    account = rigs.new_account().id
+
+    status, problem = await asked(stranger, "/renew", await renewal(stranger, account))
+    assert (status, problem["detail"]) == (503, "renewal: the hub's log does not know this cluster")
+    assert (await asked(stranger, "/renew", await renewal(stranger, account, OTHER)))[0] == 403
+
+
 async def test_a_rotation_is_hinted_at(
     client: aiohttp.ClientSession, stranger: aiohttp.ClientSession, hub: hubs.Hub, cluster: str
 ) -> None:
