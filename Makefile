@@ -42,6 +42,7 @@ renderers: setup ## compile kustomize (once, outside the tree) and look for helm
 controlplane: setup ## compile kube-apiserver, its controller manager, etcd and kubectl (once, outside the tree)
 	@$(BIN)/python -m tests.controlplane.build
 
+test: export CI ?= true # property tests take the same examples in every run
 test: lint types imports coverage controlplane ## everything, on a real nats-server, real Git, a real Kubernetes control plane and a real browser
 	@$(BIN)/pytest -q -m "nats or kube or browser" tests
 

@@ -277,7 +277,7 @@ async def test_a_removed_cluster_comes_back_with_its_account(
 PARTS = st.lists(st.sampled_from([POLICY, GROUP, SOURCE, CLUSTER]), unique=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cut=st.integers(0, len(FLEET)))
 async def test_wherever_the_file_is_cut_off_nothing_is_removed(
     tmp_path_factory: pytest.TempPathFactory, cut: int
@@ -298,7 +298,7 @@ async def test_wherever_the_file_is_cut_off_nothing_is_removed(
     assert suspensions(hub) == ACTIVE
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories=st.lists(PARTS, min_size=1, max_size=6))
 async def test_reconciling_twice_decides_nothing(histories: list[list[str]]) -> None:
     hub = hubs.Hub()

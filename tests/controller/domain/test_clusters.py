@@ -158,7 +158,7 @@ class Shaken(RuleBasedStateMachine):
 
 
 TestShaken = Shaken.TestCase
-TestShaken.settings = hypothesis.settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestShaken.settings = hypothesis.settings(max_examples=200, stateful_step_count=40)
 
 
 def test_a_cluster_is_found_by_its_name_and_by_its_id_until_it_is_removed() -> None:

@@ -213,7 +213,7 @@ LOSSES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(steps=st.lists(LOSSES, max_size=5), words=st.lists(st.sampled_from(["approve", "reject", "none"]), max_size=5))
 def test_deciding_twice_changes_nothing_and_no_held_debt_is_named(
     steps: list[list[debts.Loss]], words: list[str]

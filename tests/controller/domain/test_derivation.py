@@ -172,7 +172,7 @@ def test_a_bundle_that_is_never_pruned_lets_its_objects_go() -> None:
     assert (derived.drops, derived.root.kept) == ((), ())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(before=CONTENT, now=CONTENT, broken=st.sets(st.sampled_from(["one/x", "one/y", "two/x", "two/y"])))
 def test_nothing_is_lost_and_nothing_that_is_wanted_drops(
     before: dict[str, list[str]], now: dict[str, list[str]], broken: set[str]
@@ -201,7 +201,7 @@ def test_nothing_is_lost_and_nothing_that_is_wanted_drops(
     assert not (dropped and any(bundle in now for bundle in broken))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(before=CONTENT, now=CONTENT)
 def test_the_order_of_sources_never_decides(before: dict[str, list[str]], now: dict[str, list[str]]) -> None:
     shelf = fleets.Shelf()
@@ -214,7 +214,7 @@ def test_the_order_of_sources_never_decides(before: dict[str, list[str]], now: d
     assert shelf.derive(previous, *parts) == shelf.derive(previous, *reversed(parts))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(before=CONTENT, now=CONTENT)
 def test_deriving_again_changes_nothing(before: dict[str, list[str]], now: dict[str, list[str]]) -> None:
     shelf = fleets.Shelf()

@@ -128,7 +128,7 @@ class Shaken(RuleBasedStateMachine):
 
 
 TestShaken = Shaken.TestCase
-TestShaken.settings = hypothesis.settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestShaken.settings = hypothesis.settings(max_examples=200, stateful_step_count=40)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ outcomes = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rounds=st.lists(outcomes, max_size=4))
 def test_settling_the_same_again_changes_nothing(rounds: list[list[losses.Outcome]]) -> None:
     log = fleet()

@@ -104,7 +104,7 @@ def order(one: reports.Report) -> tuple[int, int]:
     return one.origin.boot, one.origin.number
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     said=st.lists(report(), max_size=8, unique_by=order),
     again=st.lists(st.integers(0, 7), max_size=4),

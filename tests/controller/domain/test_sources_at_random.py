@@ -162,7 +162,7 @@ class Shaken(RuleBasedStateMachine):
 
 
 TestShaken = Shaken.TestCase
-TestShaken.settings = hypothesis.settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestShaken.settings = hypothesis.settings(max_examples=200, stateful_step_count=40)
 
 
 def test_a_source_is_found_until_it_is_removed() -> None:

@@ -248,7 +248,7 @@ class Hub(RuleBasedStateMachine):
 
 
 TestHub = Hub.TestCase
-TestHub.settings = hypothesis.settings(max_examples=200, stateful_step_count=60, deadline=None)
+TestHub.settings = hypothesis.settings(max_examples=200, stateful_step_count=60)
 
 
 def example() -> logs.Log:

@@ -84,7 +84,10 @@ NAMES = st.from_regex(r"[a-z]{1,3}", fullmatch=True)
 TEXTS = st.sampled_from([config_map("a"), config_map("b", "'${cluster.name}'"), "a: b: c\n", "", "x: 1\n"])
 
 
-@hypothesis.settings(max_examples=60, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.settings(
+    max_examples=60,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
+)
 @hypothesis.given(
     files=st.dictionaries(
         st.tuples(NAMES, NAMES).map(lambda it: f"{it[0]}/{it[1]}.yaml"), TEXTS, min_size=1, max_size=6

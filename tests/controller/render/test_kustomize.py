@@ -152,7 +152,10 @@ def test_two_kustomizations_in_one_directory_are_one_too_many(bench: Workbench) 
     assert "more than one kustomization" in _refusal(bench, files)
 
 
-@hypothesis.settings(max_examples=200, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.settings(
+    max_examples=200,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
+)
 @hypothesis.given(
     field=strategies.sampled_from(["resources", "generators", "components", "helmCharts", "kind", "patches"]),
     value=strategies.recursive(

@@ -105,7 +105,7 @@ PATHS = [
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="there is no git to compare with")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rules=st.lists(st.sampled_from(RULES), min_size=1, max_size=5))
 def test_git_ignores_the_same(tmp_path_factory: pytest.TempPathFactory, rules: list[str]) -> None:
     root = tmp_path_factory.mktemp("ignores")

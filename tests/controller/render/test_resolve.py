@@ -332,7 +332,7 @@ def outcome(bench: Workbench, reader: discovery.Reader, request: resolve.Request
         return str(error), blobs
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(commits=st.lists(COMMIT, min_size=1, max_size=4), paths=GLOBS)
 def test_what_a_commit_says_depends_on_nothing_but_the_commits(
     bench: Workbench, commits: list[dict[str, str]], paths: tuple[str, ...]

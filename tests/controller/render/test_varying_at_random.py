@@ -48,7 +48,7 @@ def forgetful(catalog: catalogs.Catalog) -> catalogs.Catalog:
     return msgspec.structs.replace(catalog, entries=entries)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=st.lists(st.tuples(commits_of(), FLEETS), min_size=1, max_size=4))
 def test_what_is_taken_over_unread_is_what_reading_it_again_gives(
     bench: Workbench, steps: list[tuple[dict[str, str], list[inputs.Facts]]]

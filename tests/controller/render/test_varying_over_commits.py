@@ -261,7 +261,7 @@ MANIFESTS = st.sampled_from(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data(), fleet=FLEETS, commits=st.lists(st.tuples(SETTINGS, MANIFESTS), min_size=1, max_size=3))
 def test_order_and_history_do_not_decide_what_a_cluster_gets(
     bench: Workbench, data: st.DataObject, fleet: list[inputs.Facts], commits: list[tuple[str, str]]
