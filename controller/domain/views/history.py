@@ -1,4 +1,4 @@
-"""The time machine: what a cluster was given at a place in the log, told by the log alone.
+"""The time machine: what a cluster was given at a place in the log, told by the log alone, with who led to it.
 
 The log says which commit of each source a cluster was given, what its labels were, and which catalogs that meant; so
 the bundles and their contents are exact. What an earlier desired state decided is not in the log: which of two bundles
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from controller.domain import assignments, clusters, derivation
-from controller.domain.views import states
+from controller.domain.views import states, trail
 from controller.domain.world import World
 from protocol import bundles, ids
 from protocol.canonical import Digest
@@ -24,6 +24,8 @@ class Given(msgspec.Struct, frozen=True, rename="camel"):
     revision: str
     rollout: str
     """The source's rollout at that time; empty: there was none."""
+    origin: trail.Origin
+    """The event that gave it."""
 
 
 class Past(msgspec.Struct, frozen=True, rename="camel"):
@@ -34,6 +36,8 @@ class Past(msgspec.Struct, frozen=True, rename="camel"):
     epoch: int
     given: list[Given]
     bundles: list[states.Bundle]
+    decisions: list[trail.Decided]
+    """What persons said until then of deletions on this cluster, the newest first."""
     conflicts: dict[ids.BundleId, str]
     """Bundles that claim an object of another one: which of them had it, the log does not say."""
     event: int
@@ -45,9 +49,10 @@ class Past(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Then(msgspec.Struct, frozen=True):
-    """A place in the log, and the world there."""
+    """A place in the log, the world there, and what led to it."""
 
     world: World
+    trail: trail.Trail
     at: datetime.datetime
     head: int
 
@@ -73,11 +78,17 @@ def past(then: Then, looked_at: derivation.View, indexes: Mapping[Digest, bundle
         labels=cluster.labels,
         epoch=world.fleet.epoch,
         given=[
-            Given(source=name, revision=str(one.given.revision), rollout=_rollout(world, name))
+            Given(
+                source=name,
+                revision=str(one.given.revision),
+                rollout=_rollout(world, name),
+                origin=then.trail.given[name],
+            )
             for name, one in sorted(looked_at.sources.items())
             if one.given is not None
         ],
         bundles=[states.bundle(one, indexes[one.index]) for one in derived.root.bundles],
+        decisions=then.trail.decisions[::-1],
         conflicts=derived.conflicts,
         event=world.log_head.sequence,
         at=then.at,

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from protocol import reports, status
+from protocol import ids, reports, status
 from protocol.events import clusters as cluster_events
 from protocol.events import rollouts as events
 from protocol.events import sources as source_events
@@ -152,6 +152,29 @@ async def test_the_past_is_told_by_place_and_by_time(client: aiohttp.ClientSessi
     assert (by_place["labels"], by_place["event"], by_place["head"]) == ({"env": "prod"}, head, head)
     await get(client, "clusters/edge-02/past?at=2026-11-05T11:59:59Z", 404)
     await get(client, "clusters/edge-11/past?at=3", 404)
+
+
+async def test_the_past_is_told_by_the_commit_that_a_cluster_was_given(
+    client: aiohttp.ClientSession, fleet: hubs.Hub
+) -> None:
+    stage = events.PlannedStage(name="canary", reason="the first", max_concurrency=1, clusters=(hubs.account(3),))
+    await get(client, f"clusters/edge-02/past?at={hubs.COMMIT}", 404)
+    await fleet.roll_out("shop", stage)
+    shop = fleet.world.sources[ids.SourceName("shop")]
+    await fleet.write(
+        events.ClustersAdmitted(
+            source=shop.name, rollout=ids.RolloutId("shop-3f1c9a7b"), stage="canary", catalog=shop.catalog,
+            clusters=stage.clusters, at=hubs.START.isoformat(), reports_sequence=1,
+        ),
+        by="rollouts",
+    )  # fmt: skip
+    given_at = fleet.world.log_head.sequence
+    await fleet.add_cluster("edge-99")
+
+    for at in (hubs.COMMIT, hubs.COMMIT[:7], str(shop.revision)):
+        found = await get(client, f"clusters/edge-02/past?at={at}")
+        assert (found["event"], found["given"][0]["origin"]["by"]) == (given_at, "rollouts")
+    await get(client, f"clusters/edge-03/past?at={hubs.COMMIT}", 404)
 
 
 @pytest.mark.parametrize("at", ["", "0", "400", "yesterday", "2026-11-05T12:00:00", "9" * 5000])

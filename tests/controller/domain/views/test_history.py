@@ -1,7 +1,7 @@
 """The time machine: the log alone says what a cluster was given."""
 
 from controller.domain import clusters, derivation
-from controller.domain.views import history
+from controller.domain.views import history, trail
 from controller.domain.world import World
 from protocol import bundles, canonical, ids
 from protocol.events import rollouts as events
@@ -13,12 +13,12 @@ from tests.controller.domain.views.test_rollouts import AT, ROLLOUT, stage
 
 async def then(fleet: Fleet, place: int) -> history.Then:
     """The world at this place in the log."""
-    world, at = World(), fleet.hub.now
+    world, noted, at = World(), trail.Trail("a"), fleet.hub.now
     async for one in fleet.hub.events(0):
         if one.sequence <= place:
-            world.take(one.sequence, one.subject, one.body)
+            noted.note(world, one.sequence, world.take(one.sequence, one.subject, one.body))
             at = one.record.at
-    return history.Then(world=world, at=at, head=fleet.hub.world.log_head.sequence)
+    return history.Then(world=world, trail=noted, at=at, head=fleet.hub.world.log_head.sequence)
 
 
 async def past(fleet: Fleet, place: int) -> history.Past:
@@ -53,8 +53,8 @@ async def test_what_it_was_given_is_told_with_the_rollout_that_gave_it(fleet: Fl
 
     before, after = await past(fleet, given_at), await past(fleet, given_at + 1)
 
-    assert [(one.source, one.revision, one.rollout) for one in before.given] == [
-        ("shop", str(source.revision), ROLLOUT)
+    assert [(one.source, one.revision, one.rollout, one.origin.event, one.origin.by) for one in before.given] == [
+        ("shop", str(source.revision), ROLLOUT, given_at, "hub")
     ]
     assert [one.bundle for one in before.bundles] == ["shop/api", "shop/web"]
     assert (before.event, before.head, before.conflicts) == (given_at, given_at + 1, {})
