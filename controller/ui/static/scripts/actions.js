@@ -6,6 +6,7 @@ import * as frame from "./frame.js";
 import { route } from "./links.js";
 import * as live from "./live.js";
 import { placeOf, store } from "./store.js";
+import { moment } from "./times.js";
 
 let around = { moved: () => {}, render: () => {} };
 
@@ -31,6 +32,7 @@ export function listen(surroundings) {
   document.addEventListener("submit", (submitted) => {
     submitted.preventDefault();
     if (submitted.target.id === "sign-in") attempt(() => present(submitted.target));
+    if (submitted.target.id === "moment") travel(submitted.target.elements);
   });
   document.addEventListener("input", ({ target }) => target.dataset.filter && filter(target));
 }
@@ -71,6 +73,11 @@ async function present(form) {
   await signIn({ token });
   around.render();
   if (store.session === null) field.focus();
+}
+
+function travel({ cluster, at }) {
+  const when = moment(at.value);
+  if (when) location.hash = route(["at", when, ...(cluster.value ? [cluster.value.trim()] : [])]);
 }
 
 async function leave() {

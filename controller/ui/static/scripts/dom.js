@@ -62,6 +62,7 @@ function patch(live, wanted) {
     if (live.data !== wanted.data) live.data = wanted.data;
     return;
   }
+  const given = live.getAttribute("value");
   for (const { name } of [...live.attributes]) {
     // What a person opened stays open, and where the arrows led stays there.
     if (name !== "open" && name !== "tabindex" && !wanted.hasAttribute(name)) live.removeAttribute(name);
@@ -69,7 +70,8 @@ function patch(live, wanted) {
   for (const { name, value } of wanted.attributes) {
     if (name !== "tabindex" && live.getAttribute(name) !== value) live.setAttribute(name, value);
   }
-  if (live.localName === "input" && live !== document.activeElement) live.value = wanted.getAttribute("value") ?? "";
+  // What a person typed stays, until the view means another value than it did before.
+  if (live.localName === "input" && live !== document.activeElement && given !== wanted.getAttribute("value")) live.value = wanted.getAttribute("value") ?? "";
   patchChildren(live, wanted);
   if (live.localName === "select" && live !== document.activeElement) {
     live.value = wanted.querySelector("option[selected]")?.value ?? live.options[0]?.value ?? "";

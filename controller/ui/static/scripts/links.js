@@ -26,6 +26,11 @@ export function event(sequence) {
   return h("a", { href: route(["events", String(sequence)]), class: "event", title: "the event that this rests on" }, `#${sequence}`);
 }
 
+/** A link to the desired state at an event: of this cluster, or of one that is chosen there. */
+export function stateAt(sequence, name = "") {
+  return h("a", { href: route(["at", String(sequence), ...(name ? [name] : [])]), class: "then", title: "desired state at this moment", "aria-label": `desired state${name ? ` of ${name}` : ""} at event ${sequence}` }, "state then");
+}
+
 const FORGES = [
   { host: /^(www\.)?github\.com$|^github\./, path: "commit" },
   { host: /^gitlab\.com$|^gitlab\./, path: "-/commit" },

@@ -17,15 +17,17 @@ import * as drifts from "./views/drifts.js";
 import * as event from "./views/event.js";
 import * as events from "./views/events.js";
 import * as fleet from "./views/fleet.js";
+import * as past from "./views/past.js";
 import * as nowhere from "./views/nowhere.js";
 import * as rollout from "./views/rollout.js";
 import * as rollouts from "./views/rollouts.js";
 import * as signin from "./views/signin.js";
 import * as sources from "./views/sources.js";
 
-const VIEWS = { bundles: [bundles, bundle], clusters: [fleet, cluster], deletions: [deletions, deletion], drift: [drifts, drifts], events: [events, event], rollouts: [rollouts, rollout], sources: [sources, sources] };
+const VIEWS = { at: [past, past], bundles: [bundles, bundle], clusters: [fleet, cluster], deletions: [deletions, deletion], drift: [drifts, drifts], events: [events, event], rollouts: [rollouts, rollout], sources: [sources, sources] };
 const EVERYWHERE = { status: "status", sources: "sources?limit=1000" };
 const ROUNDS = 2; // a cluster names its bundles, then the objects of one are asked for
+const BUSY = 503; // the hub would answer later
 const TICK_MS = 1000; // ages grow by the second
 
 let shownPlace = "";
@@ -57,12 +59,13 @@ async function look(place) {
   let asked = {};
   for (let round = 0; round < ROUNDS; round += 1) {
     const wanted = { ...EVERYWHERE, ...view().needs(place, store) };
-    const fresh = Object.entries(wanted).filter(([name, path]) => asked[name] !== path);
+    const fresh = Object.entries(wanted).filter(([name, path]) => asked[name] !== path && !(api.isPast(path) && store.told[name] === path));
     const found = await Promise.all(fresh.map(async ([name, path]) => [name, await part(path)]));
     if (place !== store.place) return;
     for (const [name, { body, refusal }] of found) {
       store.data[name] = body;
       store.missing[name] = refusal;
+      store.told[name] = refusal?.status === BUSY ? "" : wanted[name];
     }
     asked = wanted;
   }
@@ -86,7 +89,7 @@ async function enter() {
     await actions.signIn({ code });
   } else {
     const found = await api.session();
-    if (found !== null) actions.begin(found);;
+    if (found !== null) actions.begin(found);
   }
 }
 
@@ -123,6 +126,7 @@ function moved() {
   store.place = placeOf(location.hash);
   store.notice = "";
   store.missing = {};
+  store.told = {};
   render();
   live.soon(0);
 }

@@ -48,17 +48,22 @@ export function empty(says, command = "") {
   return h("div", { class: "empty" }, h("p", {}, says), command && h("pre", {}, h("code", {}, command)));
 }
 
-/** A table; `columns` are titles, `rows` lists of cells with a `key` each. */
+/** A table; `columns` are titles, `rows` lists of cells with a `key` each. In a narrow window a row is drawn as a card, each
+ * cell under its column's title; the roles say that it is a table still. */
 export function table(caption, columns, rows) {
   return h(
     "div",
     { class: "scroll" },
     h(
       "table",
-      {},
+      { role: "table" },
       h("caption", { class: "hidden" }, caption),
-      h("thead", {}, h("tr", {}, columns.map((one) => h("th", { scope: "col" }, one)))),
-      h("tbody", {}, rows.map(({ key, cells }) => h("tr", { "data-key": key }, cells.map((cell) => h("td", {}, cell))))),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map((one) => h("th", { scope: "col", role: "columnheader" }, one)))),
+      h(
+        "tbody",
+        { role: "rowgroup" },
+        rows.map(({ key, cells }) => h("tr", { role: "row", "data-key": key }, cells.map((cell, place) => h("td", { role: "cell", "data-column": columns[place] }, cell)))),
+      ),
     ),
   );
 }

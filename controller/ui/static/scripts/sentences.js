@@ -74,6 +74,13 @@ export function sourceOf({ subject, event }) {
   return event.source ?? (/\.log\.source\./.test(subject) ? event.name : "") ?? "";
 }
 
+/** The accounts of the clusters that an event names. */
+export function clustersOf({ event }) {
+  const settled = [...(event.succeeded ?? []), ...(event.failed ?? []).map((one) => one.cluster), ...(event.withdrawn ?? [])];
+  const members = [...(event.members ?? []).flatMap((one) => one.clusters), ...(event.debts ?? []).map((one) => one.cluster)];
+  return [...new Set([event.cluster, ...(event.clusters ?? []), ...(event.stage?.clusters ?? []), ...settled, ...members])].filter(Boolean);
+}
+
 function plain(type, event) {
   const words = type.replaceAll(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
   const about = event.name ?? (event.cluster ? named([event.cluster]) : "");

@@ -5,6 +5,8 @@ export const store = {
   data: {},
   /** Why a part of the data is not there, by its name. */
   missing: {},
+  /** The path that a part of the data was asked by, at this place. */
+  told: {},
   session: null,
   /** `loading`, `connected`, or `silent`. */
   connection: "loading",
@@ -12,6 +14,8 @@ export const store = {
   live: false,
   notice: "",
 };
+
+let names = { of: null, byId: new Map() };
 
 /** The place that an address's hash names. */
 export function placeOf(hash) {
@@ -32,9 +36,11 @@ export function sourceUrl(name) {
   return store.data.sources?.items.find((one) => one.name === name)?.url ?? "";
 }
 
-/** The name of a cluster, by its account. */
+/** The name of a cluster, by its account; empty: it is not there any more. */
 export function clusterName(id) {
-  return store.data.clusters?.items.find((one) => one.id === id)?.name ?? "";
+  const { clusters } = store.data;
+  if (clusters && names.of !== clusters) names = { of: clusters, byId: new Map(clusters.items.map((one) => [one.id, one.name])) };
+  return names.byId.get(id) ?? "";
 }
 
 function decoded(word) {

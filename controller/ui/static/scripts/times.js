@@ -53,3 +53,10 @@ export function clock(time) {
   const day = at.toDateString() === new Date(now()).toDateString() ? "" : `${at.toLocaleDateString("sv")} `;
   return day + at.toLocaleTimeString("sv");
 }
+
+/** A moment as the hub reads it: a place in the log or a commit as it is, a time of day here as one of the world's. */
+export function moment(text) {
+  const said = text.trim().replace(/^#/, "");
+  const at = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?$/.test(said) ? new Date(said.length === 10 ? `${said}T00:00` : said.replace(" ", "T")) : null;
+  return at && !Number.isNaN(at.getTime()) ? at.toISOString() : said;
+}

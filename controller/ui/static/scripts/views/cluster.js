@@ -30,7 +30,7 @@ export function render(place, { data, missing }) {
   const detail = data.cluster;
   const { cluster } = detail;
   return [
-    head(cluster),
+    head(cluster, data.status?.event ?? cluster.event),
     section("Standing", {}, standing(detail)),
     drift(data.drift?.cluster === path[1] ? data.drift : null),
     section("Bundles", { note: count(detail.bundles.length, "bundle") }, bundleTable(detail.bundles)),
@@ -40,7 +40,7 @@ export function render(place, { data, missing }) {
   ];
 }
 
-function head(cluster) {
+function head(cluster, newest) {
   const state = clusterState(cluster);
   return h(
     "div",
@@ -50,7 +50,7 @@ function head(cluster) {
     h("p", { class: "reason" }, times.told(cluster.reason) || STATES[state].says),
     labels(cluster.labels),
     h("p", {}, basis(cluster.asOf, cluster.event)),
-    h("div", { class: "buttons" }, h("a", { class: "button", href: route(["events"], { about: `cluster/${cluster.name}` }) }, "Its events")),
+    h("div", { class: "buttons" }, h("a", { class: "button", href: route(["events"], { about: `cluster/${cluster.name}` }) }, "Its events"), cluster.event > 0 && h("a", { class: "button", href: route(["at", String(newest), cluster.name]) }, "Its past")),
   );
 }
 

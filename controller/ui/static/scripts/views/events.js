@@ -3,8 +3,8 @@
 import { h } from "../dom.js";
 import * as links from "../links.js";
 import { empty, section, time } from "../parts.js";
-import { sentence, sourceOf } from "../sentences.js";
-import { sourceUrl } from "../store.js";
+import { clustersOf, sentence, sourceOf } from "../sentences.js";
+import { clusterName, sourceUrl } from "../store.js";
 
 const PAGE = 100;
 const LOOK_BACK = 5000; // events among which those about one thing are sought
@@ -55,13 +55,14 @@ function matches(one, wanted) {
 }
 
 function item(one) {
+  const names = clustersOf(one);
   return h(
     "li",
     { "data-key": String(one.sequence) },
     links.event(one.sequence),
     time(one.at),
     h("span", { class: "what" }, h("strong", {}, sentence(one)), h("span", { class: "quiet" }, ` · ${one.type}`)),
-    h("span", { class: "by" }, commit(one), `by ${one.by}`, one.cause && h("span", { class: "quiet" }, ` · ${one.cause}`)),
+    h("span", { class: "by" }, commit(one), `by ${one.by}`, one.cause && h("span", { class: "quiet" }, ` · ${one.cause}`), " · ", links.stateAt(one.sequence, names.length === 1 ? clusterName(names[0]) : "")),
   );
 }
 

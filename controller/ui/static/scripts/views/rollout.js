@@ -36,13 +36,13 @@ export function render({ path }, { data, missing }) {
       h("h1", {}, title({ path }), " ", badge(phaseState(one.phase), one.phase)),
       h("p", { class: "reason" }, revision(one.revision, sourceUrl(one.source)), one.reason && ` · ${one.reason}`),
       h("p", { class: "basis" }, basis(one.asOf, one.event), ` · ${one.id}`),
-      h("div", { class: "buttons" }, (VERBS[one.phase] ?? []).map((verb) => steer(one.source, verb)), h("a", { class: "button", href: route(["events"], { about: `rollout/${one.source}` }) }, "Its events")),
+      h("div", { class: "buttons" }, (VERBS[one.phase] ?? []).map((verb) => steer(one.source, verb)), VERBS[one.phase] && !mayOperate() && h("span", { class: "quiet" }, "Your token may only read; an operator steers."), h("a", { class: "button", href: route(["events"], { about: `rollout/${one.source}` }) }, "Its events")),
     ),
     section("Progress", { id: "progress", note: count(one.clusters, "cluster") }, progress(one, one.clusters)),
     section("Stages", { note: data.rollout.canary ? `first: ${data.rollout.canary}` : "" }, h("ol", { class: "stages" }, stages.map((stage) => stageItem(stage, data.rollout)))),
     section("Health now", { note: "each cluster by the worst of the source's bundles" }, wellbeing(health), worst.length > 0 && ailing(worst)),
     ...lists(data.rollout),
-    section("History", {}, past(data.history?.items ?? [])),
+    section("History", {}, past(data.history?.items ?? [], sourceUrl(one.source))),
   ];
 }
 
@@ -104,11 +104,11 @@ function named(names) {
   return h("p", { class: "members" }, names.map((name) => h("span", { class: "member" }, cluster(name))));
 }
 
-function past(rows) {
+function past(rows, url) {
   if (!rows.length) return h("p", { class: "quiet" }, "none yet");
   return table(
     "Earlier rollouts",
     ["Revision", "Phase", "Done", "Failed", "Rollout"],
-    rows.map((one) => ({ key: one.id, cells: [revision(one.revision), badge(phaseState(one.phase), one.phase), String(one.succeeded), String(one.failed), one.event ? event(one.event) : h("code", {}, one.id)] })),
+    rows.map((one) => ({ key: one.id, cells: [revision(one.revision, url), badge(phaseState(one.phase), one.phase), String(one.succeeded), String(one.failed), one.event ? event(one.event) : h("code", {}, one.id)] })),
   );
 }

@@ -32,7 +32,7 @@ export function render(_place, { data }) {
             [h("a", { href: route(["events"], { about: `source/${one.name}` }), title: "its events" }, one.name), h("div", { class: "quiet address" }, one.url)],
             badge(sourceState(one.state), one.state),
             revision(one.revision, one.url),
-            `${one.bundles}, ${count(one.objects, "object")}`,
+            `${one.bundles} (${count(one.objects, "object")})`,
             one.rollout ? h("a", { href: route(["rollouts", one.name]) }, one.rollout) : "none yet",
             one.reason,
             event(one.event),
