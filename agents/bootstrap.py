@@ -16,7 +16,7 @@ import structlog
 from agents import agent, clock, configuration, enrolling, errors, settings
 from agents.domain import retry
 from agents.kube import client
-from protocol import crashpoints, telemetry, tracing
+from protocol import complaints, crashpoints, telemetry, tracing
 
 SERVICE = "flotilla-agent"
 
@@ -59,6 +59,7 @@ def configure_logging(form: str = "auto") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
+    complaints.listen(structlog.get_logger())
 
 
 Served = configuration.Identity | enrolling.Newcomer

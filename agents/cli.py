@@ -12,18 +12,25 @@ import msgspec
 from agents import agent, bootstrap, clock, configuration, doctor, enrolling, errors, identities, keys, settings
 from agents.kube import access, client
 from agents.kube import errors as kube_errors
+from protocol import arguments as commandline
 from protocol import crashpoints, diagnosis, telemetry
 
 USAGE_ERROR = 2
 TOKEN_VARIABLE = "FLOTILLA_ENROL_TOKEN"  # noqa: S105 - a variable's name
 
 DESCRIPTION = """\
-The agent brings one cluster, or several, to the state that its hub publishes, and reports back.
-It only connects outwards: to the hub's NATS and to the API server of each cluster.
+The agent brings one cluster, or several, to the state that its hub publishes, and reports back. It only connects
+outwards: to the hub's NATS and to the API server of each cluster.
 """
 
+COMMANDS = {
+    "run": "serve clusters until SIGTERM or Ctrl-C",
+    "doctor": "say what keeps the agent from its work, and what to do",
+    "keygen": "make the agent's key and print its public part",
+}
+
 EXAMPLES = """\
-examples:
+Examples:
   flotilla agent run --hub https://hub:8420 --token … --ca-pin sha256:… --kubeconfig edge-1.yaml --state-dir edge-1
       What 'flotilla cluster add' prints: enrol once, then serve the cluster. The key never leaves this machine.
   flotilla agent keygen --out edge-1.nk
@@ -35,49 +42,90 @@ examples:
   flotilla agent run --config agents.yaml --state-dir state
       Serve all clusters of a file:
         clusters:
-          - {credentials: edge-1.json, kubeconfig: edge-1.kubeconfig}
-          - {credentials: edge-2.json, kubeconfig: all.kubeconfig, context: edge-2}
+          - {credentials: edge-1.json, kubeconfig: edge-1.yaml}
+          - {credentials: edge-2.json, kubeconfig: all.yaml, context: edge-2}
+"""
+
+RUN = """\
+Serve clusters: verify what the hub publishes, apply, prune, watch, report. Whom to serve is said by --hub, by
+--credentials, or by --config for several. Logs go to standard error.
+"""
+
+RUN_USAGE = "--state-dir DIR [OPTION...]"
+
+RUN_CODES = "Exit codes: 0 stopped when asked to, 2 used or set up wrongly, or the hub lets none of its agents in."
+
+DOCTOR = """\
+Look at everything that the agent needs: its identity, the hub, the API server and its rights there, the disk. It takes
+the flags of 'flotilla agent run', and changes nothing.
+"""
+
+DOCTOR_MORE = """\
+Example:
+  flotilla agent doctor --hub https://hub:8420 --kubeconfig edge-1.yaml --state-dir edge-1
+
+Exit codes: 0 all is well, 1 warnings, 2 errors, or used wrongly.
+"""
+
+KEYGEN = "Make the agent's key in a file that only its owner reads, and print its public part."
+
+KEYGEN_MORE = """\
+Example:
+  flotilla agent keygen --out edge-1.nk
+
+Exit codes: 0 done, 2 used wrongly, or the file cannot be written.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; return its exit code (2: used wrongly, or set up wrongly)."""
-    arguments = make_parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = _overview().command(words, COMMANDS)
+    arguments = PARSERS[command]().parse(words[1:])
     try:
-        return int(arguments.run(arguments))
+        return RUNS[command](arguments)
     except (errors.SetupError, crashpoints.CrashPointError, telemetry.TelemetryError) as error:
         sys.stderr.write(f"flotilla agent: {error}\n")
         return USAGE_ERROR
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The commands of `flotilla agent`."""
-    parser = argparse.ArgumentParser(
-        prog="flotilla agent",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_run(commands.add_parser("run", help="serve clusters until SIGTERM"))
-    _add_doctor(commands.add_parser("doctor", help="say what keeps the agent from its work, and what to do"))
-    make = commands.add_parser("keygen", help="make the agent's key and print its public part")
-    make.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the private key goes (mode 0600)")
-    make.set_defaults(run=_keygen)
+def _overview() -> commandline.Parser:
+    text = f"{DESCRIPTION}\nCommands:\n{commandline.listed(COMMANDS)}"
+    return commandline.Parser("flotilla agent", text, usage="COMMAND [OPTION...]", more=EXAMPLES)
+
+
+def _run_parser() -> commandline.Parser:
+    examples = "Example:\n" + EXAMPLES.split("\n", 1)[1].split("\n")[0]
+    parser = commandline.Parser("flotilla agent run", RUN, usage=RUN_USAGE, more=f"{examples}\n\n{RUN_CODES}")
+    _add_run(parser)
     return parser
 
 
-def _add_doctor(parser: argparse.ArgumentParser) -> None:
+def _doctor_parser() -> commandline.Parser:
+    parser = commandline.Parser("flotilla agent doctor", DOCTOR, usage=RUN_USAGE, more=DOCTOR_MORE)
     _add_run(parser)
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
-    parser.set_defaults(run=_doctor)
+    parser.add_argument(
+        "-o", "--output", choices=("table", "json"), default="table", metavar="FORM", help="table or json"
+    )
+    return parser
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
+def _keygen_parser() -> commandline.Parser:
+    parser = commandline.Parser("flotilla agent keygen", KEYGEN, usage="--out FILE", more=KEYGEN_MORE)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="where the private key goes (mode 0600; required)"
+    )
+    return parser
+
+
+def _add_run(parser: commandline.Parser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML or JSON file with a list of clusters")
     parser.add_argument("--hub", default="", metavar="URL", help="enrol at this hub, unless that was done already")
     parser.add_argument(
-        "--token", default="", help=f"what 'flotilla cluster add' printed (default: {TOKEN_VARIABLE}); used once"
+        "--token",
+        default="",
+        metavar="TOKEN",
+        help=f"what 'flotilla cluster add' printed (default: {TOKEN_VARIABLE}); used once",
     )
     parser.add_argument("--token-file", default="", metavar="FILE", help="file that holds the token")
     parser.add_argument("--ca-pin", default="", metavar="sha256:…", help="of the hub's authority, as it was printed")
@@ -96,7 +144,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the pod's token and authority (default: %(default)s)",
     )
-    parser.add_argument("--state-dir", type=Path, required=True, metavar="DIR", help="what must survive a restart")
+    parser.add_argument(
+        "--state-dir", type=Path, required=True, metavar="DIR", help="what must survive a restart (required)"
+    )
     for field, text in (
         ("heartbeat", "seconds between heartbeats"),
         ("resync", "seconds between full applies, and between questions for the last state"),
@@ -108,8 +158,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{field}", type=type(default), metavar="N", default=None, help=f"{text} (default: {default:g})"
         )
-    parser.add_argument("--log-format", choices=("auto", "console", "json"), default="auto")
-    parser.set_defaults(run=_run)
+    parser.add_argument(
+        "--log-format",
+        choices=("auto", "console", "json"),
+        default="auto",
+        help="auto: console on a terminal, else json (default: %(default)s)",
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -185,3 +239,7 @@ def _configuration(arguments: argparse.Namespace) -> tuple[configuration.Configu
 def _keygen(arguments: argparse.Namespace) -> int:
     sys.stdout.write(f"{keys.generate(arguments.out)}\n")
     return 0
+
+
+PARSERS = {"run": _run_parser, "doctor": _doctor_parser, "keygen": _keygen_parser}
+RUNS = {"run": _run, "doctor": _doctor, "keygen": _keygen}

@@ -4,7 +4,7 @@ import sys
 
 import structlog
 
-from protocol import tracing
+from protocol import complaints, tracing
 
 
 def configure(form: str = "auto") -> None:
@@ -20,3 +20,4 @@ def configure(form: str = "auto") -> None:
         ],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
+    complaints.listen(structlog.get_logger())

@@ -5,17 +5,23 @@ must not pay for the hub's libraries, nor need them installed.
 """
 
 import importlib.metadata
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 
+from protocol import arguments
+
 GROUP = "flotilla.commands"
 USAGE_ERROR = 2
+INTERRUPTED, CLOSED = 130, 141
+"""As a shell tells the end by Ctrl-C, and by a pipe that nobody reads any more."""
 
 ABOUT = {
     "agent": "serve clusters: verify, apply, prune, report",
     "apply": "make configuration documents true (-f FILE)",
     "bundle": "bundles: list, show",
-    "cluster": "clusters: add, list, show, objects, manifest, accept, rotate, replace, revoke, label, remove, …",
+    "cluster": "clusters: add, manifest, list, show, label, revoke, replace, remove, …",
     "deletions": "what would be taken away: list, show, approve, reject",
     "demo": "one commit, twelve clusters, on this machine",
     "diff": "what a source would change on every cluster, by dry runs",
@@ -41,10 +47,36 @@ ABOUT = {
 """One line for each command, as data: to list them nothing has to be loaded."""
 
 
+OVERVIEW = """\
+Usage: flotilla COMMAND [OPTION...]
+
+Start with 'flotilla demo', which shows everything on this machine, or with 'flotilla hub'.
+
+Commands:
+{}
+
+'flotilla COMMAND --help' teaches each; 'flotilla --version' tells the version.
+"""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the subcommand that the first word names; return its exit code (2: there is no such command)."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has seen enough; the interpreter must not try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
+    return code
+
+
+def _run(words: list[str]) -> int:
     commands = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
+    if len(words) > 1 and words[0] == "help":
+        words = [*words[1:], "--help"]
     if not words or words[0] in ("-h", "--help", "help"):
         sys.stdout.write(_overview(commands))
         return 0
@@ -53,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     entry = commands.get(words[0])
     if entry is None:
-        sys.stderr.write(f"flotilla: there is no command '{words[0]}'; 'flotilla --help' lists them\n")
+        near = arguments.near(words[0], commands)
+        sys.stderr.write(f"flotilla: there is no command {words[0]!r}{near}\nTry 'flotilla --help'.\n")
         return USAGE_ERROR
     try:
         run = entry.load()
@@ -64,8 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _overview(commands: Iterable[str]) -> str:
-    lines = "\n".join(f"  {name:<11}{ABOUT.get(name, '')}".rstrip() for name in sorted(commands))
-    return f"usage: flotilla COMMAND [OPTION...]\n\nCommands ('flotilla COMMAND --help' teaches each):\n{lines}\n"
+    rows = arguments.listed({name: ABOUT.get(name, "") for name in sorted(commands)})
+    return OVERVIEW.format(arguments.filled(rows, min(shutil.get_terminal_size().columns, arguments.WIDTH_MAX) - 2))
 
 
 if __name__ == "__main__":

@@ -50,9 +50,9 @@ def test_a_unit_starts_a_command_that_there_is(unit: pathlib.Path) -> None:
     assert found is not None
     command, words = found.group(1), shlex.split(found.group(2).replace("%i", "edge"))
 
-    parser = {"hub": hub_cli.make_parser, "agent": agents_cli.make_parser}[command]()
+    make_parser = hub_cli.make_parser if command == "hub" else agents_cli.PARSERS[words.pop(0)]
 
-    assert parser.parse_args(words)
+    assert make_parser().parse(words)
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))

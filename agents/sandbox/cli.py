@@ -21,6 +21,7 @@ from agents.sandbox.cluster import Cluster, Settings
 from agents.sandbox.kubeconfig import Access
 from agents.sandbox.server import PREFIX, Server
 from agents.sandbox.timers import Timers
+from protocol import arguments as commandline
 
 TOKEN_BYTES = 32  # 256 bits: nobody guesses it
 TLS_BUFFER_BYTES = 32 * 1024  # two records; asyncio takes 256 KiB for each connection, and every watch is one
@@ -30,7 +31,7 @@ CLUSTERS_MAX = 10_000  # some 30 KiB each before their objects; beyond it, one p
 
 def main(argv: Sequence[str]) -> int:
     """Run until SIGTERM or SIGINT; return the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse(argv)
     names = arguments.cluster or [f"cluster-{number}" for number in range(1, arguments.clusters + 1)]
     if len(set(names)) != len(names) or not 1 <= len(names) <= CLUSTERS_MAX:
         sys.stderr.write(f"flotilla sandbox: between 1 and {CLUSTERS_MAX} clusters, each with its own name\n")
@@ -44,17 +45,47 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="flotilla sandbox", description=__doc__)
-    parser.add_argument("--clusters", type=int, default=1, help="how many clusters, named cluster-1 and so on")
-    parser.add_argument("--cluster", action="append", help="a cluster by name; may be given many times")
-    parser.add_argument("--dir", type=Path, required=True, help="where the kubeconfig is written")
-    parser.add_argument("--listen", default="127.0.0.1", help="the address to listen on")
-    parser.add_argument("--port", type=int, default=0, help="the port to listen on; 0 takes a free one")
-    parser.add_argument("--ready-after", type=float, default=1.0, help="seconds until a workload is ready")
+DESCRIPTION = """\
+Serve small Kubernetes clusters in memory, and write a kubeconfig for them: an API server each, and what makes workloads
+ready. They are forgotten when it ends, by SIGTERM or Ctrl-C. For demos, tests and trying things out.
+"""
+
+MORE = """\
+Example:
+  flotilla sandbox --cluster edge-1 --cluster edge-2 --dir sandbox
+  kubectl --kubeconfig sandbox/kubeconfig --context edge-1 get namespaces
+
+Exit codes: 0 stopped when asked to, 1 failed, 2 used wrongly.
+"""
+
+
+def _parser() -> commandline.Parser:
+    parser = commandline.Parser("flotilla sandbox", DESCRIPTION, usage="--dir DIR [OPTION...]", more=MORE)
+    parser.add_argument(
+        "--clusters",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many clusters, named cluster-1 and so on (default: %(default)s)",
+    )
+    parser.add_argument("--cluster", action="append", metavar="NAME", help="a cluster by name; repeatable")
+    parser.add_argument(
+        "--dir", type=Path, required=True, metavar="DIR", help="where the file 'kubeconfig' is written (required)"
+    )
+    parser.add_argument(
+        "--listen", default="127.0.0.1", metavar="ADDRESS", help="where it listens (default: %(default)s)"
+    )
+    parser.add_argument("--port", type=int, default=0, metavar="PORT", help="0 takes a free one (default: %(default)s)")
+    parser.add_argument(
+        "--ready-after",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="until a workload is ready (default: %(default)s)",
+    )
     parser.add_argument("--no-controllers", dest="controllers", action="store_false", help="an API server by itself")
     described = """what happens to requests of some clusters from the beginning: a pattern of names and a fault as it is
-        POSTed to a cluster's /sandbox/faults, for instance 'edge-*={"watch": "silent", "times": 0}'; may be repeated"""
+        POSTed to a cluster's /sandbox/faults, for instance 'edge-*={"watch": "silent", "times": 0}'; repeatable"""
     parser.add_argument("--fault", type=_wish, action="append", default=[], metavar="CLUSTERS=JSON", help=described)
     parser.add_argument("--no-pods", dest="pods", action="store_false", help="create no Pods below workloads")
     return parser

@@ -56,10 +56,12 @@ OBJECTS_WIDE: tuple[output.Column, ...] = (
     ("AS OF", output.field("asOf")),
 )
 
-Name = Annotated[str, typer.Argument(help="the cluster's name")]
-AgentKey = Annotated[str, typer.Option(help="public key of the agent (from 'flotilla agent keygen')")]
-Edits = Annotated[list[str], typer.Argument(help="key=value sets, key- removes")]
-Out = Annotated[pathlib.Path | None, typer.Option("--out", help="credentials file (default: NAME.credentials.json)")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="the cluster's name")]
+AgentKey = Annotated[str, typer.Option(metavar="KEY", help="public key of the agent (from 'flotilla agent keygen')")]
+Edits = Annotated[list[str], typer.Argument(metavar="KEY=VALUE|KEY-", help="key=value sets, key- removes")]
+Out = Annotated[
+    pathlib.Path | None, typer.Option("--out", metavar="FILE", help="credentials file (default: NAME.credentials.json)")
+]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,8 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 @app.command()
 def add(
     name: Name,
-    label: Annotated[list[str] | None, typer.Option(help="key=value; repeatable")] = None,
-    value: Annotated[list[str] | None, typer.Option(help="key=value for ${vars.KEY}; repeatable")] = None,
+    label: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="key=value; repeatable")] = None,
+    value: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="key=value for ${vars.KEY}; repeatable")
+    ] = None,
     ttl: enrolment.Ttl = enrolment.TTL,
     accept: enrolment.Accept = "auto",
     credentials_: Annotated[
@@ -122,9 +126,11 @@ def credentials(
 
 @app.command("list")
 def list_clusters(
-    selector: Annotated[str, typer.Option("--selector", "-l", help="such as 'env=prod,tier in (a, b),!canary'")] = "",
-    bundle: Annotated[str, typer.Option(help="that should have this bundle")] = "",
-    text: Annotated[str, typer.Option(help="with this in the name, labels or groups")] = "",
+    selector: Annotated[
+        str, typer.Option("--selector", "-l", metavar="SELECTOR", help="such as 'env=prod,tier in (a, b),!canary'")
+    ] = "",
+    bundle: Annotated[str, typer.Option(metavar="BUNDLE", help="that should have this bundle")] = "",
+    text: Annotated[str, typer.Option(metavar="TEXT", help="with this in the name, labels or groups")] = "",
     output_: options.Output = options.TABLE,
     url: options.Url = "",
     token: options.Token = "",
@@ -142,14 +148,14 @@ def show(name: Name, output_: options.Output = options.TABLE, url: options.Url =
     if output_ in (output.Format.TABLE, output.Format.WIDE):
         _summary(found)
     else:
-        output.value(found, output_)
+        output.value(found, output_, name=name)
 
 
 @app.command()
 def objects(
     name: Name,
-    bundle: Annotated[str, typer.Argument(help="the bundle's id: <source>/<path>")],
-    health: Annotated[str, typer.Option(help="only objects of this health, such as Degraded")] = "",
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="the bundle's id: <source>/<path>")],
+    health: Annotated[str, typer.Option(metavar="HEALTH", help="only objects of this health, such as Degraded")] = "",
     output_: options.Output = options.TABLE,
     url: options.Url = "",
     token: options.Token = "",
@@ -201,7 +207,7 @@ def values(name: Name, values: Edits, url: options.Url = "", token: options.Toke
 @app.command()
 def suspend(
     name: Name,
-    reason: Annotated[str, typer.Option(help="why, for the log")] = "by command",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="why, for the log")] = "by command",
     url: options.Url = "",
     token: options.Token = "",
 ) -> None:
@@ -234,12 +240,12 @@ def _summary(found: dict[str, Any]) -> None:
     screen, row = output.screen(), found["cluster"]
     screen.print(
         f"{row['name']}  {output.cell(row['connection'])}  {output.cell(row['sync'])}  {output.cell(row['health'])}  "
-        f"at {standing(row)}, as of {row['asOf']}"
+        f"at {standing(row)}" + (f", as of {output.moment(row['asOf'])}" if row["asOf"] else "")
     )
     if row["reason"]:
         screen.print(f"  {row['reason']}", markup=False)
     if row["behindSince"]:
-        screen.print(f"  behind since {row['behindSince']}", markup=False)
+        screen.print(f"  behind since {output.moment(row['behindSince'])}", markup=False)
     screen.print(output.tabled(found["bundles"], BUNDLES))
     if found["ailing"]:
         screen.print(output.tabled(found["ailing"], OBJECTS))

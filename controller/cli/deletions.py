@@ -25,7 +25,7 @@ WIDE: tuple[output.Column, ...] = (
 )
 
 SetId = Annotated[str, typer.Argument(metavar="SET", help="the set's id, from 'flotilla deletions list'")]
-Digest = Annotated[str, typer.Option(help="of what you looked at; refused if the set changed since")]
+Digest = Annotated[str, typer.Option(metavar="DIGEST", help="of what you looked at; refused if the set changed since")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
 
 
@@ -51,7 +51,7 @@ def show(
     set_id: SetId, output_: options.Output = options.TABLE, url: options.Url = "", token: options.Token = ""
 ) -> None:
     """Show a set: every object and cluster, why it is held, and its digest."""
-    output.value(options.hub(url, token).get(f"deletions/{session.quoted(set_id)}"), output_)
+    output.value(options.hub(url, token).get(f"deletions/{session.quoted(set_id)}"), output_, name=set_id)
 
 
 @app.command()

@@ -24,10 +24,11 @@ SIGNS = {"created": "+", "configured": "~", "adopted": ">", "conflict": "!", "fa
 HELP = (
     "Show what a source would change on every cluster: creates, changes, adoptions, conflicts, failures, deletions, "
     "and what would wait for a person. The clusters are asked by dry runs; nothing is touched. A suspended source is "
-    "read as it is in Git now, any other as it was resolved last. Values of Secrets are never shown.\n\n" + CODES
+    "read as it is in Git now, any other as it was resolved last. Values of Secrets are never shown.\n\n"
+    "Example: flotilla diff shop --cluster edge-1"
 )
 
-app = typer.Typer(add_completion=False)
+app = options.application(codes=CODES)
 
 Row = Mapping[str, Any]
 
@@ -39,9 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @app.command(help=HELP)
 def show(
-    source: Annotated[str, typer.Argument(help="the source's name")],
-    cluster: Annotated[str, typer.Option(help="this cluster alone (default: all that it is for)")] = "",
-    wait: Annotated[float, typer.Option(help="seconds that the clusters may take to answer, at most 45")] = 20.0,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="the source's name")],
+    cluster: Annotated[
+        str, typer.Option(metavar="CLUSTER", help="this cluster alone (default: all that it is for)")
+    ] = "",
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", help="seconds that the clusters may take to answer, at most 45")
+    ] = 20.0,
     output_: options.Output = options.TABLE,
     url: options.Url = "",
     token: options.Token = "",
@@ -69,7 +74,7 @@ def _differs(one: Row) -> bool:
 
 
 def _lines(found: Row) -> Iterator[str]:
-    yield f"source {found['source']} at {found['revision']}, as of {found['asOf']}"
+    yield f"source {found['source']} at {found['revision']}, as of {output.moment(found['asOf'])}"
     for one in found["clusters"]:
         yield ""
         yield from _cluster(one)

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import enum
 import os
 import sys
 from collections.abc import Sequence
@@ -19,11 +20,16 @@ SKEW_ALLOWED_S = 5.0
 AGENT_SKEW_ALLOWED_S = 10.0
 """Between the hub and an agent, by its last heartbeat, with the time that it took on a slow line."""
 
-app = typer.Typer(
-    add_completion=False,
-    help="Look at the hub: on its machine (--state-dir), and through its API where there is a token.\n\n"
-    "Exit codes: 0 all is well, 1 warnings, 2 errors.",
-)
+CODES = "Exit codes: 0 all is well, 1 warnings, 2 errors, or used wrongly; 4 hub unreachable, 5 no token for it."
+
+app = options.application(codes=CODES)
+
+
+class Form(enum.StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    JSON = "json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,19 +39,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @app.command()
 def examine(
-    state_dir: Annotated[str, typer.Option(help="the hub's state directory; empty: only its API is asked")] = "",
-    nats_url: Annotated[str, typer.Option(help="the hub's NATS server (default: the one that runs there)")] = "",
-    output_: options.Output = options.TABLE,
+    state_dir: Annotated[
+        str, typer.Option(metavar="DIR", help="the hub's state directory; empty: only its API is asked")
+    ] = "",
+    nats_url: Annotated[
+        str, typer.Option(metavar="URL", help="the hub's NATS server (default: the one that runs there)")
+    ] = "",
+    output_: Annotated[Form, typer.Option("--output", "-o", metavar="FORM", help="table or json")] = Form.TABLE,
     url: options.Url = "",
     token: options.Token = "",
 ) -> None:
-    """Say what is wrong with the hub, and what to do."""
+    """Say what is wrong with the hub, and what to do: on its machine, and through its API where there is a token.
+
+    Example: flotilla doctor --state-dir /var/lib/flotilla
+    """
     found: list[diagnosis.Finding] = []
     if state_dir:
         found += asyncio.run(doctor.examine(_settings(state_dir, nats_url), at=datetime.datetime.now(datetime.UTC)))
     if token or not state_dir:
         found += _asked(session.find(url, token))
-    sys.stdout.write(diagnosis.text(found, as_json=output_ is output.Format.JSON))
+    sys.stdout.write(diagnosis.text(found, as_json=output_ is Form.JSON))
     raise typer.Exit(diagnosis.exit_code(found))
 
 

@@ -40,9 +40,11 @@ def drift() -> None:
 
 @app.command("list")
 def list_drifts(
-    cluster: Annotated[str, typer.Option(help="only in this cluster")] = "",
-    bundle: Annotated[str, typer.Option(help="only of this bundle (SOURCE/PATH)")] = "",
-    manager: Annotated[str, typer.Option(help="only with a field that this field manager holds")] = "",
+    cluster: Annotated[str, typer.Option(metavar="CLUSTER", help="only in this cluster")] = "",
+    bundle: Annotated[str, typer.Option(metavar="BUNDLE", help="only of this bundle (SOURCE/PATH)")] = "",
+    manager: Annotated[
+        str, typer.Option(metavar="MANAGER", help="only with a field that this field manager holds")
+    ] = "",
     ended: Annotated[bool, typer.Option("--ended", help="what is over, too, as far as it is remembered")] = False,
     output_: options.Output = options.TABLE,
     url: options.Url = "",

@@ -12,10 +12,13 @@ import yaml
 from controller import agent_manifest
 from controller.cli import options, output, session, tokens
 
-Name = Annotated[str, typer.Argument(help="the cluster's name")]
-Ttl = Annotated[str, typer.Option(help="how long the token is good: 90s, 15m, 1h, 2d")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="the cluster's name")]
+Ttl = Annotated[str, typer.Option(metavar="TIME", help="how long the token is good: 90s, 15m, 1h, 2d")]
 Accept = Annotated[
-    str, typer.Option(help="auto: whoever shows the token; manual: once 'flotilla cluster accept' says so")
+    str,
+    typer.Option(
+        metavar="auto|manual", help="auto: whoever shows the token; manual: once 'flotilla cluster accept' says so"
+    ),
 ]
 
 TTL = "1h"
@@ -67,10 +70,13 @@ def replace(
 def manifest(
     name: Name,
     role: Annotated[
-        agent_manifest.Role, typer.Option(help="beyond its own needs: cluster-admin, namespaced (admin there), none")
+        agent_manifest.Role,
+        typer.Option(metavar="ROLE", help="beyond its own needs: cluster-admin, namespaced (admin there), none"),
     ] = agent_manifest.Role.CLUSTER_ADMIN,
-    namespace: Annotated[list[str] | None, typer.Option(help="with --role namespaced; repeatable")] = None,
-    image: Annotated[str, typer.Option(help="the agent's image")] = agent_manifest.IMAGE,
+    namespace: Annotated[
+        list[str] | None, typer.Option(metavar="NAMESPACE", help="with --role namespaced; repeatable")
+    ] = None,
+    image: Annotated[str, typer.Option(metavar="IMAGE", help="the agent's image")] = agent_manifest.IMAGE,
     ttl: Ttl = TTL,
     accept: Accept = "auto",
     url: options.Url = "",

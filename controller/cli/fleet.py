@@ -3,20 +3,21 @@
 import json
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
+import yaml
 from rich import live
 
 from controller.cli import clusters, options, output, session
 
 bundle_app = options.application("Bundles: directories that deploy as a unit.")
-apply_app = typer.Typer(add_completion=False, help=f"Make configuration documents true.\n\n{options.CODES}")
-status_app = typer.Typer(add_completion=False, help=f"The fleet on one screen.\n\n{options.CODES}")
-events_app = typer.Typer(add_completion=False, help=f"The log: every decision and fact.\n\n{options.CODES}")
-login_app = typer.Typer(add_completion=False, help=f"Keep the hub's URL and token.\n\n{options.CODES}")
-recover_app = typer.Typer(add_completion=False, help=f"Take a restored hub back into service.\n\n{options.CODES}")
+apply_app = options.application()
+status_app = options.application()
+events_app = options.application()
+login_app = options.application()
+recover_app = options.application()
 
 BUNDLES: tuple[output.Column, ...] = (
     ("BUNDLE", output.field("id")),
@@ -81,12 +82,14 @@ def show_bundle(
     token: options.Token = "",
 ) -> None:
     """Show one bundle: its objects, its errors, its clusters."""
-    output.value(options.hub(url, token).get(f"bundles/{bundle_id}"), output_)
+    output.value(options.hub(url, token).get(f"bundles/{bundle_id}"), output_, name=bundle_id)
 
 
 @apply_app.command()
 def apply_files(
-    file: Annotated[list[pathlib.Path], typer.Option("--filename", "-f", help="file or directory; repeatable")],
+    file: Annotated[
+        list[pathlib.Path], typer.Option("--filename", "-f", metavar="PATH", help="file or directory; repeatable")
+    ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would change, and change nothing")] = False,
     url: options.Url = "",
     token: options.Token = "",
@@ -123,12 +126,15 @@ def show_status(
 @events_app.command()
 def show_events(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="wait for more")] = False,
-    after: Annotated[int, typer.Option(help="only events after this one")] = 0,
+    after: Annotated[int, typer.Option(metavar="NUMBER", help="only events after this one")] = 0,
     output_: options.Output = options.TABLE,
     url: options.Url = "",
     token: options.Token = "",
 ) -> None:
-    """Print the log: when, who, what, why."""
+    """Print the log: when, who, what, why. In JSON each event is a line.
+
+    Example: flotilla events -f --after 120 -o json
+    """
     hub = options.hub(url, token)
     while True:
         page = hub.get("events", after=str(after), limit="500")
@@ -143,12 +149,17 @@ def show_events(
 
 @login_app.command()
 def save_login(
-    url: Annotated[str, typer.Argument(help="the hub's URL")],
-    token_file: Annotated[pathlib.Path, typer.Option(help="file with the token")],
-    ca_pin: Annotated[str, typer.Option(help="sha256:… of the hub's own authority, as 'flotilla hub' prints it")] = "",
-    ca_file: Annotated[pathlib.Path | None, typer.Option(help="the authority itself, PEM")] = None,
+    url: Annotated[str, typer.Argument(metavar="URL", help="the hub's URL")],
+    token_file: Annotated[pathlib.Path, typer.Option(metavar="FILE", help="file with the token")],
+    ca_pin: Annotated[
+        str, typer.Option(metavar="PIN", help="sha256:… of the hub's own authority, as 'flotilla hub' prints it")
+    ] = "",
+    ca_file: Annotated[pathlib.Path | None, typer.Option(metavar="FILE", help="the authority itself, PEM")] = None,
 ) -> None:
-    """Check the hub and the token and keep both, readable by you alone."""
+    """Check the hub and the token and keep both, readable by you alone.
+
+    Example: flotilla login https://hub.example.com:8420 --token-file admin.token --ca-pin sha256:…
+    """
     authority = session.read_authority(ca_file) if ca_file is not None else ""
     if ca_pin:
         authority = session.fetch_authority(url, ca_pin)
@@ -159,7 +170,7 @@ def save_login(
 
 @recover_app.command()
 def run_recover(
-    reason: Annotated[str, typer.Option(help="what happened, for the log")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="what happened, for the log")],
     url: options.Url = "",
     token: options.Token = "",
 ) -> None:
@@ -187,6 +198,9 @@ def _status(hub: session.Hub, form: output.Format) -> None:
     if form in (output.Format.JSON, output.Format.YAML):
         output.value(found, form)
         return
+    if form is output.Format.NAME:
+        output.rows(hub.items("clusters"), form, columns=clusters.COLUMNS)
+        return
     screen = output.screen()
     if found["recovery"]:
         screen.print(f"[red]recovery: nothing is published[/] ({output.literal(found['recovery']['reason'])})")
@@ -198,7 +212,7 @@ def _status(hub: session.Hub, form: output.Format) -> None:
     if here["behind"]:
         screen.print(
             f"{here['behind']} clusters behind, by at most {here['lagGenerationsMax']} generations, "
-            f"the first since {here['behindSince'] or 'before this hub started'}"
+            f"the first since {output.moment(here['behindSince'] or 'before this hub started')}"
         )
     screen.print(
         f"{there['total']} sources: {there['resolved']} resolved, {there['failing']} failing, "
@@ -206,16 +220,29 @@ def _status(hub: session.Hub, form: output.Format) -> None:
     )
     for line in found["attention"]:
         screen.print(f"  ! {line}", markup=False)
-    screen.print(f"as of {found['asOf']}, event {found['event']}")
+    screen.print(f"as of {output.moment(found['asOf'])}, event {found['event']}")
     if form is output.Format.WIDE:
         screen.print(f"the hub's event loop came at most {found['loopLagS'] * 1000:.0f} ms late in the last minute")
-    output.rows(hub.items("clusters"), form, columns=clusters.COLUMNS, wide=clusters.WIDE)
+    for line in _next(found):
+        screen.print(line, markup=False)
+    if here["total"]:
+        output.rows(hub.items("clusters"), form, columns=clusters.COLUMNS, wide=clusters.WIDE)
+
+
+def _next(found: dict[str, Any]) -> Iterator[str]:
+    """What somebody does whose fleet lacks something."""
+    if not found["sources"]["total"]:
+        yield "next: follow a repository: flotilla source add NAME URL --all-clusters (or --target env=prod)"
+    if not found["clusters"]["total"]:
+        yield "next: let a cluster in: flotilla cluster add NAME --label env=prod"
 
 
 def _print_events(items: list[dict[str, Any]], form: output.Format) -> None:
     for one in items:
         if form is output.Format.JSON:
             line = json.dumps(one, ensure_ascii=False)
+        elif form is output.Format.YAML:
+            line = yaml.safe_dump([one], sort_keys=False, allow_unicode=True).rstrip("\n")
         elif form is output.Format.NAME:
             line = one["id"]
         else:

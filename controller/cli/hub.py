@@ -1,6 +1,5 @@
 """`flotilla hub`: the daemon that turns commits into desired states."""
 
-import argparse
 import asyncio
 import json
 import os
@@ -19,20 +18,24 @@ from controller.cli import hub_commands
 from controller.configuration import watching
 from controller.store import records
 from controller.ui import serving
+from protocol import arguments
 
-FAILURE = 1
+FAILURE, USAGE = 1, 2
 TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
 TOKEN_BYTES = 32
 SHUTDOWN_S = 2.0
 """For requests under way when the hub stops; streams of events end at once."""
 
-DESCRIPTION = """\
-The hub polls Git, decides rollouts, and publishes a signed desired state for every cluster.
-Everything it decides is an event; what it knows survives in its state directory.
+DESCRIPTION = f"""\
+The hub polls Git, decides rollouts, and publishes a signed desired state for every cluster. Everything it decides is an
+event; what it knows survives in its state directory. Without a command it runs until SIGTERM or Ctrl-C.
+
+Commands:
+{arguments.listed(hub_commands.COMMANDS)}
 """
 
-EXAMPLES = """\
-examples:
+MORE = """\
+Examples:
   flotilla hub
       Start with an embedded nats-server, everything on the loopback; the first start prints how to log in.
   flotilla hub --config fleet/ --state-dir /var/lib/flotilla
@@ -40,47 +43,47 @@ examples:
   flotilla hub --nats-url nats://127.0.0.1:4222 --state-dir state
       Use a server that 'flotilla nats --state-dir state' started.
   flotilla hub backup /backup --state-dir /var/lib/flotilla
-      Write a backup while the hub runs; 'restore FILE' makes an empty state directory of it, 'recover --reason …' takes
-      the hub back into service. 'flotilla hub backup --help' tells more.
+      Write a backup while the hub runs.
 
-settings:
-  Each flag can be set as FLOTILLA_HUB_NAME (FLOTILLA_HUB_LISTEN, ...) or in a YAML file (--settings FILE, names in
-  camelCase). Flags win over the environment, the environment over the file.
+Each flag can be set as FLOTILLA_HUB_NAME (FLOTILLA_HUB_LISTEN, …) or in a YAML file (--settings FILE, names in
+camelCase). Flags win over the environment, the environment over the file.
+
+Exit codes: 0 stopped when asked to, 1 failed, 2 used wrongly.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the hub until SIGINT or SIGTERM, or one of its commands; return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0] in hub_commands.COMMANDS:
+    parser = make_parser()
+    if words and not words[0].startswith("-"):
+        parser.command(words, hub_commands.COMMANDS)
         return hub_commands.main(words)
-    options = vars(make_parser().parse_args(words))
+    options = vars(parser.parse(words))
     ready_json, file = options.pop("ready_json"), options.pop("settings")
     try:
         chosen = settings.load(options, file=file)
         heap.settle()
         logs.configure(chosen.log_format)
         return asyncio.run(_serve(chosen, ready_json=ready_json))
+    except settings.SettingsError as error:
+        sys.stderr.write(f"flotilla hub: {error}\n")
+        return USAGE
     except (errors.HubError, OSError) as error:
         sys.stderr.write(f"flotilla hub: {error}\n")
         return FAILURE
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> arguments.Parser:
     """The flags of `flotilla hub`."""
-    parser = argparse.ArgumentParser(
-        prog="flotilla hub",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = arguments.Parser("flotilla hub", DESCRIPTION, usage="[COMMAND] [OPTION...]", more=MORE)
     parser.add_argument("--settings", default="", metavar="FILE", help="a YAML file with settings")
     parser.add_argument(
         "--state-dir", metavar="DIR", help="keys, mirrors and streams (default: in the XDG state directory)"
     )
     parser.add_argument("--config", metavar="PATH", help="file or directory of configuration documents")
     parser.add_argument("--listen", metavar="ADDRESS", help="of the HTTP API (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="of the HTTP API; 0 takes a free one (default: 8420)")
+    parser.add_argument("--port", type=int, metavar="PORT", help="of the HTTP API; 0 takes a free one (default: 8420)")
     parser.add_argument("--nats-url", metavar="URL", help="a running server (default: an embedded one)")
     parser.add_argument("--nats-listen", metavar="ADDRESS", help="of the embedded server (default: 127.0.0.1)")
     parser.add_argument(
@@ -113,17 +116,21 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--metrics-clusters-max", type=int, metavar="N", help="name each cluster in metrics up to so many (default: 50)"
     )
-    parser.add_argument("--log-format", choices=("auto", "console", "json"))
+    parser.add_argument(
+        "--log-format",
+        choices=("auto", "console", "json"),
+        help="auto: console on a terminal, else json (default: auto)",
+    )
     parser.add_argument("--ready-json", action="store_true", help="say that it is ready as one line of JSON")
     return parser
 
 
-def _add_tls(parser: argparse.ArgumentParser) -> None:
+def _add_tls(parser: arguments.Parser) -> None:
     parser.add_argument(
         "--tls", choices=("auto", "on", "off"), help="auto: whatever listens beyond the loopback (default: auto)"
     )
     parser.add_argument("--tls-cert", metavar="FILE", help="certificate chain (default: our own authority signs one)")
-    parser.add_argument("--tls-key", metavar="FILE")
+    parser.add_argument("--tls-key", metavar="FILE", help="its private key; both or neither")
     parser.add_argument("--tls-ca", metavar="FILE", help="what agents hold that certificate against")
     parser.add_argument(
         "--insecure-plain",

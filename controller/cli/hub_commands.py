@@ -12,11 +12,17 @@ import typer
 from controller import backups, errors, settings
 from controller.cli import fleet, options, output, session
 
-COMMANDS = ("backup", "restore", "recover")
+COMMANDS = {
+    "backup": "write streams, keys, accounts, tokens and mirrors into one file, while the hub runs",
+    "restore": "make an empty state directory of a backup",
+    "recover": "take a restored hub back into service: a new epoch, without debts",
+}
 
 app = options.application("Backup, restore and recovery of a hub; without a command, `flotilla hub` runs it.")
 
-StateDir = Annotated[str, typer.Option(help="the hub's state directory (default: in the XDG state directory)")]
+StateDir = Annotated[
+    str, typer.Option(metavar="DIR", help="the hub's state directory (default: in the XDG state directory)")
+]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -28,7 +34,9 @@ def main(argv: Sequence[str]) -> int:
 def backup(
     to: Annotated[pathlib.Path, typer.Argument(metavar="FILE|DIR", help="in a directory it is named after the time")],
     state_dir: StateDir = "",
-    nats_url: Annotated[str, typer.Option(help="the hub's NATS server (default: the one that runs there)")] = "",
+    nats_url: Annotated[
+        str, typer.Option(metavar="URL", help="the hub's NATS server (default: the one that runs there)")
+    ] = "",
 ) -> None:
     """Write the streams, keys, accounts, tokens and mirrors into one file, while the hub runs.
 
@@ -55,6 +63,8 @@ def restore(
 
     Example: flotilla hub restore /backup/flotilla-20261125T210000Z.tar --state-dir /var/lib/flotilla
     """
+    if not file.is_file():
+        raise session.CommandError(f"backup {file}: there is no such file", session.USAGE)
     directory = _state_directory(state_dir)
     try:
         found = asyncio.run(backups.restore(file, directory, at=_now()))
@@ -66,7 +76,7 @@ def restore(
 
 @app.command()
 def recover(
-    reason: Annotated[str, typer.Option(help="what happened, for the log")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="what happened, for the log")],
     url: options.Url = "",
     token: options.Token = "",
 ) -> None:

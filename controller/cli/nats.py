@@ -1,6 +1,5 @@
 """`flotilla nats`: the embedded nats-server by itself, for hubs that are restarted more often than their broker."""
 
-import argparse
 import asyncio
 import datetime
 import json
@@ -12,13 +11,14 @@ from collections.abc import Sequence
 import msgspec
 
 from controller import errors, keys, locks, logs, nats_server, tls
+from protocol import arguments
 
 FAILURE = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run nats-server in the foreground until SIGINT or SIGTERM."""
-    options = _parser().parse_args(argv)
+    options = _parser().parse(sys.argv[1:] if argv is None else argv)
     logs.configure()
     choice = tls.Choice(options.tls, options.insecure_plain, options.tls_cert, options.tls_key)
     settings = nats_server.Settings(
@@ -33,15 +33,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILURE
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="flotilla nats", description="Run nats-server with one account per cluster, its state in one directory."
+DESCRIPTION = """\
+Run the nats-server that 'flotilla hub' would embed by itself, so that a hub can be restarted without it: with one
+account per cluster, and its state in one directory, which it shares with the hub.
+"""
+
+MORE = """\
+Example:
+  flotilla nats --state-dir state
+  flotilla hub --nats-url nats://127.0.0.1:4222 --state-dir state
+
+Exit codes: 0 stopped when asked to, 1 failed, 2 used wrongly.
+"""
+
+
+def _parser() -> arguments.Parser:
+    parser = arguments.Parser("flotilla nats", DESCRIPTION, usage="--state-dir DIR [OPTION...]", more=MORE)
+    parser.add_argument(
+        "--state-dir",
+        type=pathlib.Path,
+        required=True,
+        metavar="DIR",
+        help="keys, accounts and streams; kept private (required)",
     )
     parser.add_argument(
-        "--state-dir", type=pathlib.Path, required=True, help="keys, accounts and streams; kept private"
+        "--listen", default="127.0.0.1", metavar="ADDRESS", help="where it listens (default: %(default)s)"
     )
-    parser.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="default: %(default)s")
-    parser.add_argument("--port", type=int, default=4222, help="0 takes a free one; default: %(default)s")
+    parser.add_argument(
+        "--port", type=int, default=4222, metavar="PORT", help="0 takes a free one (default: %(default)s)"
+    )
     parser.add_argument(
         "--tls",
         choices=("auto", "on", "off"),
@@ -51,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tls-cert", default="", metavar="FILE", help="certificate chain (default: the hub's own authority signs one)"
     )
-    parser.add_argument("--tls-key", default="", metavar="FILE")
+    parser.add_argument("--tls-key", default="", metavar="FILE", help="its private key; both or neither")
     parser.add_argument("--insecure-plain", action="store_true", help="let plain text leave this machine")
     parser.add_argument(
         "--binary", type=pathlib.Path, metavar="FILE", help="another nats-server than the installed one"

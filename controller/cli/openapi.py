@@ -4,12 +4,10 @@ import json
 import sys
 from collections.abc import Sequence
 
-import typer
-
 from controller.api import openapi, table
 from controller.cli import options
 
-app = typer.Typer(add_completion=False, help=f"The OpenAPI document of the hub's API.\n\n{options.CODES}")
+app = options.application()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,20 +6,22 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import output, session
+from controller.cli import output, session, teaching
 
-Output = Annotated[output.Format, typer.Option("--output", "-o", help="table, wide, json, yaml or name")]
-Url = Annotated[str, typer.Option(help="the hub (default: FLOTILLA_URL, else the saved context)")]
-Token = Annotated[str, typer.Option(help="the hub's token (default: FLOTILLA_TOKEN, else the saved context)")]
+Output = Annotated[
+    output.Format, typer.Option("--output", "-o", metavar="FORM", help="table, wide, json, yaml or name")
+]
+Url = Annotated[str, typer.Option(metavar="URL", help="the hub (default: FLOTILLA_URL, else the saved context)")]
+Token = Annotated[
+    str, typer.Option(metavar="TOKEN", help="the hub's token (default: FLOTILLA_TOKEN, else the saved context)")
+]
 
 TABLE = output.Format.TABLE
 
-CODES = "Exit codes: 0 done, 1 refused or failed, 2 used wrongly, 3 no such name, 4 hub unreachable, 5 unauthorized."
 
-
-def application(text: str) -> typer.Typer:
-    """A group of commands with a help that teaches."""
-    return typer.Typer(help=f"{text}\n\n{CODES}", no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+def application(text: str = "", *, codes: str = teaching.CODES) -> teaching.Application:
+    """Commands with a help that teaches; `codes`: their exit codes, in words."""
+    return teaching.Application(text, codes=codes)
 
 
 def hub(url: str, token: str) -> session.Hub:
@@ -27,22 +29,25 @@ def hub(url: str, token: str) -> session.Hub:
     return session.Hub(session.find(url, token))
 
 
-def run(app: typer.Typer, name: str, argv: Sequence[str] | None) -> int:
-    """Run a command line; return its exit code."""
+def run(app: teaching.Application, name: str, argv: Sequence[str] | None) -> int:
+    """Run a command line; return its exit code. A group without a command prints its help."""
     words = list(sys.argv[1:] if argv is None else argv)
+    prog = f"flotilla {name}"
     try:
-        app(args=words, prog_name=f"flotilla {name}".rstrip())
-    except SystemExit as end:
-        return int(end.code or 0)
+        return int(app(args=words or ([] if app.is_alone else ["--help"]), prog_name=prog, standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        return teaching.complain(error, prog)
+    except typer.Abort:
+        sys.stderr.write(f"{prog}: stopped; nothing was changed\n")
+        return session.FAILED
     except session.CommandError as error:
-        sys.stderr.write(f"flotilla {name}: {output.plain(str(error))}\n")
+        sys.stderr.write(f"{prog}: {output.plain(str(error))}\n")
         return error.code
     except OSError as error:
         if error.filename is None:
             raise
-        sys.stderr.write(f"flotilla {name}: {error.filename}: cannot be read or written ({error.strerror})\n")
+        sys.stderr.write(f"{prog}: {error.filename}: cannot be read or written ({error.strerror})\n")
         return session.USAGE
-    return 0
 
 
 def pairs(given: Sequence[str], what: str) -> dict[str, str]:

@@ -27,6 +27,9 @@ _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]
 """What a terminal obeys rather than shows, or what reorders what it shows."""
 
 
+_FRACTION = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(?=Z|[+-]\d\d:\d\d)")
+
+
 class Format(enum.StrEnum):
     """How to print."""
 
@@ -49,13 +52,17 @@ def rows(found: Sequence[Row], form: Format, *, columns: Sequence[Column], wide:
             done(str(columns[0][1](row)))
     elif form in (Format.JSON, Format.YAML):
         value(list(found), form)
+    elif not found:
+        sys.stderr.write("nothing to list\n")
     else:
         screen().print(tabled(found, [*columns, *(wide if form is Format.WIDE else ())]))
 
 
-def value(found: Any, form: Format) -> None:
-    """Print one answer whole: YAML, unless JSON is asked for."""
-    if form is Format.JSON:
+def value(found: Any, form: Format, *, name: str = "") -> None:
+    """Print one answer whole: YAML, unless JSON or its `name` is asked for."""
+    if form is Format.NAME and name:
+        done(name)
+    elif form is Format.JSON:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     else:
         sys.stdout.write(yaml.safe_dump(found, sort_keys=False, allow_unicode=True))
@@ -79,11 +86,16 @@ def cell(found: Any) -> str:
         return literal(",".join(f"{key}={value}" for key, value in sorted(found.items())))
     if isinstance(found, list):
         return literal(", ".join(str(one) for one in found))
-    said = str(found)
+    said = moment(str(found))
     for words, colour in ((GOOD, "green"), (BAD, "red"), (WAITING, "yellow")):
         if said in words:
             return f"[{colour}]{said}[/]"
     return literal(said)
+
+
+def moment(text: str | None) -> str:
+    """A text for people: its times to the second. Programs get them whole."""
+    return "never" if text is None else _FRACTION.sub(r"\1", text)
 
 
 def literal(said: str) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from controller.cli import options, output, session
 
-ui_app = typer.Typer(add_completion=False, help=f"Open the hub's page, signed in.\n\n{options.CODES}")
+ui_app = options.application()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -22,22 +22,30 @@ from protocol import ids, specs
 Path = Annotated[pathlib.Path, typer.Argument(help="a bundle's directory, or one with many bundles", metavar="PATH")]
 Clusters = Annotated[
     pathlib.Path | None,
-    typer.Option(help="file or directory of Cluster, ClusterGroup and Source documents, as `flotilla hub --config`"),
+    typer.Option(
+        metavar="PATH",
+        help="file or directory of Cluster, ClusterGroup and Source documents, as `flotilla hub --config`",
+    ),
 ]
 Online = Annotated[bool, typer.Option("--online", help="take clusters and source from the hub; nothing is changed")]
 Source = Annotated[
-    str, typer.Option(help="what the source is called at the hub: releases of charts are named after it")
+    str,
+    typer.Option(metavar="NAME", help="what the source is called at the hub: releases of charts are named after it"),
 ]
 Paths = Annotated[
-    list[str] | None, typer.Option("--path", help="the source's bundle directories or globs, such as 'apps/*'")
+    list[str] | None,
+    typer.Option("--path", metavar="GLOB", help="the source's bundle directories or globs, such as 'apps/*'"),
 ]
 Charts = Annotated[
     pathlib.Path | None,
-    typer.Option(help="directory that keeps charts of repositories; without it none are fetched (network!)"),
+    typer.Option(
+        metavar="DIR", help="directory that keeps charts of repositories; without it none are fetched (network!)"
+    ),
 ]
-Version = Annotated[str, typer.Option(help="Kubernetes version of clusters whose version is not known, such as 1.34.2")]
-
-_LINE_END = re.compile(r"(?<!\n)\n(?!\n)")
+Version = Annotated[
+    str,
+    typer.Option(metavar="VERSION", help="Kubernetes version of clusters whose version is not known, such as 1.34.2"),
+]
 
 COMMON = (
     "Without a hub and without a network, from the working tree as it would be committed: changes that nobody added "
@@ -68,11 +76,6 @@ class Wish(msgspec.Struct, frozen=True):
     url: str = ""
     token: str = ""
     kubernetes_version: str = ""
-
-
-def help_text(text: str) -> str:
-    """A help as terminals of any width show it: each paragraph in one line."""
-    return _LINE_END.sub(" ", text)
 
 
 @contextlib.contextmanager
@@ -121,7 +124,7 @@ def translated(*, failed: int = session.FAILED) -> Iterator[None]:
     """What goes wrong, as the end of a command; `failed`: its code where nobody used it wrongly."""
     try:
         yield
-    except (reading.ConfigurationError, rejections.Invalid, ids.InvalidNameError) as error:
+    except (reading.ConfigurationError, rejections.Invalid, ids.InvalidNameError, worktrees.NoDirectory) as error:
         raise session.CommandError(texts.printable(str(error)), session.USAGE) from error
     except rejections.NotFound as error:
         raise session.CommandError(str(error), session.NOT_FOUND) from error

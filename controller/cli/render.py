@@ -30,11 +30,9 @@ With the clusters of your fleet: flotilla render apps --clusters fleet/ --cluste
 Bundles that others depend on come first, then by their ids; within a bundle Namespaces, CustomResourceDefinitions, the
 rest, admission webhooks, each by group, kind, namespace and name, as the agent applies them. `namespace` and
 `defaultNamespace` of a bundle are filled in as the agent does it; of a custom kind only the cluster knows whether it
-has namespaces, unless its definition is rendered, too: a comment says so. Helm's hooks are left out without --hooks.
+has namespaces, unless its definition is rendered, too: a comment says so. Helm's hooks are left out without --hooks."""
 
-{CODES}"""
-
-app = typer.Typer(add_completion=False)
+app = options.application(codes=CODES)
 
 Words = list[str] | None
 
@@ -52,24 +50,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     return options.run(app, "render", argv)
 
 
-@app.command(help=previews.help_text(HELP))
+@app.command(help=HELP)
 def show(
     path: previews.Path,
-    cluster: Annotated[str, typer.Option(help="the cluster's name")] = "",
-    label: Annotated[Words, typer.Option(help="a label of the cluster, key=value; repeatable")] = None,
-    annotation: Annotated[Words, typer.Option(help="an annotation of the cluster, key=value; repeatable")] = None,
-    var: Annotated[Words, typer.Option(help="a value registered for it, key=value: `${vars.key}`; repeatable")] = None,
-    group: Annotated[Words, typer.Option(help="a ClusterGroup that it is in; repeatable")] = None,
-    kubernetes_version: Annotated[str, typer.Option(help="its Kubernetes version, such as 1.34.2")] = "",
+    cluster: Annotated[str, typer.Option(metavar="CLUSTER", help="the cluster's name")] = "",
+    label: Annotated[
+        Words, typer.Option(metavar="KEY=VALUE", help="a label of the cluster, key=value; repeatable")
+    ] = None,
+    annotation: Annotated[
+        Words, typer.Option(metavar="KEY=VALUE", help="an annotation of the cluster, key=value; repeatable")
+    ] = None,
+    var: Annotated[
+        Words, typer.Option(metavar="KEY=VALUE", help="a value registered for it, key=value: `${vars.key}`; repeatable")
+    ] = None,
+    group: Annotated[Words, typer.Option(metavar="GROUP", help="a ClusterGroup that it is in; repeatable")] = None,
+    kubernetes_version: Annotated[
+        str, typer.Option(metavar="VERSION", help="its Kubernetes version, such as 1.34.2")
+    ] = "",
     clusters: previews.Clusters = None,
     online: previews.Online = False,
     source: previews.Source = "",
     source_path: previews.Paths = None,
     charts_dir: previews.Charts = None,
     hooks: Annotated[bool, typer.Option("--hooks", help="Helm's hooks, too, each after its bundle")] = False,
-    output_: Annotated[Form, typer.Option("--output", "-o", help="yaml, json or name")] = Form.YAML,
+    output_: Annotated[Form, typer.Option("--output", "-o", metavar="FORM", help="yaml, json or name")] = Form.YAML,
     output_dir: Annotated[
-        pathlib.Path | None, typer.Option(help="write a file for each object here; it must be new or empty")
+        pathlib.Path | None,
+        typer.Option(metavar="DIR", help="write a file for each object here; it must be new or empty"),
     ] = None,
     url: options.Url = "",
     token: options.Token = "",

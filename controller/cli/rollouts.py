@@ -39,7 +39,7 @@ PAST: tuple[output.Column, ...] = (
     ("REVISION", output.field("revision")),
 )
 
-Name = Annotated[str, typer.Argument(help="the source")]
+Name = Annotated[str, typer.Argument(metavar="SOURCE", help="the source")]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +60,7 @@ def status(
     """Show a rollout: its stages, who is the canary and why, who failed and why."""
     found = options.hub(url, token).get(f"rollouts/{session.quoted(source)}")
     if output_ not in (output.Format.TABLE, output.Format.WIDE):
-        output.value(found, output_)
+        output.value(found, output_, name=source)
         return
     _summary(found)
 
@@ -106,14 +106,18 @@ def _post(source: str, verb: str, url: str, token: str) -> None:
 def _summary(found: dict[str, Any]) -> None:
     screen, row = output.screen(), found["rollout"]
     reason = output.literal(f" ({row['reason']})" if row["reason"] else "")
-    screen.print(f"{row['id']}  {output.cell(row['phase'])}{reason}  {row['revision']}  as of {row['asOf']}")
+    screen.print(
+        f"{row['id']}  {output.cell(row['phase'])}{reason}  {row['revision']}  as of {output.moment(row['asOf'])}"
+    )
     if found["canary"]:
         screen.print(f"canary: {found['canary']}")
     screen.print(output.tabled(found["stages"], STAGES))
     health = found["health"]
     screen.print("now: " + ", ".join(f"{count} {word}" for word, count in health.items() if count), markup=False)
     for one in found["worst"]:
-        screen.print(f"  {one['cluster']}: {one['health']}: {one['reason']} (as of {one['asOf']})", markup=False)
+        screen.print(
+            f"  {one['cluster']}: {one['health']}: {one['reason']} (as of {output.moment(one['asOf'])})", markup=False
+        )
     for failure in found["failed"]:
         screen.print(f"[red]failed[/] {failure['cluster']}: {output.literal(failure['reason'])}", markup=True)
     if found["deferred"]:

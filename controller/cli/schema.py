@@ -4,12 +4,10 @@ import json
 import sys
 from collections.abc import Sequence
 
-import typer
-
 from controller.cli import options
 from controller.render import schema
 
-app = typer.Typer(add_completion=False, help=f"The JSON Schema of flotilla.yaml.\n\n{options.CODES}")
+app = options.application()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -28,8 +28,42 @@ WIDE: tuple[output.Column, ...] = (
 )
 COMMIT_CHARS = 12
 
-Name = Annotated[str, typer.Argument(help="the source's name")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="the source's name")]
 Texts = list[str]
+Ref = Annotated[str, typer.Option(metavar="REF", help="branch, tag or commit (default: the remote's HEAD)")]
+Paths = Annotated[
+    Texts | None, typer.Option(metavar="GLOB", help="bundle directory or glob, such as 'apps/*'; repeatable")
+]
+Targets = Annotated[
+    Texts | None, typer.Option(metavar="KEY=VALUE", help="clusters with this label, key=value; repeatable")
+]
+AllClusters = Annotated[bool, typer.Option("--all-clusters", help="every cluster, said aloud")]
+Policy = Annotated[str, typer.Option(metavar="POLICY", help="rollout policy")]
+Interval = Annotated[float, typer.Option(metavar="SECONDS", help="seconds between polls")]
+Suspended = Annotated[bool, typer.Option("--suspended", help="save it without rolling anything out yet")]
+Username = Annotated[
+    str, typer.Option(metavar="NAME", help="user name for the remote, such as oauth2 or x-access-token")
+]
+PasswordEnv = Annotated[
+    str,
+    typer.Option(
+        "--password-env", "--token-env", metavar="VARIABLE", help="variable of the HUB with the password or token"
+    ),
+]
+PasswordFile = Annotated[
+    str,
+    typer.Option("--password-file", "--token-file", metavar="FILE", help="file on the HUB with the password or token"),
+]
+SshKeyFile = Annotated[str, typer.Option(metavar="FILE", help="file on the HUB with the private key (a deploy key)")]
+SshKeyEnv = Annotated[str, typer.Option(metavar="VARIABLE", help="variable of the HUB with the private key")]
+SshPassphraseEnv = Annotated[
+    str, typer.Option(metavar="VARIABLE", help="variable of the HUB with the key's passphrase")
+]
+KnownHosts = Annotated[
+    pathlib.Path | None, typer.Option(metavar="FILE", help="file HERE with the host's known_hosts lines")
+]
+KnownHostsFile = Annotated[str, typer.Option(metavar="FILE", help="the same as a file on the HUB, read at every poll")]
+CaFile = Annotated[str, typer.Option(metavar="FILE", help="file on the HUB with the PEM bundle of the server's CA")]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,30 +74,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 @app.command()
 def add(
     name: Name,
-    url: Annotated[str, typer.Argument(help="https, ssh (git@host:path, too) or file URL, without secrets in it")],
-    ref: Annotated[str, typer.Option(help="branch, tag or commit (default: the remote's HEAD)")] = "",
-    path: Annotated[Texts | None, typer.Option(help="bundle directory or glob, such as 'apps/*'; repeatable")] = None,
-    target: Annotated[Texts | None, typer.Option(help="clusters with this label, key=value; repeatable")] = None,
-    all_clusters: Annotated[bool, typer.Option("--all-clusters", help="every cluster, said aloud")] = False,
-    policy: Annotated[str, typer.Option(help="rollout policy")] = "default",
-    interval: Annotated[float, typer.Option(help="seconds between polls")] = 60.0,
-    suspended: Annotated[bool, typer.Option("--suspended", help="save it without rolling anything out yet")] = False,
-    username: Annotated[str, typer.Option(help="user name for the remote, such as oauth2 or x-access-token")] = "",
-    password_env: Annotated[
-        str, typer.Option("--password-env", "--token-env", help="variable of the HUB with the password or token")
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="https, ssh (git@host:path, too) or file URL, without secrets in it")
+    ],
+    ref: Ref = "",
+    path: Paths = None,
+    target: Targets = None,
+    all_clusters: AllClusters = False,
+    policy: Policy = "default",
+    interval: Interval = 60.0,
+    suspended: Suspended = False,
+    username: Username = "",
+    password_env: PasswordEnv = "",
+    password_file: PasswordFile = "",
+    ssh_key_file: SshKeyFile = "",
+    ssh_key_env: SshKeyEnv = "",
+    ssh_passphrase_env: SshPassphraseEnv = "",
+    known_hosts: KnownHosts = None,
+    known_hosts_file: KnownHostsFile = "",
+    ca_file: CaFile = "",
+    hub_url: Annotated[
+        str, typer.Option("--url", metavar="URL", help="the hub (default: FLOTILLA_URL, else the saved context)")
     ] = "",
-    password_file: Annotated[
-        str, typer.Option("--password-file", "--token-file", help="file on the HUB with the password or token")
-    ] = "",
-    ssh_key_file: Annotated[str, typer.Option(help="file on the HUB with the private key (a deploy key)")] = "",
-    ssh_key_env: Annotated[str, typer.Option(help="variable of the HUB with the private key")] = "",
-    ssh_passphrase_env: Annotated[str, typer.Option(help="variable of the HUB with the key's passphrase")] = "",
-    known_hosts: Annotated[
-        pathlib.Path | None, typer.Option(help="file HERE with the host's known_hosts lines")
-    ] = None,
-    known_hosts_file: Annotated[str, typer.Option(help="the same as a file on the HUB, read at every poll")] = "",
-    ca_file: Annotated[str, typer.Option(help="file on the HUB with the PEM bundle of the server's CA")] = "",
-    hub_url: Annotated[str, typer.Option("--url", help="the hub")] = "",
     token: options.Token = "",
 ) -> None:
     """Follow a repository. Access is tried first; nothing is saved if it fails.
@@ -104,7 +136,7 @@ def list_sources(output_: options.Output = options.TABLE, url: options.Url = "",
 @app.command()
 def show(name: Name, output_: options.Output = options.TABLE, url: options.Url = "", token: options.Token = "") -> None:
     """Show one source: its spec, and everything that is wrong with it."""
-    output.value(options.hub(url, token).get(f"sources/{session.quoted(name)}"), output_)
+    output.value(options.hub(url, token).get(f"sources/{session.quoted(name)}"), output_, name=name)
 
 
 @app.command()
@@ -116,7 +148,9 @@ def sync(name: Name, url: options.Url = "", token: options.Token = "") -> None:
 @app.command()
 def accept(
     name: Name,
-    commit: Annotated[str, typer.Option(help="the commit that waits, in full; refused if another one does")] = "",
+    commit: Annotated[
+        str, typer.Option(metavar="COMMIT", help="the commit that waits, in full; refused if another one does")
+    ] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
     url: options.Url = "",
     token: options.Token = "",
@@ -132,7 +166,7 @@ def accept(
 @app.command()
 def suspend(
     name: Name,
-    reason: Annotated[str, typer.Option(help="why, for the log")] = "by command",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="why, for the log")] = "by command",
     url: options.Url = "",
     token: options.Token = "",
 ) -> None:

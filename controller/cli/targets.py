@@ -24,9 +24,7 @@ Why does a cluster not get it: flotilla targets apps/storefront --clusters fleet
 RULE is the entry of the bundle's `targets` that chose the cluster, CUSTOMIZATIONS are the entries that count for it;
 entries are counted from 0. Clusters with the same VARIANT share one render.
 
-{previews.COMMON}
-
-{CODES}"""
+{previews.COMMON}"""
 
 DIGEST_CHARACTERS = 12
 
@@ -41,7 +39,7 @@ COLUMNS: tuple[output.Column, ...] = (
 )
 WIDE: tuple[output.Column, ...] = (("SOURCE RULE", output.field("sourceRule")),)
 
-app = typer.Typer(add_completion=False)
+app = options.application(codes=CODES)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return options.run(app, "targets", argv)
 
 
-@app.command(help=previews.help_text(HELP))
+@app.command(help=HELP)
 def show(
     path: previews.Path,
     clusters: previews.Clusters = None,

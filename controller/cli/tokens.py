@@ -27,7 +27,7 @@ UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 
-Name = Annotated[str, typer.Argument(help="the token's name: who did something, in the log")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="the token's name: who did something, in the log")]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,10 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 @app.command()
 def create(
     name: Name,
-    scope: Annotated[Scope, typer.Option(help="read: see; operate: steer, too; admin: declare, too")],
-    ttl: Annotated[str, typer.Option(help="how long it is good, such as 90d or 12h (default: until revoked)")] = "",
+    scope: Annotated[Scope, typer.Option(metavar="SCOPE", help="read: see; operate: steer, too; admin: declare, too")],
+    ttl: Annotated[
+        str, typer.Option(metavar="TIME", help="how long it is good, such as 90d or 12h (default: until revoked)")
+    ] = "",
     out: Annotated[
-        pathlib.Path | None, typer.Option(help="write it to this file, mode 0600, not to the screen")
+        pathlib.Path | None, typer.Option(metavar="FILE", help="write it to this file, mode 0600, not to the screen")
     ] = None,
     url: options.Url = "",
     token: options.Token = "",

@@ -21,12 +21,14 @@ Without --clusters or --online, every rule is tried on a cluster that is invente
 placeholders. With them, each bundle is rendered for each of the clusters; rules that match none are warnings; two
 bundles that claim one object on one cluster, and bundles that do not go where another needs them, are errors.
 
-{previews.COMMON}
+{previews.COMMON}"""
 
-Exit codes: 0 nothing to say, 1 warnings only (0 with --allow-warnings), 2 errors, or used wrongly: nothing of it may
-ship; 3 no such source, 4 hub unreachable, 5 unauthorized."""
+CODES = (
+    "Exit codes: 0 nothing to say, 1 warnings only (0 with --allow-warnings), 2 errors, or used wrongly: nothing of it "
+    "may ship; 3 no such source, 4 hub unreachable, 5 unauthorized."
+)
 
-app = typer.Typer(add_completion=False)
+app = options.application(codes=CODES)
 
 
 class Form(enum.StrEnum):
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return options.run(app, "validate", argv)
 
 
-@app.command(help=previews.help_text(HELP))
+@app.command(help=HELP)
 def check(
     path: previews.Path,
     clusters: previews.Clusters = None,
@@ -52,7 +54,7 @@ def check(
     charts_dir: previews.Charts = None,
     kubernetes_version: previews.Version = "",
     allow_warnings: Annotated[bool, typer.Option("--allow-warnings", help="warnings are no reason to fail")] = False,
-    output_: Annotated[Form, typer.Option("--output", "-o", help="text, json or junit")] = Form.TEXT,
+    output_: Annotated[Form, typer.Option("--output", "-o", metavar="FORM", help="text, json or junit")] = Form.TEXT,
     url: options.Url = "",
     token: options.Token = "",
 ) -> None:

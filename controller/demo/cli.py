@@ -1,6 +1,5 @@
 """`flotilla demo`: the whole loop on this machine, with a story."""
 
-import argparse
 import asyncio
 import contextlib
 import pathlib
@@ -13,6 +12,7 @@ from rich import console
 from controller import errors
 from controller.demo import checks, fleet, incidents, processes, screen, story, telling
 from controller.render import stages
+from protocol import arguments
 
 FAILURE = 1
 INTERRUPTED = 130
@@ -23,14 +23,14 @@ repository of a Helm chart, a kustomization and plain manifests, and shows what 
 edit by hand, and of a cluster that is cut off. Everything ends with it, and nothing is left behind.
 """
 
+CODES = "Exit codes: 0 every step came true in the clusters, 1 one did not, 2 used wrongly, 130 stopped by Ctrl-C."
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; 0: every step came true in the clusters themselves."""
-    parser = argparse.ArgumentParser(
-        prog="flotilla demo", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments.Parser("flotilla demo", DESCRIPTION, more=CODES)
     parser.add_argument("--keep", action="store_true", help="leave it running at the end, and say what to look at")
-    options = parser.parse_args(argv)
+    options = parser.parse(sys.argv[1:] if argv is None else argv)
     output = console.Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     code = FAILURE
     try:

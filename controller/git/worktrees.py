@@ -73,6 +73,10 @@ class Reader:
         return self._reader.blob(oid, bytes_max=bytes_max)
 
 
+class NoDirectory(errors.Malformed):
+    """Whoever named it meant something else."""
+
+
 @contextlib.contextmanager
 def taken(directory: pathlib.Path) -> Iterator[Snapshot]:
     """Take the working tree around a directory, or the directory alone where no repository is; raise GitError if that
@@ -96,9 +100,9 @@ def _directory(path: pathlib.Path) -> pathlib.Path:
         where = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "links in a circle"
-        raise errors.Malformed(f"{path}: cannot be read ({reason})") from error
+        raise NoDirectory(f"{path}: cannot be read ({reason})") from error
     if not where.is_dir():
-        raise errors.Malformed(f"{path}: not a directory")
+        raise NoDirectory(f"{path}: not a directory")
     return where
 
 

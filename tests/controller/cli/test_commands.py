@@ -244,16 +244,37 @@ async def test_a_login_that_cannot_be_says_why(run: Run, address: str, tmp_path:
     assert (odd, "hub hub.example.com: not a URL (https://HOST:PORT)" in told) == (2, True)
 
 
-async def test_every_command_teaches(run: Run) -> None:
-    for words in (
-        ["source"],
-        ["source", "add"],
-        ["cluster"],
-        ["rollout"],
-        ["deletions", "approve"],
-        ["drift"],
-        ["status"],
-    ):
-        code, output, _ = await run(*words, "--help")
+async def test_a_mistake_is_told_in_two_lines_with_the_nearest_name(run: Run) -> None:
+    _, _, command = await run("source", "ad")
+    _, _, value = await run("status", "-o", "bogus")
+    _, _, number = await run("events", "--after", "x")
+    code, text, errors = await run("source")
 
-        assert (code, "Usage: flotilla" in output) == (0, True), words
+    assert command == "flotilla source: no such command 'ad'. Did you mean 'add'?\nTry 'flotilla source --help'.\n"
+    assert value.splitlines()[0] == (
+        "flotilla status: invalid value for '--output' / '-o': "
+        "'bogus' is not one of 'table', 'wide', 'json', 'yaml', 'name'"
+    )
+    assert number.splitlines()[0].endswith("--after': Input should be a valid integer")
+    assert (code, text.splitlines()[0], errors) == (0, "Usage: flotilla source [OPTIONS] COMMAND [ARGS]...", "")
+
+
+async def test_a_fleet_of_nothing_is_told_what_comes_next(run: Run, fleet: fixtures.Hub) -> None:
+    _, one, _ = await run("status")
+    await run("cluster", "remove", "edge-1")
+    _, none, _ = await run("status")
+    code, listed, told = await run("cluster", "list")
+
+    assert ("flotilla source add" in one, "flotilla cluster add" in one) == (True, False)
+    assert ("flotilla source add" in none, "flotilla cluster add" in none) == (True, True)
+    assert (code, listed, told) == (0, "", "nothing to list\n")
+
+
+async def test_people_see_times_to_the_second_and_programs_whole(run: Run, fleet: fixtures.Hub) -> None:
+    fleet.now = fixtures.START + datetime.timedelta(microseconds=123456)
+    _, table, _ = await run("status")
+    _, text, _ = await run("status", "-o", "json")
+
+    whole = json.loads(text)["asOf"]
+    assert ".123456" in whole
+    assert f"as of {whole.replace('.123456', '')}, event" in table
