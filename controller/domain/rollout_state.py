@@ -114,11 +114,23 @@ def inherited(state: State, online: frozenset[ids.ClusterId]) -> frozenset[ids.C
     if current is None:
         return frozenset()
     flying = frozenset(current.in_flight) | frozenset(current.ghosts)
+    having = {one for one in current.planned | current.deferred if state.assigned.get(one) == current.catalog}
+    # A retry asks for another judgement of them: a rollout that comes before it was made owes it.
+    flying |= (having - current.succeeded - set(current.failed)) & online
     if current.phase is Phase.COMPLETED:
         return flying
     taken_over = {cluster for stage in current.stages if stage.name == INHERITED for cluster in stage.clusters}
     broken = (taken_over - current.succeeded) | set(current.failed)
     return flying | (broken & online)
+
+
+def counted(state: State, revision: str, inherited: frozenset[ids.ClusterId]) -> frozenset[ids.ClusterId]:
+    """Whose failures count on in a rollout that starts now: those of this very revision that it does not take over.
+    They are given nothing before it is complete."""
+    current = state.current
+    if current is None or current.revision != revision:
+        return frozenset()
+    return frozenset(current.failed) - inherited
 
 
 def forgotten(state: State) -> State:
@@ -142,7 +154,7 @@ def evolve(state: State, event: events.Event) -> State:
     change = msgspec.structs.replace
     match event:
         case events.StagePlanned():
-            current = change(current, stages=_planned(current.stages, event.stage))
+            current = _with_stage(current, event.stage)
         case events.StageStarted():
             current = change(current, stages=_marked(current.stages, event.stage, started=True))
         case events.StageCompleted():
@@ -170,9 +182,18 @@ def _started(state: State, event: events.RolloutStarted) -> State:
     before = state.current
     history = state.history
     ghosts: dict[ids.ClusterId, str] = {}
+    failed: dict[ids.ClusterId, str] = {}
+    replaced: dict[ids.ClusterId, Digest] = {}
     if before is not None:
         history = _remembered(state, superseded=bool(event.supersedes))
         ghosts = {**before.ghosts, **before.in_flight}
+    if before is not None and event.anew:
+        failed = before.failed
+        # They are judged by what the revision changed, not by what the new rendering of it did.
+        usual = before.base if before.phase is Phase.COMPLETED else event.base
+        unsettled = [one for one in {*failed, *ghosts, *before.deferred} if state.assigned.get(one) == before.catalog]
+        replaced = {one: before.replaced.get(one, usual) for one in sorted(unsettled)}
+        replaced = {one: had for one, had in replaced.items() if had != event.base}
     rollout = Rollout(
         id=event.rollout,
         revision=event.revision,
@@ -180,6 +201,8 @@ def _started(state: State, event: events.RolloutStarted) -> State:
         base=event.base,
         policy=event.policy,
         ghosts=ghosts,
+        failed=failed,
+        replaced=replaced,
     )
     return msgspec.structs.replace(state, current=rollout, history=history)
 
@@ -195,6 +218,13 @@ def _remembered(state: State, *, superseded: bool) -> tuple[Summary, ...]:
         failed=len(over.failed),
     )
     return (*state.history, summary)[-HISTORY_MAX:]
+
+
+def _with_stage(current: Rollout, planned: events.PlannedStage) -> Rollout:
+    anew = frozenset(planned.clusters) if planned.name == INHERITED else frozenset[ids.ClusterId]()
+    return msgspec.structs.replace(
+        current, stages=_planned(current.stages, planned), failed=_without(current.failed, anew)
+    )
 
 
 def _planned(stages: tuple[Stage, ...], planned: events.PlannedStage) -> tuple[Stage, ...]:
@@ -221,10 +251,11 @@ def _admitted(state: State, current: Rollout, event: events.ClustersAdmitted) ->
     elif event.stage != JOINING:
         usual = (NO_DIGEST, current.base, event.catalog)
         before = {cluster: state.assigned.get(cluster, NO_DIGEST) for cluster in event.clusters}
+        replaced = {cluster: had for cluster, had in before.items() if had not in usual}
         current = msgspec.structs.replace(
             current,
             in_flight={**current.in_flight, **dict.fromkeys(event.clusters, event.at)},
-            replaced={**current.replaced, **{cluster: had for cluster, had in before.items() if had not in usual}},
+            replaced={**replaced, **current.replaced},
             ghosts=_without(current.ghosts, admitted),
             deferred=current.deferred - admitted,
             joined=current.joined - admitted,
@@ -247,8 +278,9 @@ def _settled(current: Rollout, event: events.ClustersSettled) -> Rollout:
 
 
 def _retried(current: Rollout) -> Rollout:
-    # They wait again, and are given the revision again under the cap: after the completion, as all that come late.
-    late = frozenset(current.failed) if current.phase is Phase.COMPLETED else frozenset[ids.ClusterId]()
+    # They wait again, and are given the revision again under the cap: after the completion, as all that come late, and
+    # so do those whose failures count on from the rollout before: no stage has them.
+    late = frozenset(current.failed) if current.phase is Phase.COMPLETED else set(current.failed) - current.planned
     return msgspec.structs.replace(
         current,
         phase=Phase.RUNNING if current.phase is Phase.HALTED else current.phase,

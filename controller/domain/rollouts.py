@@ -11,6 +11,8 @@ The rules (I10):
   given the new revision, so that a row of commits does not put its deadline off.
 - A stage in which no cluster succeeded is not done; such a stage takes its own deferred clusters as they are heard. A
   suspended cluster counts as deferred: a canary that is taken out must not let its revision through to all others.
+- That a revision is rendered anew, as for a cluster that joined, begins nothing anew: what was paused, halted or
+  aborted stays so, and failures count on against the one budget until their clusters are judged again.
 - A retry makes failed clusters wait again; they are given the revision again, under the cap.
 
 Which bundles a cluster is judged by, and how, is not known here: verdicts come in as facts.
@@ -31,6 +33,7 @@ from protocol.events import rollouts as events
 T = TypeVar("T")
 
 _OVER = (rollout_state.Phase.COMPLETED, rollout_state.Phase.ABORTED)
+_HELD = (rollout_state.Phase.PAUSED, rollout_state.Phase.HALTED, rollout_state.Phase.ABORTED)
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -85,6 +88,7 @@ def start(state: rollout_state.State, command: Start) -> tuple[events.Event, ...
         policy=command.policy,
         stages=tuple(stage.name for stage in command.plan),
         supersedes=current.id if current is not None and running else ids.RolloutId(""),
+        anew=current is not None and current.revision == command.revision,
     )
     planned = (
         events.StagePlanned(
@@ -99,9 +103,21 @@ def start(state: rollout_state.State, command: Start) -> tuple[events.Event, ...
 
 
 def is_held(state: rollout_state.State, revision: str) -> bool:
-    """Did somebody pause this very revision? That it was rendered anew, as for a cluster that joined, ends no pause."""
+    """Was this very revision paused, halted or aborted? Then a rendering of it for a cluster that joined, or is another
+    than it was, is not rolled out before somebody says so or a commit comes."""
     current = state.current
-    return current is not None and current.phase is rollout_state.Phase.PAUSED and current.revision == revision
+    if current is None or current.revision != revision:
+        return False
+    return current.phase in _HELD or (current.phase is rollout_state.Phase.RUNNING and _is_to_halt(current))
+
+
+def _is_to_halt(current: rollout_state.Rollout) -> bool:
+    """Is a halt all that is left to decide? A hub that went down just before it must not begin anew."""
+    lost = any(
+        stage.started and not stage.completed and all(cluster in current.failed for cluster in stage.clusters)
+        for stage in current.stages
+    )
+    return lost or len(current.failed) > current.policy.max_failures
 
 
 def advance(state: rollout_state.State, facts: Facts) -> tuple[events.Event, ...]:

@@ -129,6 +129,8 @@ class Rolling:
         online = self._shared.online()
         inherited = rollout_state.inherited(state, online)
         members = sorted(filter(clusters.active, world.clusters.values()), key=lambda one: one.name)
+        counted = rollout_state.counted(state, str(source.revision), inherited)
+        members = [one for one in members if one.id not in counted]
         changes = {one.id: self._change(world, source, catalog, one, ahead=ahead) for one in members}
         touched = {cluster: change.changed.keys() | change.removed for cluster, change in changes.items()}
         policy = fleet.policy(world.fleet, source.spec.rollout_policy)
@@ -238,9 +240,9 @@ class Rolling:
                 continue
             of = placements.facts(world.clusters[cluster], world.fleet.groups)
             expected = judging.change(base, new, source.spec, of)
-            had = shelf.get(current.replaced.get(cluster, canonical.NO_DIGEST))
-            if had is not None:
-                change = judging.change(had, new, source.spec, of)
+            had = current.replaced.get(cluster, current.base)
+            if had != current.base and (not had or had in shelf):
+                change = judging.change(self._given(had), new, source.spec, of)
                 expected = judging.either(expected, change)
             verdict = judging.verdict(
                 expected,

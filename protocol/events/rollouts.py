@@ -35,6 +35,9 @@ class RolloutStarted(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     stages: tuple[str, ...] = ()
     """Their names in order; StagePlanned names their clusters."""
     supersedes: ids.RolloutId = ids.RolloutId("")
+    anew: bool = False
+    """The revision of the rollout before, rendered anew: the failures of that one count on in this one, apart from
+    those of clusters that are judged again at its beginning."""
 
 
 class StagePlanned(msgspec.Struct, frozen=True, rename="camel", tag="StagePlanned"):

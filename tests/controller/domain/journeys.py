@@ -44,6 +44,10 @@ class Journey:
         """Given the present rollout's revision by it."""
         self.before: dict[ids.ClusterId, Digest] = {}
         """What each cluster had when the present rollout started."""
+        self.wanted: tuple[Digest, str] = (NO_DIGEST, "")
+        """The newest catalog, and the revision that it is of."""
+        self.counted: set[ids.ClusterId] = set()
+        """Failed with the present revision, under whichever rendering of it, and not judged again since."""
 
     @property
     def current(self) -> rollout_state.Rollout:
@@ -70,14 +74,22 @@ class Journey:
             ),
         )
 
-    def commit(self, catalog: Digest) -> tuple[events.Event, ...]:
-        """A revision was resolved: begin to roll it out."""
+    def commit(self, catalog: Digest, revision: str = "") -> tuple[events.Event, ...]:
+        """A revision was resolved, by default a new one: begin to roll it out."""
+        self.wanted = catalog, revision or catalog
+        return self.look()
+
+    def look(self) -> tuple[events.Event, ...]:
+        """Begin to roll out what was resolved last, if that has not begun and nothing holds it."""
+        catalog, revision = self.wanted
         inherited = rollout_state.inherited(self.state, frozenset(self.online))
+        counted = rollout_state.counted(self.state, revision, inherited)
         situation = stages.Situation(
             affected=tuple(
                 cluster
                 for cluster in self.fleet
-                if cluster.id not in self.absent and (cluster.id in inherited or self._is_affected(cluster.id, catalog))
+                if cluster.id not in self.absent | counted
+                and (cluster.id in inherited or self._is_affected(cluster.id, catalog))
             ),
             online=frozenset(self.online),
             inherited=inherited,
@@ -85,7 +97,7 @@ class Journey:
         )
         command = rollouts.Start(
             rollout=ids.RolloutId(f"shop-{len(self.events) + 1}"),
-            revision=catalog,
+            revision=revision,
             catalog=catalog,
             policy=self.policy,
             plan=stages.plan(self.policy, situation),
@@ -152,8 +164,12 @@ class Journey:
     def _check(self, event: events.Event) -> None:
         match event:
             case events.RolloutStarted():
-                self.admitted = set()
-                self.before = dict(self.state.assigned)
+                self._check_start(event)
+            case events.StagePlanned():
+                if event.stage.name == rollout_state.INHERITED:
+                    self.counted -= set(event.stage.clusters)
+            case events.RolloutRetried():
+                self.counted.clear()
             case events.ClustersAdmitted(stage=rollout_state.JOINING):
                 assert not set(event.clusters) & set(self.state.assigned), "joins what it has"
                 assert event.catalog == self.state.completed, "joins something that is not complete"
@@ -171,9 +187,19 @@ class Journey:
             case events.RolloutCompleted():
                 assert self.flying() == set(), "completed with clusters in flight"
 
+    def _check_start(self, event: events.RolloutStarted) -> None:
+        had = self.state.current
+        if had is not None and had.revision == event.revision:
+            assert had.phase in (rollout_state.Phase.RUNNING, rollout_state.Phase.COMPLETED), "begins what was stopped"
+        else:
+            self.counted.clear()
+        self.admitted = set()
+        self.before = dict(self.state.assigned)
+
     def _check_admission(self, event: events.ClustersAdmitted) -> None:
         current, admitted = self.current, set(event.clusters)
         assert current.phase in (rollout_state.Phase.RUNNING, rollout_state.Phase.COMPLETED)
+        assert self.counted <= set(current.failed), "a failure with this revision is forgotten"
         assert len(current.failed) <= current.policy.max_failures, "admission after the failures exceeded the budget"
         assert admitted <= self.online - self.absent, "admission of a cluster that is not there"
         after = len(self.flying() | admitted)
@@ -194,12 +220,14 @@ class Journey:
         slots = {**self.current.ghosts, **self.current.in_flight}
         for cluster in event.succeeded:
             assert self.verdicts[cluster] == HEALTHY, "success without a healthy verdict"
+            self.counted.discard(cluster)
         for failure in event.failed:
             waited = self.at - datetime.datetime.fromisoformat(slots[failure.cluster])
             overdue = waited.total_seconds() > self.current.policy.progress_deadline_s
             assert overdue or self.verdicts[failure.cluster].failure, "failed before its deadline"
             ghost = failure.cluster in self.current.ghosts
             assert not ghost or failure.cluster not in self.online, "failed by a revision that it was not given"
+            self.counted.add(failure.cluster)
         for cluster in event.withdrawn:
             assert cluster in self.absent or cluster not in self.current.planned, "withdrawn though it takes part"
 

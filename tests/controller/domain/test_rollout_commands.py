@@ -23,6 +23,12 @@ from tests.controller.domain.journeys import (
 ALL = {"c0", "c1", "c2", "c3"}
 
 
+def canary_first() -> specs.RolloutPolicy:
+    """One cluster, then all others; a failure is within the budget."""
+    stages = (specs.StageSpec(name="canary", limit=1), specs.StageSpec(name="all", max_concurrency="100%"))
+    return msgspec.structs.replace(policy(failures=1), stages=stages)
+
+
 def test_a_paused_rollout_admits_nobody_and_goes_on_when_it_is_resumed() -> None:
     journey = at_once()
     journey.commit(B)
@@ -43,6 +49,78 @@ def test_a_revision_that_is_rendered_anew_ends_no_pause() -> None:
     assert rollouts.start(journey.state, msgspec.structs.replace(anew, revision=C)) != ()
     journey.take(rollouts.resume(journey.state))
     assert rollouts.start(journey.state, anew) != ()
+
+
+@pytest.mark.parametrize("stop", ["halt", "about to halt", "canary lost", "abort"])
+def test_a_revision_that_is_rendered_anew_begins_nothing_that_was_stopped(stop: str) -> None:
+    journey = at_once() if stop != "canary lost" else rolled_out(policy=canary_first())
+    journey.commit(B)
+    journey.advance().judge(UNWELL, 0)
+    if stop == "abort":
+        journey.take(rollouts.abort(journey.state))
+    if stop == "halt":
+        journey.advance()
+    journey.step()
+
+    assert journey.commit(C, B) == ()
+    assert journey.commit(C, C) != ()
+
+
+def test_a_retry_lets_a_revision_that_was_rendered_anew_begin_with_those_that_failed() -> None:
+    journey = at_once()
+    journey.commit(B)
+    journey.advance().judge(UNWELL, 0).judge(HEALTHY, 1, 2).advance().judge(HEALTHY, 3).advance()
+    journey.commit(C, B)
+    journey.take(rollouts.retry(journey.state, journey.at))
+    journey.look()
+
+    first = journey.current.stages[0]
+    assert (first.name, names(journey, first.clusters)) == (rollout_state.INHERITED, {"c0"})
+    assert set(completed(journey).state.assigned.values()) == {C}
+
+
+def test_a_failure_counts_on_when_its_revision_is_rendered_anew() -> None:
+    """Whoever is offline is not judged again: its failure would be forgotten with every cluster that joins."""
+    journey = at_once(failures=1, cap="1")
+    journey.commit(B)
+    journey.advance().judge(UNWELL, 0).advance().online.discard(examples.cluster_id(0))
+    journey.commit(C, B)
+    assert names(journey, journey.current.failed) == {"c0"}
+    journey.advance().judge(UNWELL, 1).advance()
+    assert (journey.current.phase, journey.current.halted) == (Phase.HALTED, "2 failed, 1 may")
+
+
+def test_a_cluster_whose_failure_counts_on_is_given_the_revision_once_it_is_complete() -> None:
+    journey = at_once(failures=1, cap="1")
+    journey.commit(B)
+    journey.advance().judge(UNWELL, 0).advance().online.discard(examples.cluster_id(0))
+    journey.commit(C, B)
+    completed(journey)
+    journey.online.add(examples.cluster_id(0))
+
+    assert names(journey, journey.advance().flying()) == {"c0"}
+    assert journey.judge(HEALTHY).advance().current.failed == {}
+
+
+def test_a_retry_before_that_leaves_it_for_the_end() -> None:
+    journey = at_once(failures=1, cap="1")
+    journey.commit(B)
+    journey.advance().judge(UNWELL, 0).advance().online.discard(examples.cluster_id(0))
+    journey.commit(C, B)
+    journey.take(rollouts.retry(journey.state, journey.at))
+
+    assert names(journey, journey.current.deferred) == {"c0"}
+
+
+def test_a_failure_is_judged_by_what_the_revision_changed_however_often_it_is_rendered() -> None:
+    journey = at_once(failures=1)
+    journey.commit(B)
+    journey.advance().judge(UNWELL, 0).judge(HEALTHY, 1, 2, 3).advance()
+    journey.commit(C, B)
+
+    assert (journey.current.base, journey.current.replaced) == (B, {examples.cluster_id(0): A})
+    assert completed(journey).advance().flying() == {examples.cluster_id(0)}
+    assert journey.current.replaced[examples.cluster_id(0)] == A
 
 
 def test_a_halted_rollout_is_not_resumed_but_retried() -> None:

@@ -75,6 +75,13 @@ class Shaken(RuleBasedStateMachine):
         self.journey.commit(catalog)
         self._decide(decided)
 
+    @rule(catalog=st.sampled_from(CATALOGS), policy=policies, decided=decided)
+    def render_anew(self, catalog: Digest, policy: specs.RolloutPolicy, decided: str) -> None:
+        """The same revision as before, for a cluster that joined or changed."""
+        self.journey.policy = policy
+        self.journey.commit(catalog, self.journey.wanted[1])
+        self._decide(decided)
+
     @rule(
         cluster=clusters,
         what=st.sampled_from(["online", "online", "online", "suspended", "removed"]),
@@ -130,6 +137,7 @@ class Shaken(RuleBasedStateMachine):
                 journey.take(rollouts.resume(journey.state))
             with contextlib.suppress(rejections.Rejection):
                 journey.take(rollouts.retry(journey.state, journey.at))
+            journey.look()
             journey.advance().judge(HEALTHY).advance()
         assert journey.current.in_flight == {}
         assert journey.current.phase in (rollout_state.Phase.COMPLETED, rollout_state.Phase.ABORTED)

@@ -106,17 +106,19 @@ class Hub:
         *,
         broken: Sequence[str] = (),
         wishes: Mapping[str, catalogs.Rollout] = {},
+        renderer: str = "test",
     ) -> str:
-        """Let a commit of the source say this, with wishes of bundles by their paths; the commit."""
+        """Let a commit of the source say this, with wishes of bundles by their paths; the commit. Another renderer
+        makes another catalog of it."""
         name = ids.SourceName(source)
         entries = tuple([await self._entry(name, path, names, path in broken) for path, names in content.items()])
         entries = tuple(msgspec.structs.replace(entry, rollout=wishes.get(entry.path)) for entry in entries)
         commit = canonical.digest("commit", repr((sorted(content.items()), broken, wishes)).encode())[:40]
         revision = source_events.Revision(ref="main", commit=commit, tree="7d" * 20)
-        catalog = catalogs.Catalog(source=name, revision=revision, renderer="test", entries=entries)
+        catalog = catalogs.Catalog(source=name, revision=revision, renderer=renderer, entries=entries)
         digest = await self.shared.library.store(bundles.CATALOG_TAG, catalogs.CATALOG.encode(catalog))
         event = source_events.RevisionResolved(
-            name=name, revision=revision, catalog=digest, previous=self.world.sources[name].catalog, renderer="test",
+            name=name, revision=revision, catalog=digest, previous=self.world.sources[name].catalog, renderer=renderer,
             bundles=len(entries), objects=sum(catalogs.objects(entry) for entry in entries),
         )  # fmt: skip
         await self.run(lambda world: sources.resolved(world.sources[name], event))

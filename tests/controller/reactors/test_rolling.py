@@ -3,7 +3,7 @@
 import pytest
 
 from controller import errors
-from controller.domain import catalogs, fleet, rollout_state, sources
+from controller.domain import catalogs, fleet, rollout_state, rollouts, sources
 from protocol import ids, selectors, specs, status
 from protocol.events import deletions as deletion_events
 from protocol.events import fleet as fleet_events
@@ -201,6 +201,28 @@ async def test_a_canary_that_is_degraded_halts_the_rollout_before_anybody_else()
 
     assert current(hub).phase is rollout_state.Phase.HALTED
     assert [await agent.state() is None for agent in agents] == [False, True, True]
+
+
+async def test_a_halted_revision_that_is_rendered_anew_stays_halted_until_a_retry() -> None:
+    of = Streams()
+    hub, agents = await begin(of)
+    agents[0].health = status.Health.DEGRADED
+    await hub.settle(*agents)
+
+    await hub.resolve(FIRST, renderer="test 2")
+    await hub.settle(*agents)
+
+    assert len(await started(of)) == 1
+    assert [await agent.state() is None for agent in agents] == [False, True, True]
+
+    agents[0].health = status.Health.HEALTHY
+    await hub.run(lambda world: rollouts.retry(world.rollout(SHOP), hub.shared.clock()))
+    await hub.settle(*agents)
+
+    assert len(await started(of)) == 2
+    assert current(hub).phase is rollout_state.Phase.COMPLETED
+    assert current(hub).stages[0].clusters == (agents[0].cluster,)
+    assert set(hub.world.rollout(SHOP).assigned.values()) == {hub.world.sources[SHOP].catalog}
 
 
 async def test_a_canary_that_falls_silent_keeps_its_slot_until_the_deadline() -> None:
