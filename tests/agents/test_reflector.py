@@ -72,7 +72,7 @@ async def followed(
 ) -> list[tuple[str, str]]:
     """Run until the script is over. What was asked: lists with where they continue, watches with where they begin."""
     async with scripted.serving(script, tmp_path) as api, running(api, receiver, pace):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await script.over.wait()
     return [
         (what, query.get("continue", "") if what == "list" else query["resourceVersion"])
@@ -162,7 +162,7 @@ async def test_a_list_that_is_never_whole_is_a_failure_and_tried_again(tmp_path:
 
 async def test_a_silent_watch_is_cut_and_made_anew_from_where_it_was(tmp_path: Path) -> None:
     silent = stream(bookmark(8), then=asyncio.Event())
-    pace = reflector.Pace(silence_s=0.1, base_s=0.02, ceiling_s=0.1)
+    pace = reflector.Pace(silence_s=1.0, base_s=0.02, ceiling_s=0.1)
 
     assert (await followed(tmp_path, Receiver(), Script([page(7)], [silent]), pace))[:3] == [
         ("list", ""),

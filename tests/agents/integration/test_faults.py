@@ -16,12 +16,16 @@ from tests.agents.publisher import Publisher, bundle, config_map, deletion
 pytestmark = pytest.mark.nats
 
 
+REQUEST_S = 2.0
+"""Of the agent's requests: those that hang wait for so long, and no others on a busy machine."""
+
+
 @pytest.fixture
 async def proxy(place: Place, station: Station, tmp_path: Path) -> AsyncIterator[faults.Proxy]:
     """The station's agent goes through a proxy that a test can make misbehave."""
     async with faults.proxied(place.access, tmp_path) as (made, way):
         station.identity = msgspec.structs.replace(station.identity, access=way)
-        station.options = station.faster(request_timeout=0.5)
+        station.options = station.faster(request_timeout=REQUEST_S)
         yield made
 
 
@@ -245,7 +249,7 @@ async def test_a_plan_gives_up_when_nobody_answers_and_says_what_it_saw(
         fault.times = 0
         whole = await hub_of_test.forecast(many)
 
-    assert "no answer within 0.5 s" in silent.problem
+    assert f"no answer within {REQUEST_S:g} s" in silent.problem
     assert {item.reason for item in silent.objects} == {"Timeout"}
     assert len(silent.objects) < planning.SILENT_MAX
     assert (len(whole.objects), whole.problem) == (100, "")

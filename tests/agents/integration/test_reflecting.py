@@ -56,7 +56,7 @@ class Sink:
         raise AssertionError(f"{scope}: may be watched")
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.seen) < count:
                 self._more.clear()
                 await self._more.wait()
