@@ -10,7 +10,7 @@ import pytest
 from tests.fixtures import content, processes
 from tests.fixtures.browser import NewWindow, Window
 
-pytestmark = [pytest.mark.browser, pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.nats, pytest.mark.timeout(900)]
 
 CLUSTERS = ("east", "north", "west")
 SPEC = {"paths": ["apps/*", "platform/*"], "allClusters": True, "intervalS": 1.0}

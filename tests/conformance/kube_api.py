@@ -16,8 +16,8 @@ MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 
-REQUEST_S = 30.0
-EVENTUALLY_S = 20.0
+REQUEST_S = 60.0
+EVENTUALLY_S = 60.0
 POLL_S = 0.05
 """How often something that another process does by and by is looked for."""
 

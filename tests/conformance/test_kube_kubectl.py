@@ -12,7 +12,7 @@ import pytest
 from tests import requirements
 from tests.conformance.kube_api import Api, eventually
 
-KUBECTL_S = 60.0
+KUBECTL_S = 180.0
 
 MANIFEST = """
 apiVersion: v1
@@ -160,7 +160,7 @@ def test_a_delete_waits_until_it_is_gone(kubectl: Kubectl, api: Api) -> None:
 
 def test_it_waits_for_a_condition(kubectl: Kubectl) -> None:
     applied(kubectl)
-    waited = kubectl("wait", "--for=condition=Progressing", "deployment/web", "--timeout=30s")
+    waited = kubectl("wait", "--for=condition=Progressing", "deployment/web", "--timeout=120s")
 
     assert waited.stdout == "deployment.apps/web condition met\n"
 
@@ -182,7 +182,7 @@ def test_what_owns_fields_is_shown(kubectl: Kubectl) -> None:
 def test_a_deployment_of_the_sandbox_becomes_available(kubectl: Kubectl) -> None:
     """The real server of these tests is without nodes: nothing becomes ready there."""
     applied(kubectl)
-    done = kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    done = kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     phases = eventually(lambda: kubectl("get", "pods", "-o", "jsonpath={.items[*].status.phase}").stdout)
 
     assert done.stdout.endswith('deployment "web" successfully rolled out\n')

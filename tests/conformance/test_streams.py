@@ -71,7 +71,7 @@ def new_reporting(request: pytest.FixtureRequest) -> Callable[[], Awaitable[Repo
 
         async def say(body: bytes) -> None:
             async with rigs.connect_agent(held) as agent:
-                await agent.request(subjects.report(held.cluster, "hello"), body, timeout=5)
+                await agent.request(subjects.report(held.cluster, "hello"), body, timeout=60)
 
         return Reporting(hub.reports, held.cluster, say)
 

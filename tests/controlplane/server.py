@@ -19,7 +19,7 @@ from tests.controlplane.assets import Assets
 from tests.controlplane.child import Child
 from tests.controlplane.client import Client
 
-READY_S = 60.0
+READY_S = 180.0
 """How long a start may take; about five seconds on two idle cores, but test machines are not idle."""
 
 POLL_S = 0.05

@@ -12,7 +12,7 @@ import pytest
 
 from tests.controlplane.child import Child
 
-END_S = 20.0
+END_S = 60.0
 
 PARENT = """
 import sys

@@ -15,7 +15,7 @@ from controller.api import app
 from tests.controller.api import documented, streaming
 from tests.fixtures.fleet import SOURCE, Fleet, Site
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 TOKEN = "a-token-for-tests"
 HOUR_S = 3600.0

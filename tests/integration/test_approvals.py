@@ -15,7 +15,7 @@ from protocol import credentials, messages, reports, subjects
 from tests.fixtures import content, nats, processes
 from tests.integration import test_kill as story
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 EVERYTHING = {**story.STAYING, **story.LEAVING}
 QUOTA = {"quota": story.LEAVING["quota"]}
@@ -160,7 +160,7 @@ async def _say(realm: processes.Realm, cluster: str, report: bytes) -> None:
     """Let the cluster's agent say it once more: a report may arrive twice, and late."""
     held = _credentials(realm, cluster)
     async with nats.connect_agent(held) as agent:
-        await agent.request(subjects.report(held.cluster, "deleted"), report, timeout=5)
+        await agent.request(subjects.report(held.cluster, "deleted"), report, timeout=60)
 
 
 def _credentials(realm: processes.Realm, cluster: str) -> credentials.Credentials:

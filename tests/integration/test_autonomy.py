@@ -18,7 +18,7 @@ from tests.controlplane.client import Client
 from tests.fixtures import content, processes, sandbox
 from tests.integration import test_kill as story
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 EAST, WEST = processes.CLUSTERS
 STOREFRONT = "/" + story.STAYING["storefront"]

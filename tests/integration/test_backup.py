@@ -25,7 +25,7 @@ from tests.fixtures import content, nats, processes
 from tests.integration import test_kill as story
 from tests.integration import test_restore as restoring
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 PROMOTION = {"promotion": story.LEAVING["promotion"]}
 EVERYTHING = {**story.STAYING, **story.LEAVING}

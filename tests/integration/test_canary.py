@@ -5,7 +5,7 @@ import pytest
 from controller.domain import rollout_state
 from tests.fixtures.fleet import Fleet, Site
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 FAIL = "sandbox.flotilla.gitops/fail"
 

@@ -11,7 +11,7 @@ from controller import bootstrap
 from tests.fixtures import content, processes
 from tests.integration import test_kill as story
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 EVERYTHING = {**story.STAYING, **story.LEAVING}
 

@@ -17,7 +17,7 @@ from tests.fixtures.kube import ControlPlanes
 
 pytestmark = pytest.mark.kube
 
-KUBECTL_S = 60.0
+KUBECTL_S = 180.0
 
 
 @pytest.fixture

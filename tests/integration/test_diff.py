@@ -16,10 +16,10 @@ from tests.fixtures import fleet as fleets
 from tests.fixtures.fleet import Fleet, Site
 from tests.fixtures.kube import ControlPlanes
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 CLUSTERS = ("dev", "prod")
-TIME_S = 30.0
+TIME_S = 120.0
 NEXT = ids.SourceName("next")
 
 

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.kube,
     pytest.mark.helm,
     pytest.mark.kustomize,
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the fleet-examples are not beside the repository"),
 ]
 

@@ -13,7 +13,7 @@ import pytest
 from protocol import canonical
 from tests.fixtures import content, processes
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 HUB = {"append": 25, "derive": 4, "publish": 4}
 AGENT = {"verify": 4, "apply": 10, "prune": 1, "inventory": 6, "report": 6}

@@ -11,7 +11,7 @@ from protocol.events import deletions
 from tests.controller import repositories
 from tests.fixtures.fleet import SOURCE, Fleet, Site
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 CLUSTERS = ("dev", "prod")
 TEAM = "team"

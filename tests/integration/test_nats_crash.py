@@ -9,7 +9,7 @@ import pytest
 from controller import face, keys, nats_server
 from tests.fixtures.fleet import Fleet, Site
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 
 class Gate:

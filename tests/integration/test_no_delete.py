@@ -13,7 +13,7 @@ from protocol import ids
 from tests.fixtures import content, processes
 from tests.integration import test_kill as story
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 EVERYTHING = {**story.STAYING, **story.LEAVING}
 SETTINGS = "apps/storefront/settings.yaml"

@@ -15,7 +15,7 @@ from tests.integration import test_backup as backing
 from tests.integration import test_kill as story
 from tests.integration import test_restore as restoring
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 EAST, WEST = processes.CLUSTERS
 

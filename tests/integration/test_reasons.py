@@ -12,7 +12,7 @@ from tests.fixtures.fleet import Fleet, Site
 from tests.fixtures.kube import ControlPlanes
 from tests.integration.test_freshness import looking
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 IMAGE = "registry.example/web:none"
 NOT_FOUND = "manifest unknown"

@@ -13,7 +13,7 @@ import pytest
 from tests.fixtures import content, processes
 from tests.integration import test_kill as story
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 AHEAD, EQUAL, OFFLINE = "ahead", "equal", "offline"
 NAMES = (AHEAD, EQUAL, OFFLINE)

@@ -10,7 +10,7 @@ from tests.fixtures import collector as collectors
 from tests.fixtures import content, processes
 from tests.fixtures.collector import Collector, Span
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 SPEC = {"paths": ["apps/*", "platform/*"], "allClusters": True, "intervalS": 1.0}
 BUNDLES = ("apps/checkout", "apps/storefront", "platform/agents", "platform/policies")

@@ -88,7 +88,7 @@ async def test_an_agent_is_not_talked_out_of_tls(tmp_path: pathlib.Path, fleet_s
         await hub.add("edge-1")
         agent = enrolling.Agent(hub, fleet_sandbox.pop(), tmp_path / "edge-1", stack)
         await agent.start(await hub.token("edge-1"), "--ca-pin", hub.pin)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not heard:  # noqa: ASYNC110 - another process comes by itself
                 await asyncio.sleep(0.05)
 
@@ -113,7 +113,7 @@ async def test_nats_server_refuses_plain_text_and_shows_a_renewed_certificate(tm
 
         moments.append(now + datetime.timedelta(seconds=1))
         certificates.refresh(server.reload)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await shown(server.port, certificates.trust) == before:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.05)
         # The connection from before goes on.

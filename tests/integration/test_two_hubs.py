@@ -13,7 +13,7 @@ from protocol import canonical, desired, messages, subjects
 from tests.fixtures import content, processes
 from tests.integration import test_kill as story
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 
 async def test_two_hubs_never_give_one_generation_two_contents(tmp_path: pathlib.Path) -> None:

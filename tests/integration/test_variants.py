@@ -14,7 +14,7 @@ from tests.fixtures import fleet as fleets
 from tests.fixtures.fleet import Fleet, Site
 from tests.fixtures.kube import ControlPlanes
 
-pytestmark = [pytest.mark.nats, pytest.mark.kube, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.kube, pytest.mark.timeout(900)]
 
 WEB = "fleet/apps/web"
 BROKEN = "replicas: [1\n"

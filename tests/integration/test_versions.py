@@ -10,7 +10,7 @@ from tests.controlplane.server import ControlPlane
 from tests.fixtures import fleet as fleets
 from tests.fixtures.fleet import Fleet, Site
 
-pytestmark = [pytest.mark.nats, pytest.mark.kube, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.kube, pytest.mark.timeout(900)]
 
 Manifest = dict[str, Any]
 

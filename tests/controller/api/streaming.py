@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-TIME_S = 10.0
+TIME_S = 60.0
 """For all messages: they come from this process."""
 
 

@@ -18,14 +18,14 @@ pytestmark = pytest.mark.nats
 
 MINUTE = datetime.timedelta(minutes=1)
 
-HEARD_WITHIN_S = 30
+HEARD_WITHIN_S = 60
 """Until all that was sent has been heard: a busy machine takes its time, only a lost message takes for ever."""
 
 
 async def tell(held: credentials.Credentials, *bodies: bytes) -> None:
     async with rigs.connect_agent(held) as agent:
         for body in bodies:
-            await agent.request(subjects.report(held.cluster, "hello"), body, timeout=5)
+            await agent.request(subjects.report(held.cluster, "hello"), body, timeout=60)
 
 
 async def heard_first(
@@ -87,9 +87,9 @@ async def test_answers_that_were_read_are_let_go_and_nothing_else(
     for held in (one, other):
         async with rigs.connect_agent(held) as agent:
             for kind in ("plan", "hello"):
-                await agent.request(subjects.report(held.cluster, kind), kind.encode(), timeout=5)
+                await agent.request(subjects.report(held.cluster, kind), kind.encode(), timeout=60)
     async with rigs.connect_agent(one) as agent:
-        await agent.request(subjects.report(one.cluster, "plan"), b"newer", timeout=5)
+        await agent.request(subjects.report(one.cluster, "plan"), b"newer", timeout=60)
 
     await hub.reports.forget_plans(4)
     async with contextlib.aclosing(hub.reports.read(0)) as reports:

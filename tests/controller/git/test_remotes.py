@@ -121,7 +121,7 @@ async def test_an_answer_that_is_not_git_never_looks_like_a_state(
 async def test_a_silent_server_times_out(hub: mirrors.Mirrors, forge: forges.Forge) -> None:
     forge.silent = True
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(errors.Unreachable):
             await hub.mirror(SHOP, remote(forge)).poll()
 

@@ -180,7 +180,7 @@ async def test_a_key_with_a_passphrase_is_read_from_its_file(
 async def test_a_silent_server_times_out(client: Client, forge: ssh_forge.Forge) -> None:
     forge.silent = True
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with pytest.raises(errors.Unreachable, match="nothing heard"):
             await client.hub.mirror(SHOP, client.remote(forge, forge.admit())).poll()
 

@@ -23,7 +23,7 @@ from tests.controller import repositories
 from tests.controller.render import unruly
 from tests.controller.render.conftest import SHOP, Workbench
 
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 FLEET = (inputs.Facts(name="dev"),)
 
 Bundles = dict[str, str]
@@ -126,14 +126,14 @@ def test_a_bundle_that_never_ends_is_ended_and_nobody_else_waits_for_it(
     rendering: Bench, pipe: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendering.resolve({"a": "", "b": ""})  # to start a process takes longer, where many do
-    monkeypatch.setattr(limits, "BUNDLE_WALL_S", 5.0)
+    monkeypatch.setattr(limits, "BUNDLE_WALL_S", 10.0)
     found: list[dict[str, list[str]]] = []
 
     with in_thread(lambda: found.append(told(rendering.resolve({"a": f"say-and-wait {pipe}", "b": ""})))) as failed:
         stuck = pid_from(pipe)
 
     assert failed == []
-    assert found == [{"a": [f"a: {pool.LATE.format(seconds=5)}"], "b": []}]
+    assert found == [{"a": [f"a: {pool.LATE.format(seconds=10)}"], "b": []}]
     assert ended(stuck)
 
 

@@ -83,7 +83,7 @@ async def test_an_append_without_a_server_is_unavailable_within_its_bound(
     monkeypatch.setattr(jetstream, "RESOLVE_TIMEOUT_S", 0.5)
     await rig.server.stop()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(records.Unavailable, match="outcome unknown"):
             await hub.log.append([event(A, 0)])
 
@@ -91,7 +91,7 @@ async def test_an_append_without_a_server_is_unavailable_within_its_bound(
 async def test_reading_without_a_server_is_unavailable_within_its_bound(rig: rigs.Rig, hub: doors.Doors) -> None:
     await rig.server.stop()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(errors.Unavailable):
             await hub.log.last_sequence()
 

@@ -211,7 +211,7 @@ async def test_signing_out_ends_the_session_for_good(browser: aiohttp.ClientSess
 
 async def test_a_stream_ends_with_its_session(browser: aiohttp.ClientSession, hub: hubs.Hub) -> None:
     session = await sign_in(browser, token=TOKEN)
-    async with asyncio.timeout(10), browser.get("/api/v1/events/stream") as stream:
+    async with asyncio.timeout(60), browser.get("/api/v1/events/stream") as stream:
         await stream.content.readuntil(b"\n\n")
         async with browser.delete("/ui/session", headers={"X-Flotilla-CSRF": session["csrf"]}) as answer:
             assert answer.status == 204

@@ -14,7 +14,7 @@ PYTHON = pathlib.Path(sys.executable)
 
 ROOT = pathlib.Path(__file__).parents[4]
 
-SMALL = children.Bounds(wall_s=20.0, memory_bytes=256 * limits.MIB, output_bytes=limits.MIB, processes=16)
+SMALL = children.Bounds(wall_s=100.0, memory_bytes=256 * limits.MIB, output_bytes=limits.MIB, processes=16)
 
 
 @pytest.fixture(scope="module", params=["spawned", "forked"])
