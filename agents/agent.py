@@ -50,7 +50,7 @@ from agents import (
     settings,
     watcher,
 )
-from agents.domain import leases, retry
+from agents.domain import fights, leases, retry
 from agents.kube import access, client, discovery, reflector
 from agents.kube import errors as kube_errors
 from protocol import crashpoints, enrolment, plans, reports, subjects, tracing
@@ -78,6 +78,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     version: str
     host: str = "localhost"
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex
+    bounds: fights.Bounds = fights.Bounds()
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -261,19 +262,19 @@ class Agent:
         )
         pace = reflector.Pace(silence_s=options.watch_silence, base_s=options.retry_base)
         sight = watcher.Watcher(api, around=watcher.Surroundings(pace, around.clocks, around.chance))
-        pruner = pruning.Pruner(api, kinds, store=store, boundary=around.boundary)
         parts = passes.Parts(
             api,
             kinds,
             store,
             marks,
             applier,
-            pruner,
+            pruning.Pruner(api, kinds, store=store, boundary=around.boundary),
             observing.Observer(api),
             drifting.Looker(api, library, clocks=around.clocks, veil=keys.veil(self._identity.seed)),
             around.clocks,
             check,
             sight,
+            around.bounds,
         )
         work = reconciler.Reconciler(
             accepting,

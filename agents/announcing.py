@@ -37,6 +37,7 @@ class Announcer:
         self._pruned: tuple[str, pruning.Outcome] | None = None
         self._generation = ""
         self._drifts: dict[ids.ObjectId, drifts.Drift] | None = None
+        self._noticed: dict[ids.ObjectId, drifts.Drift] = {}
 
     def applied(self, held: acceptor.Held, statuses: Statuses, inventory: int, *, traceparent: str) -> None:
         """A generation was worked through: the bundles that it touched, and those that came out otherwise than said."""
@@ -99,9 +100,21 @@ class Announcer:
             make = functools.partial(reports.Deleted, confirmations=(), undeleted=undeleted)
             self._outbox.say(make, traceparent=traceparent)
 
+    def noticed(self, open_: dict[ids.ObjectId, drifts.Drift]) -> None:
+        """What has drifted, so far: not all is looked at yet, so it is told as news, and never as all there is."""
+        if self._drifts is None:
+            news = [found for of, found in sorted(open_.items())[:DRIFTS_MAX] if self._noticed.get(of) != found]
+            for part in reporter.parts(news):
+                self._outbox.say(functools.partial(reports.DriftDetected, drifts=part))
+            self._noticed = open_
+        else:
+            self.drifted(open_, ())
+
     def drifted(self, open_: dict[ids.ObjectId, drifts.Drift], closed: Sequence[drifts.Correction]) -> None:
         """What has drifted, where it is other than said; all of it at first, so that what was said before a restart or
-        a loss does not stay open. Then what is over."""
+        a loss does not stay open. What is over is told first: it is in no list."""
+        for ended in reporter.parts(closed):
+            self._outbox.say(functools.partial(reports.DriftCorrected, corrections=ended))
         told = dict(sorted(open_.items())[:DRIFTS_MAX])
         said = self._drifts
         news = [found for of, found in told.items() if said is None or said.get(of) != found]
@@ -110,9 +123,7 @@ class Announcer:
             whole = said is None and not number
             make = functools.partial(reports.DriftDetected, drifts=part, all=whole, left_out=left_out)
             self._outbox.say(make)
-        for ended in reporter.parts(closed):
-            self._outbox.say(functools.partial(reports.DriftCorrected, corrections=ended))
-        self._drifts = told
+        self._drifts, self._noticed = told, {}
 
     def _enter(self, epoch: int) -> None:
         """A hub that begins an epoch has lost something: perhaps what it was told."""

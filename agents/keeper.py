@@ -12,6 +12,10 @@ from protocol import bundles, drifts, ids
 LOOKS_MAX = 100
 """Objects looked at in one turn because a watch saw them change; the rest follows in the next."""
 
+CALM_S = 1.0
+"""Between looks at one object because of what is not in our fields, such as a status that changes many times a second:
+soon enough for people, and a bound of what others can make us ask."""
+
 NEVER = float("inf")
 
 
@@ -19,7 +23,7 @@ class Turn(msgspec.Struct, frozen=True):
     """What to look at now."""
 
     drifted: tuple[ids.ObjectId, ...]
-    """Something became of our fields, or of the object."""
+    """Something became of our fields, or of the object, or may have: what others hold of it, nothing else tells."""
     changed: tuple[ids.ObjectId, ...]
     """Something else did: its health may be another."""
     faded: tuple[ids.ObjectId, ...]
@@ -34,8 +38,11 @@ class Turn(msgspec.Struct, frozen=True):
 class Keeper:
     """The memory of one cluster."""
 
-    def __init__(self, clocks: clock.Clock) -> None:
+    def __init__(self, clocks: clock.Clock, bounds: fights.Bounds) -> None:
         self._clock = clocks
+        self._bounds = bounds
+        self._calm: dict[ids.ObjectId, float] = {}
+        """Looked at lately because of something else than our fields; and until when that was enough."""
         self._pending: dict[ids.ObjectId, ownership.Sighting] = {}
         """Seen and not looked at yet; at most one for each managed object."""
         self._contests: dict[ids.ObjectId, fights.Contest] = {}
@@ -49,38 +56,45 @@ class Keeper:
     def turn(self, observed: statuses.Observations) -> Turn:
         """What to look at now. What is fought over waits, so that the fight is slow; it is not forgotten."""
         now = self._clock.monotonic()
-        drifted, changed = [], []
+        self._calm = {of: until for of, until in self._calm.items() if until > now}
+        drifted, changed = list[ids.ObjectId](), list[ids.ObjectId]()
         for of, sighting in list(self._pending.items()):
             seen = observed.get(of)
-            known = seen.sighting if seen is not None else None
-            if known is None or not ownership.has_changed(known, sighting):
+            if seen is None or seen.sighting is None or not ownership.has_changed(seen.sighting, sighting):
                 del self._pending[of]
-            elif not ownership.has_drifted(known, sighting):
-                changed.append(of)
-            elif of not in self._contests or fights.next_at(self._contests[of]) <= now:
+            elif not ownership.has_drifted(seen.sighting, sighting):
+                if of not in self._calm:
+                    (drifted if seen.loose else changed).append(of)
+            elif of not in self._contests or fights.next_at(self._contests[of], self._bounds) <= now:
                 drifted.append(of)
         taken = drifted[:LOOKS_MAX], changed[:LOOKS_MAX]
         sightings = {of: self._pending.pop(of) for of in (*taken[0], *taken[1])}
+        self._calm |= dict.fromkeys(sightings, now + CALM_S)
         return Turn(tuple(taken[0]), tuple(taken[1]), tuple(self._faded(now)), sightings)
 
     def again(self, turn: Turn) -> None:
         """The turn could not be looked at: it comes again, but for what was seen since."""
         self._pending = {**turn.sightings, **self._pending}
+        self._calm = {of: until for of, until in self._calm.items() if of not in turn.sightings}
 
     @property
     def next_at(self) -> float:
         """When there is something to look at without anything new, by the monotonic clock."""
-        waiting = (fights.next_at(self._contests[of]) if of in self._contests else 0.0 for of in self._pending)
-        ends = (fights.over_at(one) for one in self._contests.values() if fights.is_fight(one))
+        bounds = self._bounds
+        starts = {of: fights.next_at(one, bounds) for of, one in self._contests.items()}
+        waiting = (self._calm.get(of, starts.get(of, 0.0)) for of in self._pending)
+        ends = (fights.over_at(one, bounds) for one in self._contests.values() if fights.is_fight(one, bounds))
         return min((*waiting, *ends), default=NEVER)
 
     def learn(self, item: plan.Wanted, seen: statuses.Observed, *, applied: bool) -> statuses.Observed:
         """What was found at a look or (`applied`) after an apply, completed by what is known of its drift."""
         before = self._open.get(item.object)
+        if seen.drift is not None and drift.has_passed(seen.drift) and seen.drift.policy is not bundles.Drift.REVERT:
+            seen = self._passed(seen, seen.drift, before)
         found = seen.drift or self._fought(item, before)
         if found is not None:
             contest = self._contests.get(item.object)
-            if contest is not None and fights.is_fight(contest):
+            if contest is not None and fights.is_fight(contest, self._bounds):
                 found = msgspec.structs.replace(found, fighting=fights.told(contest))
             self._open[item.object] = ledger.opened(before, item, found)
             return msgspec.structs.replace(seen, drift=self._open[item.object].drift)
@@ -92,9 +106,11 @@ class Keeper:
         """It is about to be applied again, because it has drifted."""
         opened = self._open.get(item.object)
         found = opened.drift if opened is not None else _unnamed(item, self._clock)
-        contest = fights.reverted(self._contests.get(item.object), found, self._clock.monotonic())
+        contest = fights.reverted(
+            self._contests.get(item.object), found, at=self._clock.monotonic(), bounds=self._bounds
+        )
         self._contests[item.object] = contest
-        if opened is not None and fights.is_fight(contest):
+        if opened is not None and fights.is_fight(contest, self._bounds):
             fighting = msgspec.structs.replace(found, fighting=fights.told(contest))
             self._open[item.object] = msgspec.structs.replace(opened, drift=fighting)
 
@@ -115,25 +131,32 @@ class Keeper:
         found, self._closed = self._closed, []
         return found
 
+    def _passed(self, seen: statuses.Observed, found: drifts.Drift, before: ledger.Opened | None) -> statuses.Observed:
+        """A drift that was over before anybody saw it, where nothing has to be done about it."""
+        if before is None:
+            self._closed.append(drifts.Correction(found, drifts.Means.GONE, self._clock.now()))
+        return msgspec.structs.replace(seen, drift=None)
+
     def _fought(self, item: plan.Wanted, before: ledger.Opened | None) -> drifts.Drift | None:
         """A drift that is fought over is open though it was just reverted; other content from Git ends that."""
         contest = self._contests.get(item.object)
         if contest is None or before is None or before.digest != item.digest:
             return None
-        return before.drift if fights.is_fight(contest) else None
+        return before.drift if fights.is_fight(contest, self._bounds) else None
 
     def _faded(self, now: float) -> list[ids.ObjectId]:
-        over = [
-            of for of, one in self._contests.items() if fights.is_over(one, now) and of not in self._pending
-        ]  # fmt: skip
+        over = [of for of, one in self._contests.items() if self._has_lasted(of, one, now)]
         found = []
         for of in over:
-            fought = fights.is_fight(self._contests.pop(of))
+            fought = fights.is_fight(self._contests.pop(of), self._bounds)
             if fought and of in self._open:
                 drifted = self._open[of].drift
                 self._close(drifts.Correction(drifted, drifts.Means.REVERTED, self._clock.now()), of)
                 found.append(of)
         return found
+
+    def _has_lasted(self, of: ids.ObjectId, contest: fights.Contest, now: float) -> bool:
+        return of not in self._pending and fights.is_over(contest, now, self._bounds)
 
     def _close(self, correction: drifts.Correction, of: ids.ObjectId) -> None:
         del self._open[of]
@@ -146,7 +169,7 @@ def is_reverted(item: plan.Wanted, seen: statuses.Observed) -> bool:
         return False
     if not drift.is_compared(item):
         return seen.sighting.gone  # ignored as a whole, but for that it is there
-    return seen.drift is not None or seen.sighting.fields == ownership.NOTHING_OURS
+    return seen.drift is not None or bool(seen.loose) or seen.sighting.fields == ownership.NOTHING_OURS
 
 
 def _unnamed(item: plan.Wanted, clocks: clock.Clock) -> drifts.Drift:

@@ -22,7 +22,7 @@ from agents import (
     pruning,
     watcher,
 )
-from agents.domain import dependencies, drift, inventory, ownership, plan, prune, statuses
+from agents.domain import dependencies, drift, fights, inventory, ownership, plan, prune, statuses
 from agents.kube import client, discovery
 from agents.kube import errors as kube_errors
 from protocol import ids, ordering, reports
@@ -47,6 +47,7 @@ class Parts(msgspec.Struct, frozen=True):
     check: Callable[[], Awaitable[None]]
     """Raises unless the API server is still that of the cluster that the agent knows."""
     sight: watcher.Watcher
+    bounds: fights.Bounds = fights.Bounds()
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -78,7 +79,9 @@ class Cluster:
         """Bundles that the last pass left alone, because others have to come first."""
         self._reverts: tuple[plan.Wanted, ...] = ()
         """Found to have drifted, and not put right yet."""
-        self.keeper = keeper.Keeper(parts.clocks)
+        self.keeper = keeper.Keeper(parts.clocks, parts.bounds)
+        self.noticed: Callable[[], None] = lambda: None
+        """Called when drift may have been found that this pass is about to put right."""
         parts.sight.known = self._known
 
     async def apply(self, held: acceptor.Held, scope: Scope, *, stop: Callable[[], bool]) -> bool:
@@ -112,8 +115,9 @@ class Cluster:
             items = [item for item in self._planned.stage(stage) if item.bundle in layer]
             await self._look_at([item for item in items if self._is_looked_at(item, scope)], stop)
             due = [item for item in items if self._is_due(item, scope)]
-            if unwatched := [item for item in due if self._is_unwatched(item, scope)]:
-                await self._look_at(unwatched, stop, self._baselines())
+            if unseen := [item for item in due if self._is_unseen(item, scope)]:
+                await self._look_at(unseen, stop, self.observed)
+                self.noticed()
             await self._stage(await self._with_namespaces(due), str(held.mark), stop)
             if stop():
                 return False
@@ -195,7 +199,7 @@ class Cluster:
         await self._parts.store.ensure_read()
         self._planned = await self._plan(held)
         drifted = [item for item in self._planned.wanted if item.object in turn.drifted and self._is_ours(item)]
-        await self._look_at(drifted, stop, self._baselines())
+        await self._look_at(drifted, stop, self.observed)
         waiting = {item.object for item in (*self._reverts, *drifted)}
         self._reverts = tuple(
             item for item in self._planned.wanted if item.object in waiting and self._is_reverted(item)
@@ -343,9 +347,6 @@ class Cluster:
         seen = self.observed.get(of)
         return seen.sighting if seen is not None else None
 
-    def _baselines(self) -> drifting.Known:
-        return {of: seen.sighting for of, seen in self.observed.items() if seen.sighting is not None}
-
     def _is_ours(self, item: plan.Wanted) -> bool:
         """Is it as Git wants it as far as we know, so that whatever becomes of it is drift?"""
         return item.entry is not None and bool(item.entry.uid) and self._is_applied(item)
@@ -353,8 +354,10 @@ class Cluster:
     def _is_applied(self, item: plan.Wanted) -> bool:
         return statuses.is_applied(item, self.observed, self.failures)
 
-    def _is_unwatched(self, item: plan.Wanted, scope: Scope) -> bool:
-        """Does only this resync see whether it has drifted?"""
+    def _is_unseen(self, item: plan.Wanted, scope: Scope) -> bool:
+        """Does only this pass see whether it has drifted? As where nobody watches, and after a start."""
+        if item.object not in self.observed:
+            return drift.has_content(item) and drift.is_compared(item)
         return scope.everything and self._is_ours(item) and not self._parts.sight.covers(item)
 
     def _is_reverted(self, item: plan.Wanted) -> bool:

@@ -60,6 +60,7 @@ class Reconciler:
         """After a failure that concerns all objects, what the watches saw waits as long as everything else."""
         self._pruned: pruning.Outcome | None = None
         self._health: Mapping[ids.BundleId, object] = {}
+        cluster.noticed = lambda: watchers.announcer.noticed(cluster.keeper.open)
         self.root: Digest = NO_DIGEST
         """Of the newest generation that was worked through."""
 

@@ -54,6 +54,13 @@ class Field(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Through which it was written, such as `scale`."""
     time: datetime.datetime | None = None
     """When that manager wrote last, by the API server's clock."""
+    last_writer: str = ""
+    """Where nobody holds the field: who is recorded to have written to the object last since we did, and so may have
+    taken it away; empty: unknown."""
+    last_written: datetime.datetime | None = None
+    """When that was, by the API server's clock."""
+    passed: bool = False
+    """Somebody changed it, and it has the value of Git again: both values are that."""
 
 
 class Fight(msgspec.Struct, frozen=True, rename="camel"):

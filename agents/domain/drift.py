@@ -6,18 +6,19 @@ that content, with `off` only how it is.
 """
 
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from agents.domain import forecast, ignoring, inventory, ownership, plan
+from agents.domain import forecast, holding, ignoring, inventory, ownership, plan
 from protocol import bundles, drifts, ids, reports
 
 Object = dict[str, Any]
 
 REASON = "Drifted"
 
-GONE = "the object is not there any more"
+GONE = "the object is not there any more (who deleted it is not recorded)"
 REPLACED = "another object stands in its place"
 
 TOLD_MAX = 5
@@ -29,12 +30,12 @@ MANAGERS_MAX = 3
 
 def renewed(planned: plan.Plan) -> frozenset[ids.BundleId]:
     """Bundles with new content: some of their objects were never applied, or with other content."""
-    return frozenset(wanted.bundle for wanted in planned.wanted if not _has_content(wanted))
+    return frozenset(wanted.bundle for wanted in planned.wanted if not has_content(wanted))
 
 
 def is_left_alone(wanted: plan.Wanted, renewed: frozenset[ids.BundleId]) -> bool:
     """Is the object ours, and not to be applied again as long as it is there?"""
-    if not _has_content(wanted):
+    if not has_content(wanted):
         return False
     if ignoring.is_whole(wanted.options, wanted.object) or _is_adopted(wanted):
         return True
@@ -56,6 +57,14 @@ def is_compared(wanted: plan.Wanted) -> bool:
     return policy(wanted) is not bundles.Drift.OFF and not ignoring.is_whole(wanted.options, wanted.object)
 
 
+def has_content(wanted: plan.Wanted) -> bool:
+    """Is it ours with this content, by what the inventory says? Where an object is ignored whole, any will do."""
+    entry = wanted.entry
+    if entry is None or not entry.uid or entry.claim != (wanted.bundle, wanted.written):
+        return False
+    return entry.digest == wanted.digest or ignoring.is_whole(wanted.options, wanted.object)
+
+
 def policy(wanted: plan.Wanted) -> bundles.Drift:
     """What happens when it drifts. What was adopted is alerted about until Git changes it: the fields have the values
     that others gave them."""
@@ -74,13 +83,35 @@ def changed(wanted: plan.Wanted, changes: forecast.Changes, live: Object, at: da
     """What differs; None: nothing. `changes` are those that an apply would make in the live object."""
     if not changes:
         return None
-    owners = ownership.others(live)
+    owners, last = ownership.others(live), holding.last_writer(live)
     told = tuple(
-        _field(change, ownership.holder(change.field, owners)) for change in changes.fields[: drifts.FIELDS_MAX]
+        _field(change, ownership.holder(change.field, owners), last) for change in changes.fields[: drifts.FIELDS_MAX]
     )
     left_out = len(changes.fields) - len(told) + changes.left_out
     found = lost(wanted, drifts.Kind.CHANGED, at)
     return msgspec.structs.replace(found, fields=told, left_out=left_out)
+
+
+def passed(
+    wanted: plan.Wanted, taken: Mapping[str, str], live: Object, *, at: datetime.datetime
+) -> drifts.Drift | None:
+    """Where nothing differs: what somebody changed and somebody changed back, before anybody looked. None: nothing.
+    `taken` are the fields that are ours no more, with their values; whoever took one has changed it."""
+    owners = ownership.others(live)
+    holders = {path: owner for path in taken if (owner := ownership.holder(path, owners)) is not None}
+    if not holders:
+        return None
+    fields = tuple(
+        msgspec.structs.replace(_field(reports.FieldChange(path, taken[path], taken[path]), owner, None), passed=True)
+        for path, owner in list(holders.items())[: drifts.FIELDS_MAX]
+    )
+    found = lost(wanted, drifts.Kind.CHANGED, at)
+    return msgspec.structs.replace(found, fields=fields, left_out=len(holders) - len(fields))
+
+
+def has_passed(found: drifts.Drift) -> bool:
+    """Was it over when it was noticed?"""
+    return bool(found.fields) and all(one.passed for one in found.fields)
 
 
 def told(found: drifts.Drift) -> str:
@@ -90,7 +121,7 @@ def told(found: drifts.Drift) -> str:
     parts = [_told_field(one) for one in found.fields[:TOLD_MAX]]
     more = len(found.fields) - len(parts) + found.left_out
     text = "; ".join([*parts, *([f"and {more} more"] if more else [])])
-    by = list(dict.fromkeys(_manager(one) for one in found.fields if one.manager))[:MANAGERS_MAX]
+    by = list(dict.fromkeys(_who(one.manager, one.time) for one in found.fields if one.manager))[:MANAGERS_MAX]
     return _fought(found, f"changed by {', '.join(by)}: {text}" if by else text)
 
 
@@ -103,41 +134,32 @@ def _is_adopted(wanted: plan.Wanted) -> bool:
     return policy(wanted) is not wanted.options.drift
 
 
-def _has_content(wanted: plan.Wanted) -> bool:
-    """By what the inventory says; of an object that is ignored as a whole any content will do."""
-    entry = wanted.entry
-    if entry is None or not entry.uid or entry.claim != (wanted.bundle, wanted.written):
-        return False
-    return entry.digest == wanted.digest or ignoring.is_whole(wanted.options, wanted.object)
-
-
-def _field(change: reports.FieldChange, owner: ownership.Owner | None) -> drifts.Field:
+def _field(change: reports.FieldChange, owner: ownership.Owner | None, last: ownership.Owner | None) -> drifts.Field:
     found = drifts.Field(change.field, expected=change.after, actual=change.before)
     if owner is None:
-        return found
+        return (
+            found
+            if last is None
+            else msgspec.structs.replace(found, last_writer=last.manager, last_written=ownership.time_of(last.time))
+        )
     return msgspec.structs.replace(
         found,
         manager=owner.manager,
         operation=owner.operation,
         subresource=owner.subresource,
-        time=_time(owner.time),
+        time=ownership.time_of(owner.time),
     )
 
 
-def _time(text: str) -> datetime.datetime | None:
-    try:
-        found = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return None  # whoever wrote the managedFields by hand
-    return found if found.tzinfo is not None else found.replace(tzinfo=datetime.UTC)
-
-
 def _told_field(one: drifts.Field) -> str:
-    return f"{one.field} is {one.actual or 'not there'}, in Git {one.expected or 'not there'}"
+    if one.passed:
+        return f"{one.field} is as in Git again"
+    last = f" (last written to by {_who(one.last_writer, one.last_written)})" if one.last_writer else ""
+    return f"{one.field} is {one.actual or 'not there'}{last}, in Git {one.expected or 'not there'}"
 
 
-def _manager(one: drifts.Field) -> str:
-    return f"{one.manager} at {one.time:%Y-%m-%dT%H:%M:%SZ}" if one.time is not None else one.manager
+def _who(manager: str, time: datetime.datetime | None) -> str:
+    return f"{manager} at {time:%Y-%m-%dT%H:%M:%SZ}" if time is not None else manager
 
 
 def _fought(found: drifts.Drift, text: str) -> str:

@@ -9,18 +9,21 @@ import msgspec
 
 from protocol import drifts
 
-REVERTS_MIN = 3
-"""In a row before it is a fight: whoever edits by hand tries twice."""
-
-WINDOW_S = 60.0
-"""A change that comes later after a revert is another story; beyond the pause before that revert."""
-
-PAUSE_BASE_S = 5.0
-PAUSE_CEILING_S = 300.0
-"""Between the reverts of a fight: doubled each time, and no longer than a resync takes, which reverts anyway."""
-
 PAUSE_EXPONENT_MAX = 10
 """Beyond it the ceiling is reached."""
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """When it is a fight, and how slow that gets; times in seconds."""
+
+    reverts_min: int = 3
+    """In a row before it is a fight: whoever edits by hand tries twice."""
+    window_s: float = 60.0
+    """A change that comes later after a revert is another story; beyond the pause before that revert."""
+    pause_base_s: float = 5.0
+    """Before the next revert of a fight; doubled each time."""
+    pause_ceiling_s: float = 300.0
+    """Longest pause: no longer than a resync takes, which reverts anyway."""
 
 
 class Contest(msgspec.Struct, frozen=True):
@@ -33,36 +36,36 @@ class Contest(msgspec.Struct, frozen=True):
     """Of the last revert."""
 
 
-def reverted(before: Contest | None, found: drifts.Drift, at: float) -> Contest:
+def reverted(before: Contest | None, found: drifts.Drift, *, at: float, bounds: Bounds) -> Contest:
     """One more revert."""
     first = found.fields[0] if found.fields else drifts.Field(field="")
     count = 1
     if (
         before is not None
-        and not is_over(before, at)
+        and not is_over(before, at, bounds)
         and (before.manager, before.field) == (first.manager, first.field)
     ):
         count = before.count + 1
     return Contest(first.manager, first.field, count, at)
 
 
-def is_fight(contest: Contest) -> bool:
-    return contest.count >= REVERTS_MIN
+def is_fight(contest: Contest, bounds: Bounds) -> bool:
+    return contest.count >= bounds.reverts_min
 
 
-def next_at(contest: Contest) -> float:
+def next_at(contest: Contest, bounds: Bounds) -> float:
     """Not before this time is it reverted again."""
-    return contest.at + _pause_s(contest)
+    return contest.at + _pause_s(contest, bounds)
 
 
-def is_over(contest: Contest, now: float) -> bool:
+def is_over(contest: Contest, now: float, bounds: Bounds) -> bool:
     """Has the last revert lasted?"""
-    return now >= over_at(contest)
+    return now >= over_at(contest, bounds)
 
 
-def over_at(contest: Contest) -> float:
+def over_at(contest: Contest, bounds: Bounds) -> float:
     """When the last revert has lasted, if nobody changes anything until then."""
-    return next_at(contest) + WINDOW_S
+    return next_at(contest, bounds) + bounds.window_s
 
 
 def told(contest: Contest) -> drifts.Fight:
@@ -70,6 +73,8 @@ def told(contest: Contest) -> drifts.Fight:
     return drifts.Fight(contest.manager, contest.field, contest.count)
 
 
-def _pause_s(contest: Contest) -> float:
-    rounds = contest.count - REVERTS_MIN
-    return min(PAUSE_CEILING_S, PAUSE_BASE_S * 2.0 ** min(rounds, PAUSE_EXPONENT_MAX)) if rounds >= 0 else 0.0
+def _pause_s(contest: Contest, bounds: Bounds) -> float:
+    rounds = contest.count - bounds.reverts_min
+    if rounds < 0:
+        return 0.0
+    return min(bounds.pause_ceiling_s, bounds.pause_base_s * 2.0 ** min(rounds, PAUSE_EXPONENT_MAX))

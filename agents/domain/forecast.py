@@ -68,7 +68,7 @@ def changes(before: Object, after: Object, *, veil: Veil, with_status: bool = Fa
     left_out = 0
     for path, old, new in _differences(_told(before, with_status), _told(after, with_status), ""):
         if len(found) < CHANGES_MAX:
-            found.append(reports.FieldChange(_shortened(path, FIELD_CHARS_MAX), _text(old, veil), _text(new, veil)))
+            found.append(reports.FieldChange(_shortened(path, FIELD_CHARS_MAX), text(old, veil), text(new, veil)))
         else:
             left_out += 1
     return Changes(tuple(found), left_out)
@@ -120,7 +120,8 @@ def step(name: str) -> str:
     return f".{name}" if _PLAIN.fullmatch(name) else f"[{canonical.encode(name).decode()}]"
 
 
-def _text(value: Any, veil: Veil) -> str:
+def text(value: Any, veil: Veil) -> str:
+    """A value as it is told: JSON, shortened; of what is not there nothing."""
     return "" if isinstance(value, _Absent) else _shortened(veil(canonical.encode(value).decode()), VALUE_CHARS_MAX)
 
 

@@ -11,11 +11,14 @@ has set, are the cluster's without anybody saying so.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from agents.domain import forecast, ownership
 from protocol import bundles, ids, naming
+
+T = TypeVar("T")
 
 Object = dict[str, Any]
 
@@ -74,6 +77,20 @@ def settled(manifest: Object, live: Object, options: bundles.BundleOptions, *, o
     return found
 
 
+def counted(found: Mapping[str, T], live: Object, options: bundles.BundleOptions, *, of: ids.ObjectId) -> dict[str, T]:
+    """Of some fields of a live object, by their paths, those in which a difference from Git is drift."""
+    places = [_place(live, pointer) for pointer in (*pointers(options, of), STATUS)]
+    owners, names = ownership.others(live), managers(options, of)
+
+    def counts(path: str) -> bool:
+        owner = ownership.holder(path, owners)
+        if owner is not None and (owner.manager in names or (owner.manager, owner.subresource) == AUTOSCALER):
+            return False
+        return not any(ownership.is_within(path, place) or ownership.is_within(place, path) for place in places)
+
+    return {path: value for path, value in found.items() if counts(path)}
+
+
 def is_whole(options: bundles.BundleOptions, of: ids.ObjectId) -> bool:
     """Is every difference of the object ignored?"""
     return pointers(options, of) == (WHOLE,)
@@ -105,10 +122,14 @@ def _annotations(found: Object) -> dict[str, Any]:
     return found["metadata"].get("annotations") or {}
 
 
+def _steps(pointer: str) -> tuple[str, ...]:
+    return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
+
+
 def _expanded(manifest: Object, ignored: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """The pointers as steps, around what says which object it is."""
     for pointer in ignored:
-        steps = tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
+        steps = _steps(pointer)
         for top in sorted(manifest.keys() - _IDENTITY) if not steps else steps[:1]:
             rest = steps[1:]
             if top in _IDENTITY:
@@ -152,6 +173,21 @@ def _cleared(found: Any) -> Any:
     if isinstance(found, list):
         return [_cleared(value) for value in found if not isinstance(value, _Absent)]
     return found
+
+
+def _place(live: Object, pointer: str) -> str:
+    """Where a pointer leads to, as a path; to a list, where it leads to an item without a name."""
+    path = ""
+    here: Any = live
+    for step in _steps(pointer):
+        if isinstance(here, list):
+            item = here[int(step)] if _PLACE.fullmatch(step) and int(step) < len(here) else _ABSENT
+            if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+                return path
+            path, here = f"{path}[name={item['name']}]", item
+        else:
+            path, here = path + forecast.step(step), here.get(step) if isinstance(here, dict) else None
+    return path
 
 
 def _is_scaled(manifest: Object, of: ids.ObjectId) -> bool:

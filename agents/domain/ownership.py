@@ -6,6 +6,7 @@ has not drifted, whatever else became of it: defaults, status, and fields that o
 makes the metadata of an object enough to notice drift, and a digest of our entry enough to remember it by.
 """
 
+import datetime
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -97,24 +98,48 @@ def others(live: Object) -> dict[str, Owner]:
     """Who else holds which fields, as paths like `.spec.containers[name=web].image`; the one who wrote last where
     several hold one. What a list holds by another key than its items' names is told of the whole list."""
     found: dict[str, Owner] = {}
-    for entry in live["metadata"].get("managedFields") or ():
-        manager, operation = entry.get("manager", ""), entry.get("operation", "")
-        if is_ours(manager, operation):
-            continue
-        owner = Owner(manager, operation, entry.get("subresource", ""), entry.get("time", ""))
-        for path in _paths(entry.get("fieldsV1") or {}, ""):
+    for owner, fields in _foreign(live):
+        for path in _paths(fields, ""):
             if path not in found or found[path].time <= owner.time:
                 found[path] = owner
     return found
 
 
+def owners(live: Object) -> list[Owner]:
+    """Who else is named in the managedFields."""
+    return [owner for owner, _ in _foreign(live)]
+
+
+def time_of(text: str) -> datetime.datetime | None:
+    """A time as managedFields have it; None: it is not one."""
+    try:
+        found = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None  # whoever wrote the managedFields by hand
+    return found if found.tzinfo is not None else found.replace(tzinfo=datetime.UTC)
+
+
+def _foreign(live: Object) -> Iterator[tuple[Owner, Mapping[str, Any]]]:
+    """The entries of others, each with its `fieldsV1`."""
+    for entry in live["metadata"].get("managedFields") or ():
+        manager, operation = entry.get("manager", ""), entry.get("operation", "")
+        if not is_ours(manager, operation):
+            owner = Owner(manager, operation, entry.get("subresource", ""), entry.get("time", ""))
+            yield owner, entry.get("fieldsV1") or {}
+
+
 def holder(path: str, owners: Mapping[str, Owner]) -> Owner | None:
     """Who holds a field: it, or what it is a part of, or else some part of it."""
-    above = [one for one in owners if path == one or path.startswith((f"{one}.", f"{one}["))]
-    below = [one for one in owners if one.startswith((f"{path}.", f"{path}["))]
+    above = [one for one in owners if is_within(path, one)]
+    below = [one for one in owners if is_within(one, path)]
     if above:
         return owners[max(above, key=len)]
     return max((owners[one] for one in below), key=lambda owner: owner.time, default=None)
+
+
+def is_within(path: str, other: str) -> bool:
+    """Is a path the other one, or does it lead on from there?"""
+    return path == other or path.startswith((f"{other}.", f"{other}["))
 
 
 def _paths(fields: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -122,14 +147,14 @@ def _paths(fields: Mapping[str, Any], path: str) -> Iterator[str]:
     for key, below in fields.items():
         if key == ".":
             continue
-        here = path + _step(key)
+        here = path + step(key)
         if below:
             yield from _paths(below, here)
         else:
             yield here
 
 
-def _step(key: str) -> str:
+def step(key: str) -> str:
     """One element of a path (structured-merge-diff's: `f:` a field, `k:` an item by its key, `v:`, `i:` an item)."""
     kind, _, name = key.partition(":")
     if kind == "f":

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from agents.domain import dependencies, drift, health, object_states, ownership, plan, resources
+from agents.domain import dependencies, drift, health, holding, object_states, ownership, plan, resources
 from agents.domain.health import Assessment
 from protocol import bundles, drifts, ids, reports, status
 from protocol.canonical import Digest
@@ -28,6 +28,8 @@ class Observed(msgspec.Struct, frozen=True):
     """How it differs from Git; None: not at all, as far as anybody looked."""
     sighting: ownership.Sighting | None = None
     """As it was right after we applied it or looked at it: drift is what differs from that."""
+    loose: int = holding.EVERYTHING
+    """Digest of its content at that look, if our entry lacks fields of ours: then the sighting does not tell all."""
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -65,8 +65,12 @@ def _what(row: output.Row) -> list[str]:
     told = [f"fight, {fights['count']} reverts"] if fights is not None else []
     if row["kind"] != "changed":
         return [*told, row["kind"]]
-    told += [
-        f"{one['field']} is {one.get('actual') or ABSENT}, in Git {one.get('expected') or ABSENT}"
-        for one in row["fields"]
-    ]
+    told += [_field(one) for one in row["fields"]]
     return [*told, *([f"and {row['fieldsLeftOut']} more"] if row["fieldsLeftOut"] else [])]
+
+
+def _field(one: output.Row) -> str:
+    if one.get("passed"):
+        return f"{one['field']} was changed, and is as in Git again"
+    last = f" (last written to by {one['lastWriter']})" if one.get("lastWriter") else ""
+    return f"{one['field']} is {one.get('actual') or ABSENT}{last}, in Git {one.get('expected') or ABSENT}"

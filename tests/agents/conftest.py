@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import export
 from opentelemetry.sdk.trace.export import in_memory_span_exporter
 
 from agents import agent, clock, configuration, inventory_store, settings
-from agents.domain import inventory, shards
+from agents.domain import fights, inventory, shards
 from agents.kube import access, client
 from agents.kube import errors as kube_errors
 from controller.broker import doors
@@ -145,6 +145,7 @@ class Station(msgspec.Struct):
     options: settings.Settings
     spans: in_memory_span_exporter.InMemorySpanExporter
     boundary: Callable[[str], None] = lambda _: None
+    bounds: fights.Bounds = fights.Bounds()
 
     def faster(self, **times: float) -> settings.Settings:
         return msgspec.structs.replace(self.options, **times)
@@ -161,6 +162,7 @@ class Station(msgspec.Struct):
             meter=metrics.NoOpMeterProvider().get_meter("test"),
             boundary=self.boundary,
             version="test",
+            bounds=self.bounds,
         )
         made = agent.Agent(self.identity, self.directory, options=self.options, around=around)
         async with asyncio.TaskGroup() as tasks:

@@ -153,6 +153,33 @@ def test_the_fields_are_told_with_both_values_and_whoever_changed_them() -> None
     assert drift.told(found((".data.u", "2", "1"))) == "changed by untimed: .data.u is 2, in Git 1"
 
 
+def test_of_a_field_that_nobody_holds_whoever_wrote_last_is_named() -> None:
+    """As the one who wrote last, not as the one who holds it."""
+    last = {**KUBECTL, "manager": "editor", "subresource": "", "time": "2026-11-05T14:00:01Z"}
+    live = {"metadata": {"managedFields": [*LIVE["metadata"]["managedFields"], last]}}
+    changes = forecast.Changes((reports.FieldChange(".data.b", "", "1"),))
+    drifted = drift.changed(item(entry()), changes, live, AT)
+
+    assert drifted is not None
+    at = datetime.datetime(2026, 11, 5, 14, 0, 1, tzinfo=datetime.UTC)
+    assert drifted.fields == (drifts.Field(".data.b", expected="1", last_writer="editor", last_written=at),)
+    assert drift.told(drifted) == (".data.b is not there (last written to by editor at 2026-11-05T14:00:01Z), in Git 1")
+
+
+def test_what_was_changed_and_changed_back_has_passed() -> None:
+    """Whoever holds the field changed it; where nobody does, nothing is known to have happened."""
+    passed = drift.passed(item(entry()), {".data.a": "1", ".data.b": "1"}, LIVE, at=AT)
+
+    assert passed is not None
+    (field,) = passed.fields
+    assert (field.field, field.expected, field.actual, field.manager) == (".data.a", "1", "1", "kubectl")
+    assert drift.has_passed(passed)
+    assert drift.told(passed) == "changed by kubectl at 2026-11-05T13:00:00Z: .data.a is as in Git again"
+    assert drift.passed(item(entry()), {".data.b": "1"}, LIVE, at=AT) is None
+    assert not drift.has_passed(found((".data.a", "2", "1")))
+    assert not drift.has_passed(drift.lost(item(entry()), drifts.Kind.GONE, AT))
+
+
 def test_a_time_that_is_none_is_left_out_and_one_without_a_zone_is_utc() -> None:
     assert found((".data.o", "2", "1")).fields[0].time is None
     assert found((".data.l", "2", "1")).fields[0].time == datetime.datetime(2026, 11, 5, 13, tzinfo=datetime.UTC)

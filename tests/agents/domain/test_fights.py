@@ -8,6 +8,7 @@ from agents.domain import drift, fights
 from protocol import drifts
 from tests.agents.domain.examples import entry, wanted
 
+BOUNDS = fights.Bounds()
 AT = datetime.datetime(2026, 11, 5, 15, tzinfo=datetime.UTC)
 
 
@@ -25,8 +26,8 @@ def fought(count: int, at: float = 0.0) -> fights.Contest:
 def test_the_same_change_again_and_again_is_a_fight() -> None:
     contest = None
     for number in range(1, 4):
-        contest = fights.reverted(contest, by(), float(number))
-        assert fights.is_fight(contest) == (number == fights.REVERTS_MIN)
+        contest = fights.reverted(contest, by(), at=float(number), bounds=BOUNDS)
+        assert fights.is_fight(contest, BOUNDS) == (number == BOUNDS.reverts_min)
 
     assert contest == fought(3, 3.0)
     assert fights.told(contest) == drifts.Fight("hpa", ".spec.replicas", 3)
@@ -34,26 +35,28 @@ def test_the_same_change_again_and_again_is_a_fight() -> None:
 
 @pytest.mark.parametrize("other", [by("kubectl"), by(field=".spec.paused")], ids=["somebody else", "another field"])
 def test_another_change_begins_to_count_anew(other: drifts.Drift) -> None:
-    assert fights.reverted(fought(7), other, 1.0).count == 1
+    assert fights.reverted(fought(7), other, at=1.0, bounds=BOUNDS).count == 1
 
 
 def test_an_object_that_is_deleted_again_and_again_is_fought_over_too() -> None:
     gone = drift.lost(wanted(entry=entry()), drifts.Kind.GONE, AT)
 
-    assert fights.reverted(fights.reverted(None, gone, 1.0), gone, 2.0) == fights.Contest("", "", 2, 2.0)
+    once = fights.reverted(None, gone, at=1.0, bounds=BOUNDS)
+
+    assert fights.reverted(once, gone, at=2.0, bounds=BOUNDS) == fights.Contest("", "", 2, 2.0)
 
 
 def test_a_change_long_after_the_last_revert_is_another_story() -> None:
     before = fought(5)
-    late = fights.over_at(before)
+    late = fights.over_at(before, BOUNDS)
 
-    assert fights.reverted(before, by(), late - 0.1).count == 6
-    assert fights.reverted(before, by(), late).count == 1
-    assert not fights.is_over(before, late - 0.1)
-    assert fights.is_over(before, late)
+    assert fights.reverted(before, by(), at=late - 0.1, bounds=BOUNDS).count == 6
+    assert fights.reverted(before, by(), at=late, bounds=BOUNDS).count == 1
+    assert not fights.is_over(before, late - 0.1, BOUNDS)
+    assert fights.is_over(before, late, BOUNDS)
 
 
 def test_reverts_of_a_fight_get_rarer_up_to_a_bound() -> None:
-    pauses = [fights.next_at(fought(count, 100.0)) - 100.0 for count in (1, 2, 3, 4, 5, 30, 1000)]
+    pauses = [fights.next_at(fought(count, 100.0), BOUNDS) - 100.0 for count in (1, 2, 3, 4, 5, 30, 1000)]
 
-    assert pauses == [0.0, 0.0, 5.0, 10.0, 20.0, fights.PAUSE_CEILING_S, fights.PAUSE_CEILING_S]
+    assert pauses == [0.0, 0.0, 5.0, 10.0, 20.0, BOUNDS.pause_ceiling_s, BOUNDS.pause_ceiling_s]

@@ -283,3 +283,40 @@ def test_only_what_depends_on_the_cluster_has_to_be_read_first() -> None:
     assert ignoring.needs_live(plain | {"status": {}}, options(), WEB)
     assert ignoring.needs_live(plain, by("hpa"), WEB)
     assert ignoring.needs_live(plain, options(bundles.IgnoreRule(pointers=("/spec/a",))), WEB)
+
+
+def writer(manager: str, fields: dict[str, Any], **more: str) -> dict[str, Any]:
+    return {"manager": manager, "operation": "Update", "fieldsV1": {"f:spec": fields}, **more}
+
+
+@pytest.mark.parametrize(
+    ("rule", "left"),
+    [
+        (bundles.IgnoreRule(), []),
+        (bundles.IgnoreRule(name="other"), ["list", "named", "spec"]),
+        (bundles.IgnoreRule(managers=("one",)), ["list", "named"]),
+        (bundles.IgnoreRule(pointers=("/spec/paused",)), ["list", "named"]),
+        (bundles.IgnoreRule(pointers=("/spec",)), []),
+        (bundles.IgnoreRule(pointers=("/spec/containers/0/image",)), ["spec"]),
+        (bundles.IgnoreRule(pointers=("/spec/containers/1/image",)), ["spec"]),
+        (bundles.IgnoreRule(pointers=("/spec/containers/7/image",)), ["spec"]),
+        (bundles.IgnoreRule(pointers=("/spec/gone/0/image",)), ["list", "named", "spec"]),
+    ],
+    ids=["all", "none", "manager", "field", "above", "by place", "no name", "no place", "nowhere"],
+)
+def test_fields_that_are_ignored_do_not_count(rule: bundles.IgnoreRule, left: list[str]) -> None:
+    """Nor a status, nor what an autoscaler scales; what cannot be told from what is ignored does not count either."""
+    live = containers({"name": "web", "image": "a"}, {"image": "b"})
+    live["metadata"]["managedFields"] = [
+        writer("one", {"f:paused": {}}),
+        writer("kube-controller-manager", {"f:replicas": {}}, subresource="scale"),
+    ]
+    found = {
+        ".spec.paused": "spec",
+        ".spec.replicas": "scaled",
+        ".status.ready": "status",
+        ".spec.containers[name=web].image": "named",
+        ".spec.containers": "list",
+    }
+
+    assert sorted(ignoring.counted(found, live, options(rule), of=WEB).values()) == left

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agents.domain import drift
 from protocol import bundles, reports
 from protocol.bundles import Drift, IgnoreRule
 from protocol.reports import Forecast
@@ -98,7 +99,7 @@ async def test_with_alert_an_object_that_is_gone_or_another_is_told(
         metadata = (await place.find(path) or {})["metadata"]
         await place.api.delete(path, uid=metadata["uid"], resource_version=metadata["resourceVersion"])
         gone = await hub_of_test.hear(reports.Applied, is_drifted)
-        assert gone.bundles[0].failures[0].message == "the object is not there any more"
+        assert gone.bundles[0].failures[0].message == drift.GONE
 
         await place.foreign.apply(path, config_map("settings", place.namespace, a="1"), force=False)
         await hub_of_test.hear(

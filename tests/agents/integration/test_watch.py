@@ -17,13 +17,10 @@ from protocol import bundles, drifts, reports
 from protocol.drifts import Kind, Means
 from tests.agents import faults
 from tests.agents.conftest import Place, Station
+from tests.agents.integration.telling import corrected, delete, detected, drifted, path_of
 from tests.agents.publisher import Bundle, Manifest, Publisher, bundle, config_map
 
 pytestmark = pytest.mark.nats
-
-
-def path_of(place: Place, name: str, plural: str = "configmaps", group: str = "api/v1") -> str:
-    return f"/{group}/namespaces/{place.namespace}/{plural}/{name}"
 
 
 def deployment(place: Place, name: str = "web", replicas: int | None = 2) -> Manifest:
@@ -39,31 +36,6 @@ def deployment(place: Place, name: str = "web", replicas: int | None = 2) -> Man
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
 
 
-async def delete(place: Place, path: str) -> None:
-    metadata = (await place.find(path) or {})["metadata"]
-    await place.api.delete(path, uid=metadata["uid"], resource_version=metadata["resourceVersion"])
-
-
-async def detected(hub_of_test: Publisher, name: str, *, after: int = 0) -> drifts.Drift:
-    """The first report that an object has drifted."""
-
-    def is_meant(report: reports.DriftDetected) -> bool:
-        return any(found.object.name == name for found in report.drifts)
-
-    report = await hub_of_test.hear(reports.DriftDetected, is_meant, after=after)
-    return next(found for found in report.drifts if found.object.name == name)
-
-
-async def corrected(hub_of_test: Publisher, name: str, *, after: int = 0) -> drifts.Correction:
-    """The first report that a drift of an object is over."""
-
-    def is_meant(report: reports.DriftCorrected) -> bool:
-        return any(one.drift.object.name == name for one in report.corrections)
-
-    report = await hub_of_test.hear(reports.DriftCorrected, is_meant, after=after)
-    return next(one for one in report.corrections if one.drift.object.name == name)
-
-
 async def looked(place: Place, hub_of_test: Publisher) -> None:
     """Until a change made after now was seen and put right: whatever happened before was seen as well."""
     heard = len(hub_of_test.heard)
@@ -73,12 +45,6 @@ async def looked(place: Place, hub_of_test: Publisher) -> None:
 
 def beacon(place: Place) -> Bundle:
     return bundle("zz-beacon", config_map("beacon", place.namespace, lit="yes"))
-
-
-def drifted(hub_of_test: Publisher, *, after: int = 0) -> set[str]:
-    """Everything that was said to have drifted, the beacon apart."""
-    said = [report for report in hub_of_test.heard[after:] if isinstance(report, reports.DriftDetected)]
-    return {found.object.name for report in said for found in report.drifts} - {"beacon"}
 
 
 async def test_a_change_by_hand_is_told_with_its_actor_and_put_right(

@@ -45,7 +45,9 @@ async def test_drift_is_listed_with_its_actor_and_its_fields(run: Run, fleet: fi
     web, policy = ids.BundleId("shop/web"), bundles.Drift.REVERT
     edited = drifts.Drift(
         ids.ObjectId("", "ConfigMap", "web", "edited"), web, policy, drifts.Kind.CHANGED, fixtures.START,
-        fields=(drifts.Field(".data.a", '"1"', '"2"', "kubectl-edit", "Update"), drifts.Field(".data.b", expected="1")),
+        fields=(drifts.Field(".data.a", '"1"', '"2"', "kubectl-edit", "Update"), drifts.Field(".data.b", expected="1"),
+                drifts.Field(".data.c", '"1"', '"1"', "hpa", passed=True),
+                drifts.Field(".data.d", expected="1", last_writer="editor")),
         left_out=3, fighting=drifts.Fight("kubectl-edit", ".data.a", 4),
     )  # fmt: skip
     gone = drifts.Drift(ids.ObjectId("", "ConfigMap", "web", "gone"), web, policy, drifts.Kind.GONE, fixtures.START)
@@ -60,7 +62,8 @@ async def test_drift_is_listed_with_its_actor_and_its_fields(run: Run, fleet: fi
     (row,) = table.splitlines()[2:]
     for word in ("ConfigMap web/edited", "edge-1", "kubectl-edit", "fight, 4 reverts", '.data.a is "2", in Git "1"'):
         assert word in row
-    assert ".data.b is not there, in Git 1, and 3 more" in row
+    assert ".data.b is not there, in Git 1, .data.c was changed, and is as in Git again" in row
+    assert ".data.d is not there (last written to by editor), in Git 1, and 3 more" in row
     assert [(one["object"], one["ended"]) for one in json.loads(ended)] == [
         ("ConfigMap web/edited", None),
         ("ConfigMap web/gone", "reverted"),

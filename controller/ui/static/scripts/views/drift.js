@@ -76,6 +76,7 @@ function over(ended) {
 
 /** One field: what it was made to be, and what Git says. */
 export function change(field) {
+  if (field.passed) return h("div", {}, h("code", {}, field.field), " was changed, and is as in Git again");
   return h("div", {}, h("code", {}, field.field), " ", value(field.actual), " instead of ", value(field.expected));
 }
 
@@ -83,9 +84,9 @@ function value(text) {
   return text ? h("code", { class: "value" }, text) : h("span", { class: "quiet" }, "not there");
 }
 
-/** Who holds a field now: a manager of fields, as Kubernetes records it. */
-export function actor({ manager, operation, subresource }) {
-  if (!manager) return h("span", { class: "quiet" }, "nobody holds it now");
+/** Who holds a field now, as Kubernetes records it; where nobody does, who wrote to the object last. */
+export function actor({ manager, operation, subresource, lastWriter }) {
+  if (!manager) return h("span", { class: "quiet" }, lastWriter ? `nobody holds it now; ${lastWriter} wrote to the object last` : "nobody holds it now");
   const how = [operation, subresource && `through ${subresource}`].filter(Boolean).join(", ");
   return [h("strong", {}, manager), how && h("span", { class: "quiet" }, ` (${how})`)];
 }
