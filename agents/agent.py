@@ -14,7 +14,7 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -48,6 +48,7 @@ from agents import (
     reporter,
     scheduling,
     settings,
+    surveying,
     watcher,
 )
 from agents.domain import fights, leases, retry
@@ -63,9 +64,6 @@ NAME_CHARS = 12
 LEASE_REQUESTS_MAX = 2
 """For the lease alone, so that it never waits behind what the agent applies."""
 
-VERSION_PATH = "/version"
-CLUSTER_PATH = "/api/v1/namespaces/kube-system"
-
 
 class Surroundings(msgspec.Struct, frozen=True):
     """What is given to an agent from outside, so that tests can give something else."""
@@ -79,15 +77,6 @@ class Surroundings(msgspec.Struct, frozen=True):
     host: str = "localhost"
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex
     bounds: fights.Bounds = fights.Bounds()
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """What the API server says about itself."""
-
-    cluster_uid: str
-    kubernetes_version: str
-    api_versions: tuple[str, ...] = ()
-    """What it serves beside Kubernetes' own groups."""
 
 
 class Agent:
@@ -188,7 +177,7 @@ class Agent:
     async def _reached(self, session: access.Session, api: client.Client) -> None:
         """Read the way to the API server anew, and try it."""
         await session.open()
-        await api.get(CLUSTER_PATH)
+        await api.get(surveying.CLUSTER_PATH)
 
     async def _boot(self, above: int) -> int:
         """The number under which we act next: above that of whoever acted last."""
@@ -197,7 +186,8 @@ class Agent:
     async def _serve(self, session: access.Session, lead: leading.Leading) -> None:
         limits = client.Limits(self._options.requests_max, self._options.request_timeout)
         serving = await self._insist(lambda: self._prepared(client.Client(session, limits, gate=lead.gate)))
-        self._log.info("cluster found", uid=serving.facts.cluster_uid, kubernetes=serving.facts.kubernetes_version)
+        facts = serving.survey.facts
+        self._log.info("cluster found", uid=facts.cluster_uid, kubernetes=facts.served.kubernetes_version)
         self._serving = serving
         if self._hub.connected:
             self._arrived()
@@ -207,10 +197,14 @@ class Agent:
             tasks.create_task(serving.reconciler.run(), name="reconciler")
             tasks.create_task(serving.planner.run(), name="planner")
             tasks.create_task(serving.sight.run(), name="watcher")
+            tasks.create_task(serving.survey.run(lambda: self._say_hello(serving)), name="survey")
 
     async def _prepared(self, api: client.Client) -> "_Serving":
         """Everything that needs the API server."""
-        serving = self._assemble(api, await _facts(api))
+        around, options = self._around, self._options
+        facts = await surveying.facts(api)
+        survey = surveying.Survey(api, facts, interval_s=options.survey_interval, chance=around.chance)
+        serving = self._assemble(api, survey)
         await serving.store.ensure_read()
         await serving.acceptor.restore()
         return serving
@@ -233,11 +227,11 @@ class Agent:
                 attempt += 1
                 await asyncio.sleep(delay)
 
-    def _assemble(self, api: client.Client, facts: Facts) -> "_Serving":
-        around, options = self._around, self._options
+    def _assemble(self, api: client.Client, survey: surveying.Survey) -> "_Serving":
+        around, options, facts = self._around, self._options, survey.facts
         library = blobs.Library(self._disk, self._hub, fetches_max=options.blob_fetches_max)
         marks = mark_store.MarkStore(api)
-        check = functools.partial(_check, api, facts)
+        check = functools.partial(surveying.check, api, facts)
         trusted = frozenset(self._identity.credentials.trusted_keys)
         store = inventory_store.InventoryStore(api, around.boundary)
         destination = acceptor.Destination(self._cluster, facts.cluster_uid, trusted, check)
@@ -292,7 +286,7 @@ class Agent:
         sight.wake = work.wake
         box = inbox.Inbox(self._cluster, self._hub, accepting, interval_s=options.resync, chance=around.chance)
         planner = planning.Planner(destination, api, library=library, outbox=self._reporter, clocks=around.clocks)
-        return _Serving(facts, store, accepting, box, work, planner, sight)
+        return _Serving(survey, store, accepting, box, work, planner, sight)
 
     def _receive(self, message: hub.Message) -> None:
         if enrolment.is_hint(message.data):
@@ -321,15 +315,16 @@ class Agent:
             self._say_hello(self._serving)
 
     def _say_hello(self, serving: "_Serving") -> None:
+        facts = serving.survey.facts
         self._reporter.say(
             lambda origin: reports.Hello(
                 origin=origin,
-                cluster_uid=serving.facts.cluster_uid,
+                cluster_uid=facts.cluster_uid,
                 agent_version=self._around.version,
-                kubernetes_version=serving.facts.kubernetes_version,
+                kubernetes_version=facts.served.kubernetes_version,
                 root=serving.reconciler.root,
                 inventory=len(serving.store),
-                api_versions=serving.facts.api_versions,
+                api_versions=facts.served.api_versions,
                 lost=self._reporter.lost,
                 agent_key=self._hub.public_key,
                 renews=self._identity.renewal is not None,
@@ -365,28 +360,13 @@ class Agent:
 class _Serving(msgspec.Struct, frozen=True):
     """What there is once the cluster is known."""
 
-    facts: Facts
+    survey: surveying.Survey
     store: inventory_store.InventoryStore
     acceptor: acceptor.Acceptor
     inbox: inbox.Inbox
     reconciler: reconciler.Reconciler
     planner: planning.Planner
     sight: watcher.Watcher
-
-
-async def _check(api: client.Client, facts: Facts) -> None:
-    """The address of an API server outlives its cluster; nothing may be written into the next one unasked."""
-    kube_system: dict[str, Any] = await api.get(CLUSTER_PATH)
-    found = kube_system["metadata"]["uid"]
-    if found != facts.cluster_uid:
-        raise errors.AnotherCluster(f"cluster: has UID {found} now, had {facts.cluster_uid}")
-
-
-async def _facts(api: client.Client) -> Facts:
-    kube_system: dict[str, Any] = await api.get(CLUSTER_PATH)
-    version: dict[str, Any] = await api.get(VERSION_PATH)
-    served = await discovery.api_versions(api)
-    return Facts(kube_system["metadata"]["uid"], version.get("gitVersion", "unknown"), served)
 
 
 def terms_of(options: settings.Settings) -> leases.Terms:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from agents import agent, configuration, errors, hub_api, identities, mark_store, renewing
+from agents import agent, configuration, errors, hub_api, identities, mark_store, renewing, surveying
 from agents.domain import retry
 from agents.kube import access, client
 from agents.kube import errors as kube_errors
@@ -123,7 +123,7 @@ class Enrolment:
         try:
             await session.open()
             api = client.Client(session, self._limits)
-            kube_system = await api.get(agent.CLUSTER_PATH)
+            kube_system = await api.get(surveying.CLUSTER_PATH)
             mark = (await mark_store.MarkStore(api).read()).mark
         finally:
             await session.close()

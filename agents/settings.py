@@ -20,6 +20,10 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """How long a watch may say nothing before it is cut and made anew: the API server sends a bookmark about once a
     minute, so three were missed."""
 
+    survey_interval: float = 60.0
+    """How often it is looked at what the API server serves, in two requests: for as long a custom kind that somebody
+    installed is unknown to charts that ask for it. Varied by a fifth."""
+
     requests_max: int = 16
     """Concurrent requests to the API server: one API server gives one client about as many seats under its default
     priority and fairness."""

@@ -17,8 +17,8 @@ from protocol import groups
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
-API_VERSIONS_MAX = 4000
-"""Names of what a cluster serves, in one report: a cluster with 500 custom kinds has about 1,200."""
+STALE = "Stale"
+"""As the `freshness` of a version: the server behind it did not answer the API server."""
 
 Object = dict[str, Any]
 
@@ -114,19 +114,19 @@ class Discovery:
         return _Group(kinds, tuple(failures))
 
 
-async def api_versions(api: client.Client) -> tuple[str, ...]:
-    """What is served beside Kubernetes' own groups, as Helm names it; raise KubeError if the server does not say.
+async def api_versions(api: client.Client) -> tuple[frozenset[str], frozenset[str]]:
+    """What is served beside Kubernetes' own groups, as Helm names it, and each group and version of which the server
+    knows only what it was told before, if anything; raise KubeError if the server does not say.
 
     One request: a server of Kubernetes 1.27 or later answers with the kinds of every group, an older one with groups
     and versions only.
     """
     document = await api.get("/apis", accept=f"{AGGREGATED}, {client.JSON}")
-    found: list[str] = []
-    for item in document.get("items") or ():
-        found.extend(_named(item["metadata"]["name"], item.get("versions") or ()))
-    for group in document.get("groups") or ():
-        found.extend(_named(group["name"], group.get("versions") or ()))
-    return tuple(sorted(set(found)))[:API_VERSIONS_MAX]
+    listed = [(item["metadata"]["name"], item.get("versions") or ()) for item in document.get("items") or ()]
+    listed += [(group["name"], group.get("versions") or ()) for group in document.get("groups") or ()]
+    names = frozenset(name for group, versions in listed for name in _named(group, versions))
+    stale = [(group, one["version"]) for group, versions in listed for one in versions if one.get("freshness") == STALE]
+    return names, frozenset(f"{group}/{version}" for group, version in stale)
 
 
 def _named(group: str, versions: Iterable[Object]) -> Iterator[str]:

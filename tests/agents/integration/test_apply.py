@@ -6,6 +6,7 @@ The real nats-server and the whole agent in this process; the Kubernetes API is 
 import pytest
 
 from agents import applying
+from agents.kube import errors as kube_errors
 from protocol import reports
 from protocol.status import Health, Sync
 from tests.agents.conftest import Place, Station
@@ -143,6 +144,32 @@ async def test_a_hello_tells_what_is_served_beside_kubernetes(
 
     assert {f"{suffix}.example/v1", f"{suffix}.example/v1/Boat"} <= set(hello.api_versions)
     assert [name for name in hello.api_versions if name.startswith(("apps/", "batch/"))] == []
+
+
+async def removed(place: Place, path: str) -> None:
+    """Deleted by somebody else, whatever the API server writes into its status meanwhile."""
+    while True:
+        metadata = (await place.foreign.get(path))["metadata"]
+        try:
+            await place.foreign.delete(path, uid=metadata["uid"], resource_version=metadata["resourceVersion"])
+        except kube_errors.Conflict:
+            continue
+        return
+
+
+async def test_a_kind_that_somebody_else_installs_is_told_and_so_is_that_it_went(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    station.options = station.faster(survey_interval=0.2)
+    kind = f"{place.namespace}.example/v1/Boat"
+    collection = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    async with station.running():
+        await hub_of_test.hear(reports.Hello)
+        made = await place.foreign.create(collection, definition(place.namespace))
+        await hub_of_test.hear(reports.Hello, lambda hello: kind in hello.api_versions)
+        heard = len(hub_of_test.heard)
+        await removed(place, f"{collection}/{made['metadata']['name']}")
+        await hub_of_test.hear(reports.Hello, lambda hello: kind not in hello.api_versions, after=heard)
 
 
 async def test_drift_is_overwritten_at_the_resync(place: Place, station: Station, hub_of_test: Publisher) -> None:

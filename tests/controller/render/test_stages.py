@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from controller.domain import catalogs, inputs, placements
+from controller.domain import audiences, catalogs, inputs, placements
 from controller.render import programs, resolve, stages
 from protocol import bundles, messages
 from tests.controller.render.conftest import SHOP, Workbench
@@ -173,6 +173,24 @@ def test_a_chart_asks_for_the_clusters_apis_only_if_it_looks_at_them(bench: Work
     said = [next(iter(found.objects(one)["ConfigMap/a"]["data"].values())) for one in (monitored, plain)]
     assert said == [True, False]
     assert len(run(bench, stager, below("web", other), "web", monitored, plain).entry.variants) == 1
+
+
+def test_a_kind_that_a_cluster_comes_to_serve_renders_only_what_asks_for_it(
+    bench: Workbench, stager: stages.Stages
+) -> None:
+    plain = msgspec.structs.replace(DEV, kubernetes_version="v1.35.0")
+    serving = msgspec.structs.replace(plain, api_versions=("example.com/v1", "example.com/v1/Widget"))
+    has = '{{ .Capabilities.APIVersions.Has "example.com/v1/Widget" }}'
+    files = below("asks", {**CHART, "templates/web.yaml": config_map("a", has)})
+    files |= below("other", {**CHART, "templates/web.yaml": config_map("b", "{{ .Capabilities.KubeVersion.Minor }}")})
+    request = resolve.Request(SHOP, bench.revision(files), paths=("*",), fleet=(plain,))
+    before = bench.run(request, stager=stager).catalog
+
+    after = bench.run(msgspec.structs.replace(request, previous=before, fleet=(serving,)), stager=stager)
+
+    assert (after.stats.rendered, after.stats.reused) == (1, 1)
+    unrendered = [placements.unrendered(entry, audiences.Audience((serving,))) for entry in before.entries]
+    assert unrendered == [serving, None]
 
 
 def test_a_named_file_hides_no_file_of_that_name_in_a_chart_that_is_depended_on(
