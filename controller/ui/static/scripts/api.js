@@ -6,7 +6,10 @@ const REMEMBERED_MAX = 200; // answers of one afternoon's clicking; the oldest i
 const TIMEOUT_PAST_MS = 35000; // the hub folds its log for it, for half a minute at most
 const PAGES_MAX = 50; // of one list: fifty thousand clusters
 
+const GATHERED_MAX = 20; // lists: each view has one or two
+
 const remembered = new Map();
+const gathered = new Map();
 let csrf = "";
 
 /** The hub said no; `message` is its own words. */
@@ -29,6 +32,7 @@ export function useCsrf(token) {
 /** Forget all answers: somebody else is signed in. */
 export function forget() {
   remembered.clear();
+  gathered.clear();
 }
 
 /** Is it asked for what was? That changes no more, and costs the hub a fold of its log. */
@@ -49,16 +53,32 @@ export async function get(path) {
   return body;
 }
 
-/** A list, page by page until its end. */
+/** A list, page by page until its end. Where no page changed, it is the same object as before. */
 export async function list(path) {
-  const first = await get(path);
-  const items = [...first.items];
-  let page = first;
-  for (let count = 1; page.next && count < PAGES_MAX; count += 1) {
-    page = await get(`${path}${path.includes("?") ? "&" : "?"}after=${encodeURIComponent(page.next)}`);
-    items.push(...page.items);
+  const pages = [await get(path)];
+  while (pages.at(-1).next && pages.length < PAGES_MAX) {
+    pages.push(await get(`${path}${path.includes("?") ? "&" : "?"}after=${encodeURIComponent(pages.at(-1).next)}`));
   }
-  return { ...first, items };
+  const known = gathered.get(path);
+  if (known?.pages.length === pages.length && pages.every((page, place) => page === known.pages[place])) return known.list;
+  const found = { ...pages[0], items: pages.flatMap((page) => page.items) };
+  gathered.set(path, { pages, list: found });
+  if (gathered.size > GATHERED_MAX) gathered.delete(gathered.keys().next().value);
+  return found;
+}
+
+/** The list of clusters with these as they are now; `null`: one of them is not in it, or not there any more. */
+export async function renewed(clusters, names) {
+  const rows = new Map(clusters.items.map((row) => [row.name, row]));
+  if (!names.every((name) => rows.has(name))) return null;
+  try {
+    const found = await Promise.all(names.map((name) => get(`clusters/${encodeURIComponent(name)}`)));
+    for (const { cluster } of found) rows.set(cluster.name, cluster);
+  } catch (error) {
+    if (error instanceof Refused && error.status === 404) return null;
+    throw error;
+  }
+  return { ...clusters, items: [...rows.values()] };
 }
 
 /** Change something. */

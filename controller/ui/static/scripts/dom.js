@@ -12,6 +12,17 @@ export function svg(tag, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);
 }
 
+const drafts = new WeakMap(); // of an element that is not drawn yet: how it is
+const stamps = new WeakMap(); // of an element: what it was drawn from
+
+/** An element with a key, of which there may be thousands: it is drawn by `draw`, and only if its stamp changed. */
+export function draft(tag, key, stamp, draw) {
+  const made = h(tag, { "data-key": key });
+  drafts.set(made, draw);
+  stamps.set(made, stamp);
+  return made;
+}
+
 /** Make the live element's content be these nodes, changing only what differs: focus, selection and scroll stay. */
 export function show(live, nodes) {
   const fresh = document.createElement(live.localName);
@@ -39,18 +50,34 @@ function patchChildren(live, fresh) {
     const key = wanted.dataset?.key;
     const found = key ? known.get(key) : place && isAlike(place, wanted) ? place : null;
     if (!found || found.nodeName !== wanted.nodeName) {
-      live.insertBefore(wanted, place);
+      live.insertBefore(drawn(wanted), place);
       continue;
     }
     if (found === place) place = place.nextSibling;
     else live.insertBefore(found, place);
-    patch(found, wanted);
+    if (!isSame(found, wanted)) patch(found, drawn(wanted));
   }
   while (place) {
     const next = place.nextSibling;
     place.remove();
     place = next;
   }
+}
+
+function isSame(live, wanted) {
+  const stamp = stamps.get(wanted);
+  if (stamp === undefined || stamps.get(live) === stamp) return stamp !== undefined;
+  stamps.set(live, stamp);
+  return false;
+}
+
+/** The element with what belongs into it, drafts below it included. */
+function drawn(element) {
+  const draw = drafts.get(element);
+  if (draw) element.append(...[draw()].flat(Infinity).filter(isThere));
+  drafts.delete(element);
+  if (element.nodeType === Node.ELEMENT_NODE) for (const child of element.children) drawn(child);
+  return element;
 }
 
 function isAlike(live, wanted) {

@@ -9,6 +9,9 @@ const NEWS_SHARE = 4; // a large fleet that is all in motion is looked at as oft
 const NEWS_MS_MAX = 5000;
 const AGAIN_MS = 15000; // until a stream that was refused is tried again
 const STREAM = "/api/v1/events/stream";
+const NAMED_MAX = 20; // clusters that are asked for one by one; more come cheaper in one list
+const WHOLE_MS = 30000; // with the stream, all clusters of a large fleet are asked for this often, for their ages
+const ROWS = /\.log\.(cluster|deletions|fleet|group)\./; // events of the log by which a cluster's row may change
 
 let look = async () => {};
 let timer = 0;
@@ -17,6 +20,9 @@ let tookMs = 0;
 let stream = null;
 let isLooking = false;
 let isAskedFor = false;
+let changed = new Set();
+let isWhole = true;
+let wholeAt = -WHOLE_MS;
 
 /** Call `refresh` whenever something may have changed. */
 export function begin(refresh) {
@@ -32,6 +38,21 @@ export function soon(delay) {
   clearTimeout(timer);
   dueAt = due;
   timer = setTimeout(once, delay);
+}
+
+/** The clusters that changed since this was asked last, by name; `null`: all may have. `isLarge`: so many that it matters. */
+export function taken(isLarge) {
+  const now = performance.now();
+  const names = isWhole || !isLarge || !isOpen() || now - wholeAt > WHOLE_MS ? null : [...changed];
+  if (names === null) wholeAt = now;
+  changed = new Set();
+  isWhole = false;
+  return names;
+}
+
+/** What was taken was not looked at after all: look at every cluster. */
+export function whole() {
+  isWhole = true;
 }
 
 /** Something happened: look as soon as is good for the hub. */
@@ -74,11 +95,23 @@ async function once() {
   }
 }
 
+function note({ names, all }) {
+  for (const name of names) changed.add(name);
+  if (all || changed.size > NAMED_MAX) whole();
+  news();
+}
+
 function connect(onStream) {
   const opened = new EventSource(STREAM);
   stream = opened;
-  opened.onopen = () => onStream(true);
-  for (const kind of ["log", "clusters", "reset"]) opened.addEventListener(kind, news);
+  opened.onopen = () => {
+    whole(); // what happened before it opened was not told
+    onStream(true);
+    news();
+  };
+  opened.addEventListener("clusters", ({ data }) => note(JSON.parse(data)));
+  opened.addEventListener("log", ({ data }) => note({ names: [], all: ROWS.test(JSON.parse(data).subject) }));
+  opened.addEventListener("reset", () => note({ names: [], all: true }));
   opened.onerror = () => {
     onStream(false);
     if (opened.readyState === EventSource.CLOSED && stream === opened) {

@@ -26,11 +26,13 @@ import * as sources from "./views/sources.js";
 
 const VIEWS = { at: [past, past], bundles: [bundles, bundle], clusters: [fleet, cluster], deletions: [deletions, deletion], drift: [drifts, drifts], events: [events, event], rollouts: [rollouts, rollout], sources: [sources, sources] };
 const EVERYWHERE = { status: "status", sources: "sources?limit=1000" };
+const CLUSTERS = "clusters?limit=1000";
 const ROUNDS = 2; // a cluster names its bundles, then the objects of one are asked for
 const BUSY = 503; // the hub would answer later
 const TICK_MS = 1000; // ages grow by the second
 
 let shownPlace = "";
+let drawn = null; // the view that shows all that is known
 
 function view() {
   if (store.session === null && store.connection !== "silent") return signin;
@@ -49,36 +51,55 @@ async function refresh() {
     }
     store.connection = "connected";
   } catch (error) {
+    live.whole();
     await failed(error);
   }
-  render();
+  if (drawn === view()) frame.render();
+  else render();
 }
 
 /** Ask for what the view needs; what it needs may depend on what it is told first. */
 async function look(place) {
+  const changed = live.taken(store.data.clusters?.items.length > fleet.NAMED_MAX);
   let asked = {};
   for (let round = 0; round < ROUNDS; round += 1) {
     const wanted = { ...EVERYWHERE, ...view().needs(place, store) };
     const fresh = Object.entries(wanted).filter(([name, path]) => asked[name] !== path && !(api.isPast(path) && store.told[name] === path));
-    const found = await Promise.all(fresh.map(async ([name, path]) => [name, await part(path)]));
-    if (place !== store.place) return;
-    for (const [name, { body, refusal }] of found) {
-      store.data[name] = body;
-      store.missing[name] = refusal;
-      store.told[name] = refusal?.status === BUSY ? "" : wanted[name];
+    const found = await Promise.all(fresh.map(async ([name, path]) => [name, await part(path, changed)]));
+    if (place !== store.place) {
+      live.whole();
+      return;
     }
+    for (const [name, { body, refusal }] of found) keep(name, wanted[name], body, refusal);
     asked = wanted;
   }
   times.heard(store.data.status?.asOf);
 }
 
-async function part(path) {
+/** Keep a part; what is as it was needs not be drawn again. `status` is the frame's. */
+function keep(name, path, body, refusal) {
+  if (name !== "status" && (store.data[name] !== body || store.missing[name]?.message !== refusal?.message)) drawn = null;
+  if (store.told[name] !== path) drawn = null;
+  store.data[name] = body;
+  store.missing[name] = refusal;
+  store.told[name] = refusal?.status === BUSY ? "" : path;
+}
+
+async function part(path, changed) {
   try {
-    return { body: await (/^(clusters|sources|bundles|rollouts|drift)\b[^/]*$/.test(path) ? api.list(path) : api.get(path)) };
+    return { body: await answer(path, changed) };
   } catch (error) {
     if (error instanceof api.Refused && error.status !== 401) return { refusal: error };
     throw error;
   }
+}
+
+/** The cost follows the change: of a large fleet only the clusters that changed are asked for. */
+async function answer(path, changed) {
+  const isList = /^(clusters|sources|bundles|rollouts|drift)\b[^/]*$/.test(path);
+  if (path !== CLUSTERS || changed === null || !store.data.clusters) return isList ? api.list(path) : api.get(path);
+  if (!changed.length) return store.data.clusters;
+  return (await api.renewed(store.data.clusters, changed)) ?? api.list(path);
 }
 
 async function enter() {
@@ -111,7 +132,9 @@ function render() {
   frame.render();
   const main = document.getElementById("main");
   const isReady = chosen === signin || chosen.isReady(store);
+  main.setAttribute("aria-busy", String(!isReady));
   if (isReady) show(main, chosen.render(store.place, store));
+  drawn = isReady ? chosen : null;
   document.title = `${chosen.title(store.place)} · Flotilla`;
   const place = chosen.title(store.place);
   if (!isReady || place === shownPlace) return;
@@ -120,6 +143,13 @@ function render() {
   if (chosen.focus) chosen.focus();
   else if (!isFirst) main.focus({ preventScroll: true });
   if (!isFirst) window.scrollTo(0, 0);
+}
+
+/** Ages grow; a view that shows none stays as it is. */
+function tick() {
+  if (document.hidden) return;
+  if (drawn === view() && drawn.isAgeless?.(store)) frame.render();
+  else render();
 }
 
 function moved() {
@@ -131,10 +161,15 @@ function moved() {
   live.soon(0);
 }
 
-actions.listen({ moved, render });
-keys.listen();
-window.addEventListener("hashchange", moved);
-store.place = placeOf(location.hash);
-frame.render();
-live.begin(refresh);
-setInterval(() => document.hidden || render(), TICK_MS);
+function begin() {
+  actions.listen({ moved, render });
+  keys.listen();
+  window.addEventListener("hashchange", moved);
+  store.place = placeOf(location.hash);
+  frame.render();
+  live.begin(refresh);
+  setInterval(tick, TICK_MS);
+}
+
+// Where it cannot run, another script has said so.
+if (!("tooOld" in document.documentElement.dataset)) begin();

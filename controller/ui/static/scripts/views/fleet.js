@@ -1,13 +1,15 @@
 // The fleet as a grid: every cluster a cell, compact enough for thousands.
 
-import { h } from "../dom.js";
+import { draft, h } from "../dom.js";
 import * as filters from "../filters.js";
 import { event, route } from "../links.js";
 import { badge, empty, section, shape } from "../parts.js";
 import * as times from "../times.js";
 import { STATES, bundleState, clusterState, count, generation } from "../words.js";
 
-const NAMED_MAX = 60; // up to so many cells carry name, generation and age
+/** Up to so many cells carry name and generation; and in a fleet of so many, the age of what was heard. */
+export const NAMED_MAX = 60;
+
 const SHORT_MAX = 160; // up to so many carry their name; beyond, a shape and a letter
 const URGENT_MAX = 6; // lines of what needs a person that are seen at once
 const SILENT_MAX = 3; // silent clusters, or drifts, that are named one by one
@@ -25,6 +27,9 @@ export function needs({ query }) {
 /** Is enough known to draw? */
 export const isReady = ({ data }) => Boolean(data.status && data.clusters);
 
+/** Does nothing here change by mere waiting? */
+export const isAgeless = ({ data }) => data.clusters.items.length > NAMED_MAX;
+
 /** The view. */
 export function render({ query }, { data, missing }) {
   const rows = data.clusters.items;
@@ -38,7 +43,7 @@ export function render({ query }, { data, missing }) {
       "Clusters",
       { id: "clusters", note: `${shown.length === rows.length ? count(rows.length, "cluster") : `${shown.length} of ${count(rows.length, "cluster")}`}` },
       bar(query, data, rows, problem),
-      shown.length ? grid(shown, query.group) : nothing(problem),
+      shown.length ? grid(shown, query.group, rows.length <= NAMED_MAX) : nothing(problem),
     ),
   ];
 }
@@ -182,7 +187,7 @@ function nothing(problem) {
   return problem ? null : h("div", { class: "empty" }, h("p", {}, "No cluster fits this filter. "), h("p", {}, h("a", { href: "#/" }, "Show all clusters")));
 }
 
-function grid(shown, key) {
+function grid(shown, key, hasAges) {
   const density = shown.length <= NAMED_MAX ? "named" : shown.length <= SHORT_MAX ? "short" : "dense";
   const groups = key ? [...Map.groupBy(shown, ({ row }) => row.labels[key] ?? "")].sort(([one], [other]) => one.localeCompare(other)) : [["", shown]];
   let first = true;
@@ -198,7 +203,7 @@ function grid(shown, key) {
           "ul",
           { class: "cells" },
           members.map((one) => {
-            const item = cellItem(one, density, first);
+            const item = cellItem(one, density, { hasAges, isFirst: first });
             first = false;
             return item;
           }),
@@ -208,21 +213,23 @@ function grid(shown, key) {
   );
 }
 
-function cellItem({ row, state, word, reason }, density, isFirst) {
-  const heard = row.asOf ? times.ago(row.asOf) : "never heard";
-  const said = `${row.name}: ${word}${reason ? `, ${reason}` : ""}; generation ${generation(row)}; heard ${heard}`;
+function cellItem(one, density, { hasAges, isFirst }) {
+  const { row, state, word, reason } = one;
+  const heard = !hasAges ? "" : row.asOf ? `heard ${times.ago(row.asOf)}` : "never heard";
+  const stamp = [state, word, reason, generation(row), row.heldDeletions, heard, density, isFirst].join("\n");
+  return draft("li", row.name, stamp, () => cellLink(one, density, { heard, isFirst }));
+}
+
+function cellLink({ row, state, word, reason }, density, { heard, isFirst }) {
+  const said = [`${row.name}: ${word}${reason ? `, ${reason}` : ""}`, `generation ${generation(row)}`, heard].filter(Boolean).join("; ");
   return h(
-    "li",
-    { "data-key": row.name },
-    h(
-      "a",
-      { class: `cell ${state}`, href: route(["clusters", row.name]), title: said, "aria-label": said, tabindex: isFirst ? "0" : "-1" },
-      shape(state),
-      h("span", { class: "letter" }, STATES[state].letter),
-      density !== "dense" && h("span", { class: "name" }, row.name),
-      density === "named" && h("span", { class: "generation" }, `${row.generation}/${row.desiredGeneration}`),
-      density === "named" && h("span", { class: "why" }, reason || `heard ${heard}`),
-      row.heldDeletions > 0 && h("span", { class: "flag", title: `${row.heldDeletions} deletions are held` }, "H"),
-    ),
+    "a",
+    { class: `cell ${state}`, href: route(["clusters", row.name]), title: said, "aria-label": said, tabindex: isFirst ? "0" : "-1" },
+    shape(state),
+    h("span", { class: "letter" }, STATES[state].letter),
+    density !== "dense" && h("span", { class: "name" }, row.name),
+    density === "named" && h("span", { class: "generation" }, `${row.generation}/${row.desiredGeneration}`),
+    density === "named" && h("span", { class: "why" }, reason || heard || STATES[state].says),
+    row.heldDeletions > 0 && h("span", { class: "flag", title: `${row.heldDeletions} deletions are held` }, "H"),
   );
 }
