@@ -111,3 +111,10 @@ def test_text_keeps_its_contrast(theme: int) -> None:
     weak = {pair: round(_contrast(colours[pair[0]], colours[pair[1]]), 2) for pair in pairs}
 
     assert {pair: found for pair, found in weak.items() if found < CONTRAST_MIN} == {}
+
+
+def test_all_modules_are_asked_for_at_once() -> None:
+    text = (assets.ROOT / "index.html").read_text()
+    named = re.findall(r'(?:rel="modulepreload" href|<script type="module" src|<script src)="/ui/([^"]+)"', text)
+
+    assert sorted(named) == sorted(path.relative_to(assets.ROOT).as_posix() for path in FILES if path.suffix == ".js")
