@@ -34,7 +34,7 @@ from controller import (
 from controller.broker import connection, doors
 from controller.domain import fleet, readmission
 from controller.git import mirrors
-from controller.reactors import asking, listening, polling, publishing, renewing, rolling
+from controller.reactors import asking, listening, polling, publishing, renewing, rolling, sweeping
 from controller.render import children, pool, stages, worker, workplaces
 from protocol import crashpoints, telemetry, tracing
 from protocol.events import fleet as fleet_events
@@ -63,6 +63,7 @@ class Hub(msgspec.Struct, frozen=True):
     asking: asking.Asking
     entrance: entrance.Entrance
     renewing: renewing.Renewing
+    sweeping: sweeping.Sweeping
     lag: lag.Lag
     metrics: metrics.Metrics
     exporting: exporting.Exporting | None
@@ -168,6 +169,7 @@ async def run(hub: Hub) -> None:
         group.create_task(hub.polling.run())
         group.create_task(hub.rolling.run())
         group.create_task(hub.publishing.run())
+        group.create_task(hub.sweeping.run())
         group.create_task(hub.renewing.run(hub.doors.renewals))
         group.create_task(hub.entrance.announce_all())
         group.create_task(hub.encryption.keep_fresh(hub.server))
@@ -247,6 +249,7 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
         ),
         entrance=door,
         renewing=renewing.Renewing(door),
+        sweeping=_sweeping(around, shared),
         lag=around.lag,
         metrics=around.metrics,
         exporting=_exporting(around, shared),
@@ -254,6 +257,16 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
         server=around.server,
         nats_url=around.nats_url,
     )
+
+
+def _sweeping(around: _Around, shared: runtime.Runtime) -> sweeping.Sweeping:
+    opened, chosen = around.doors, around.settings
+    keeping = sweeping.Keeping(
+        retention=datetime.timedelta(days=chosen.blob_retention_days), interval_s=chosen.blob_sweep_interval_s
+    )
+    made = sweeping.Sweeping(shared, opened.log, desired=opened.desired, shelf=opened.blobs, keeping=keeping)
+    made.told = around.metrics.swept
+    return made
 
 
 def _entrance(

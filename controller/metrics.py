@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import prometheus_client
 from prometheus_client import metrics_core, registry
 
+from controller.domain import sweeping
 from controller.domain.views import gauges
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
@@ -49,6 +50,16 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._swept = prometheus_client.Counter(
+            "flotilla_blobs_swept_total", "Blobs deleted because nothing named them any more.", registry=self._registry
+        )
+        self._blobs = prometheus_client.Gauge(
+            "flotilla_blobs", "Blobs that were stored after the last sweep.", registry=self._registry
+        )
+        self._blob_bytes = prometheus_client.Gauge(
+            "flotilla_blobs_bytes", "What these took, in bytes.", registry=self._registry
+        )
+
     def rendered(self, seconds: float, *, whole: bool) -> None:
         """A bundle was rendered; `whole`: nothing of it is in error."""
         self._renders.labels("whole" if whole else "in_error").inc()
@@ -57,6 +68,12 @@ class Metrics:
     def asked(self, seconds: float) -> None:
         """A request to NATS was answered."""
         self._nats_s.observe(seconds)
+
+    def swept(self, done: sweeping.Swept, holding: sweeping.Holding) -> None:
+        """Blobs that nothing names were deleted; `holding`: what is left."""
+        self._swept.inc(done.blobs)
+        self._blobs.set(holding.blobs)
+        self._blob_bytes.set(holding.size)
 
     def families(self, more: Sequence[gauges.Gauge] = ()) -> list[metrics_core.Metric]:
         """All of it, and what is known besides, as data."""

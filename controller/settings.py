@@ -3,13 +3,13 @@
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import yaml
 
 from controller import errors
-from controller.domain import tenants
+from controller.domain import sweeping, tenants
 from controller.domain.views import gauges
 
 ENVIRONMENT_PREFIX = "FLOTILLA_HUB_"
@@ -69,6 +69,10 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """Metrics name each cluster in a fleet of no more than so many: each is a series for every number."""
     silence_s: float = 30.0
     """A cluster not heard for so long is offline: three of the agents' default heartbeats."""
+    blob_retention_days: Annotated[float, msgspec.Meta(ge=0)] = sweeping.RETENTION_DAYS
+    """Contents that nothing needs any more can be looked at (`past`) for so many days; 0: they are never deleted."""
+    blob_sweep_interval_s: Annotated[float, msgspec.Meta(ge=60)] = 6 * 3600.0
+    """Between two looks for them: each reads the log and all indexes, seconds of work in a large fleet."""
     log_format: str = "auto"
     """`console`, `json`, or `auto`: console on a terminal."""
 

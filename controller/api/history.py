@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 import msgspec
 from aiohttp import web
 
+from controller import library
 from controller.api import face, feed, problems, requests, routes
 from controller.domain import clusters, derivation, rejections
 from controller.domain.views import history as views
@@ -56,9 +57,13 @@ async def past(request: web.Request) -> web.Response:
     async with _one_at_a_time(request):
         then = await _fold(hub, name, when)
     cluster = clusters.by_name(then.world.clusters, name)
-    looked_at = views.view(then, cluster, await hub.catalogs_named(views.catalogs_of(then, cluster)))
-    digests = derivation.index_digests(looked_at)
-    indexes = dict(zip(sorted(digests), await hub.indexes(digests), strict=True))
+    try:
+        looked_at = views.view(then, cluster, await hub.catalogs_named(views.catalogs_of(then, cluster)))
+        digests = derivation.index_digests(looked_at)
+        indexes = dict(zip(sorted(digests), await hub.indexes(digests), strict=True))
+    except library.MissingBlobError as error:
+        detail = f"what was given then is not kept any more ({error}; the hub's blobRetentionDays)"
+        raise problems.ProblemError(410, "not-kept", detail) from error
     return requests.answer(views.past(then, looked_at, indexes))
 
 

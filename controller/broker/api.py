@@ -42,6 +42,7 @@ class State(msgspec.Struct, frozen=True):
     """What a stream holds."""
 
     messages: int = 0
+    bytes: int = 0
     first_seq: int = 0
     last_seq: int = 0
 
@@ -76,6 +77,7 @@ class _Message(msgspec.Struct, frozen=True):
 class _Info(msgspec.Struct, frozen=True):
     config: dict[str, Any]
     state: State
+    ts: datetime.datetime | None = None
 
 
 async def call(link: connection.Connection, subject: str, request: Any = None, *, what: str) -> bytes:
@@ -143,6 +145,15 @@ async def state(link: connection.Connection, stream: str) -> State:
     """A stream's state; raise ApiError if there is no such stream."""
     answer = await call(link, f"STREAM.INFO.{stream}", what=f"stream {stream}")
     return _decode(answer, _Info, what=f"stream {stream}").state
+
+
+async def state_then(link: connection.Connection, stream: str) -> tuple[State, datetime.datetime]:
+    """A stream's state, and when that was by the server's clock."""
+    what = f"stream {stream}"
+    found = _decode(await call(link, f"STREAM.INFO.{stream}", what=what), _Info, what=what)
+    if found.ts is None:
+        raise ApiError(f"{what}: the server does not tell its time", code=0)
+    return found.state, found.ts
 
 
 async def _get(link: connection.Connection, stream: str, request: Mapping[str, Any]) -> records.Stored | None:

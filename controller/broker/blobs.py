@@ -1,8 +1,8 @@
 """The door to BLOBS: sealed content by name.
 
 The hub remembers names that it has stored, so that the same index is not written again for every cluster. This memory
-must be cleared by whoever deletes blobs (`forget`), and is cleared when the connection breaks: the server may come back
-with an older store.
+is cleared when the connection breaks, for the server may come back with an older store. It is short, for another hub
+may delete blobs: what is put is at most KNOWN_S old in the stream, or stored again.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from controller import errors
 from controller.broker import api, connection
+from controller.domain import sweeping
 from protocol import sealing, streams, subjects
 from protocol.canonical import Digest
 
@@ -19,6 +20,9 @@ CONCURRENT_MAX = 32
 
 KNOWN_MAX = 100_000
 """Names remembered, some 15 MB; a forgotten one costs one write of what is there already."""
+
+KNOWN_S = 600.0
+"""How long a name is remembered: one pass over the fleet, and a small part of the age that protects a blob."""
 
 ATTEMPTS_MAX = 5
 """Times a blob is sent while the server does not answer; each waits for a reconnect, together half a minute."""
@@ -38,7 +42,8 @@ class Blobs:
 
     def __init__(self, link: connection.Connection) -> None:
         self._link = link
-        self._known: collections.OrderedDict[Digest, None] = collections.OrderedDict()
+        self._known: collections.OrderedDict[Digest, float] = collections.OrderedDict()
+        """With the loop's time before each was stored; those that were put last stand last."""
         link.on_every_reconnect(self.forget)
 
     async def put(self, blobs: Iterable[sealing.Sealed]) -> None:
@@ -69,20 +74,41 @@ class Blobs:
         stored = await api.last(self._link, _STREAM, subjects.blob(name))
         return stored.body if stored else None
 
+    async def held(self) -> sweeping.Holding:
+        """How much is stored."""
+        state, at = await api.state_then(self._link, _STREAM)
+        return sweeping.Holding(blobs=state.messages, size=state.bytes, at=at)
+
+    async def after(self, sequence: int) -> sweeping.Held | None:
+        """The oldest blob with a higher sequence; None: there is none."""
+        stored = await api.first_after(self._link, _STREAM, subjects.BLOBS, sequence=sequence)
+        if stored is None or stored.at is None:
+            return None
+        name = Digest(stored.subject.rpartition(".")[2])
+        return sweeping.Held(name=name, sequence=stored.sequence, at=stored.at, size=len(stored.body))
+
+    async def remove(self, blob: sweeping.Held) -> None:
+        """Delete this very storing of it: what was stored under the name since then stays."""
+        self._known.pop(blob.name, None)
+        request = {"filter": subjects.blob(blob.name), "seq": blob.sequence + 1}
+        await api.call(self._link, f"STREAM.PURGE.{_STREAM}", request, what=f"stream {_STREAM}")
+
     def forget(self) -> None:
         """Take nothing for stored any more."""
         self._known.clear()
 
     async def _put(self, blob: sealing.Sealed) -> None:
-        if blob.name in self._known:
-            self._known.move_to_end(blob.name)
+        began = asyncio.get_running_loop().time()
+        known = self._known.pop(blob.name, None)
+        if known is not None and began - known < KNOWN_S:
+            self._known[blob.name] = known
             return
         if len(blob.data) > DATA_BYTES_MAX:
             raise BlobTooLarge(
                 f"blob {blob.id[:16]}…: too large to send ({len(blob.data)} bytes compressed of {DATA_BYTES_MAX})"
             )
         await self._store(blob)
-        self._known[blob.name] = None
+        self._known[blob.name] = began
         if len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
 

@@ -117,6 +117,12 @@ def make_parser() -> arguments.Parser:
         "--metrics-clusters-max", type=int, metavar="N", help="name each cluster in metrics up to so many (default: 50)"
     )
     parser.add_argument(
+        "--blob-retention-days",
+        type=float,
+        metavar="DAYS",
+        help="keep what was given once and nothing needs for so long; 0: for ever (default: 30)",
+    )
+    parser.add_argument(
         "--log-format",
         choices=("auto", "console", "json"),
         help="auto: console on a terminal, else json (default: auto)",

@@ -1,5 +1,6 @@
 """The ports of blobs, desired states and reports, on the real doors and on their stand-ins."""
 
+import asyncio
 import contextlib
 import os
 import uuid
@@ -11,6 +12,7 @@ import pytest
 from controller.broker import blobs as broker_blobs
 from controller.broker import desired as broker_desired
 from controller.broker import reports as broker_reports
+from controller.domain import sweeping
 from controller.reactors import publishing
 from controller.store import records
 from protocol import ids, sealing, streams, subjects
@@ -97,6 +99,58 @@ async def test_a_blob_that_nobody_put_is_none(blobs: Blobs) -> None:
     await blobs.put([])
 
     assert await blobs.get(sealing.seal("manifest", b"never put").name) is None
+
+
+async def held(blobs: Blobs) -> list[sweeping.Held]:
+    """All that is stored, in the order in which a sweep sees it."""
+    found: list[sweeping.Held] = []
+    while (one := await blobs.after(found[-1].sequence if found else 0)) is not None:
+        found.append(one)
+    return found
+
+
+async def test_blobs_are_seen_in_the_order_in_which_they_were_stored(blobs: Blobs) -> None:
+    sealed = [sealing.seal("manifest", f"plain {number}".encode()) for number in range(5)]
+    for blob in sealed:
+        await blobs.put([blob])
+
+    found = await held(blobs)
+
+    assert [(one.name, one.size) for one in found] == [(blob.name, len(blob.data)) for blob in sealed]
+    assert sorted(one.at for one in found) == [one.at for one in found]
+    holding = await blobs.held()
+    assert holding.blobs == 5
+    assert holding.size >= sum(len(blob.data) for blob in sealed)
+    assert holding.at >= found[-1].at
+
+
+async def test_a_blob_is_removed_as_it_was_stored_and_no_other(blobs: Blobs) -> None:
+    kept, going = (sealing.seal("manifest", text) for text in (b"kept", b"going"))
+    await blobs.put([kept, going])
+    (one,) = [one for one in await held(blobs) if one.name == going.name]
+
+    await blobs.remove(one)
+    await blobs.remove(one)
+
+    assert (await blobs.get(kept.name), await blobs.get(going.name)) == (kept.data, None)
+    await blobs.put([going])
+    await blobs.remove(one)
+    assert await blobs.get(going.name) == going.data
+
+
+async def test_what_is_stored_again_while_it_is_removed_stays(blobs: Blobs) -> None:
+    sealed = [sealing.seal("manifest", f"plain {number}".encode()) for number in range(50)]
+    await blobs.put(sealed)
+    old = await held(blobs)
+    if isinstance(blobs, broker_blobs.Blobs):
+        blobs.forget()  # as another hub, which did not put them
+
+    async with asyncio.TaskGroup() as group:
+        for one, blob in zip(old, sealed, strict=True):
+            group.create_task(blobs.remove(one))
+            group.create_task(blobs.put([blob]))
+
+    assert [await blobs.get(blob.name) for blob in sealed] == [blob.data for blob in sealed]
 
 
 async def test_a_blob_that_no_message_holds_is_refused_by_name(blobs: Blobs) -> None:

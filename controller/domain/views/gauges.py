@@ -19,6 +19,7 @@ NAMED_CLUSTERS_MAX = 50
 
 COUNTED = {
     "polls": ("flotilla_polls", "Polls of sources by their outcome, since the hub started.", "result"),
+    "sweeps": ("flotilla_sweeps", "Looks for blobs that nothing names, by their outcome.", "result"),
     "reports": ("flotilla_reports", "Reports of agents that were read, since the hub started.", "kind"),
 }
 """What the reactors count, by the name under which they do: the metric, its help, and its label."""

@@ -6,6 +6,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from controller import library
+from controller.api import face
 from protocol import ids, reports, status
 from protocol.events import clusters as cluster_events
 from protocol.events import rollouts as events
@@ -175,6 +177,19 @@ async def test_the_past_is_told_by_the_commit_that_a_cluster_was_given(
         found = await get(client, f"clusters/edge-02/past?at={at}")
         assert (found["event"], found["given"][0]["origin"]["by"]) == (given_at, "rollouts")
     await get(client, f"clusters/edge-03/past?at={hubs.COMMIT}", 404)
+
+
+async def test_a_past_that_is_not_kept_any_more_is_gone(
+    client: aiohttp.ClientSession, fleet: hubs.Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def swept(_digests: object) -> face.Catalogs:
+        raise library.MissingBlobError("catalog 3f1c…: not among the blobs")
+
+    monkeypatch.setattr(fleet, "catalogs_named", swept)
+
+    found = await get(client, f"clusters/edge-02/past?at={fleet.world.log_head.sequence}", 410)
+
+    assert found["detail"].startswith("what was given then is not kept any more (catalog 3f1c…")
 
 
 @pytest.mark.parametrize("at", ["", "0", "400", "yesterday", "2026-11-05T12:00:00", "9" * 5000])

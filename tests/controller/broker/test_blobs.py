@@ -37,6 +37,16 @@ async def test_a_blob_that_is_known_to_be_stored_is_not_sent_again(hub: doors.Do
     assert (await api.state(hub.hub, streams.BLOBS.name)).last_seq == 2
 
 
+async def test_a_blob_that_was_stored_long_ago_is_sent_again(hub: doors.Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blobs, "KNOWN_S", 0.0)
+    blob = sealing.seal("manifest", b"plain")
+
+    await hub.blobs.put([blob])
+    await hub.blobs.put([blob])
+
+    assert (await api.state(hub.hub, streams.BLOBS.name)).last_seq == 2
+
+
 async def test_a_blob_too_large_for_a_message_is_refused_by_name(hub: doors.Doors) -> None:
     blob = sealing.seal("manifest", os.urandom(streams.MESSAGE_BYTES_MAX))
 

@@ -34,7 +34,7 @@ class Streams:
         self.now = hubs.START
         self.log = memory.MemoryStore()
         self.desired = streams.Desired()
-        self.blobs = streams.Blobs()
+        self.blobs = streams.Blobs(self.clock)
         self.reports = streams.Reports()
         self._ids = 0
 
