@@ -142,7 +142,7 @@ async def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path: 
     whole = path.read_bytes()
     empty = tmp_path / "empty"
     at = whole.index(b"LOG.snapshot") + 600
-    for spoiled in (whole[: len(whole) // 2], whole[:at] + b"X" + whole[at + 1 :], b"no tar"):
+    for spoiled in (whole[: len(whole) // 2], whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :], b"no tar"):
         path.write_bytes(spoiled)
         with pytest.raises(archives.ArchiveError):
             await backups.restore(path, empty, at=nats.NOW)

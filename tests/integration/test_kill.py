@@ -19,6 +19,9 @@ HUB = {"append": 25, "derive": 4, "publish": 4}
 AGENT = {"verify": 4, "apply": 10, "prune": 1, "inventory": 6, "report": 6}
 """The boundaries, and about how often the scenario passes each: the seed chooses within it."""
 
+SEED = 7
+"""Of builds: it chooses boundaries in the middle of the scenario."""
+
 BASE = "api/v1/namespaces/shop"
 STAYING = {
     "settings": f"{BASE}/configmaps/storefront-settings",
@@ -37,8 +40,9 @@ SPEC = {"paths": ["apps/*", "platform/*"], "allClusters": True, "intervalS": 1.0
 
 
 def seed_of(name: str) -> int:
-    """FLOTILLA_SEED, else a new one; printed, so that a failure can be repeated."""
-    seed = int(os.environ.get("FLOTILLA_SEED") or random.SystemRandom().randrange(10**6))
+    """FLOTILLA_SEED, else the same in every build, and a new one for a person; printed, so that it can be repeated."""
+    chosen = SEED if os.environ.get("CI") else random.SystemRandom().randrange(10**6)
+    seed = int(os.environ.get("FLOTILLA_SEED") or chosen)
     print(f"seed of {name}: FLOTILLA_SEED={seed}")
     return seed
 
