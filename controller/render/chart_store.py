@@ -13,19 +13,24 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from controller.render import archives, children, errors, limits, programs, templates
+from controller.render import archives, chart_logins, children, errors, limits, programs, templates
 from protocol import canonical
 
 _EXACT = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_CREDENTIALS = re.compile(r"//[^/\s]*@")
-"""Up to the last @: a password may hold one."""
 _ODD = re.compile(r"[^!-~]|[?#%\\]")
 """What may end the name of a host, or stand for something else."""
 _OCI = "oci://"
 _HTTP = ("https://", "http://")
 
 _PASSED_ON = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+_CACHE = "cache"
+_INDEX = f"{chart_logins.REPOSITORY}-index.yaml"
+"""The file that helm keeps a repository's index in."""
+
+_SAID_CHARACTERS_MAX = 600
+"""Of what helm says where it ends well and gives nothing."""
 
 _BOUNDS = children.Bounds(file_bytes=256 * limits.MIB)
 """The index of a large repository has tens of megabytes, and helm writes it to a file first."""
@@ -43,7 +48,7 @@ class Remote(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         where = f" of {self.repo}" if self.repo else ""
-        return _without_credentials(f"chart {self.chart} {self.version or '(latest)'}{where}")
+        return chart_logins.without_credentials(f"chart {self.chart} {self.version or '(latest)'}{where}")
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -122,24 +127,58 @@ class Store:
         return self._keep(remote, archive)
 
     def _pull(self, remote: Remote) -> bytes:
-        options = [f"--repo={remote.repo}"] if remote.repo else ["--plain-http"] if self._plain_http else []
-        if remote.version:
-            options.append(f"--version={remote.version}")
-        command = children.Command(
-            name="helm pull",
-            program=self._helm.path,
-            arguments=("pull", *options, "--destination=.", "--", remote.chart),
-            environment=self._environment,
-            bounds=_BOUNDS,
-            keep=".tgz",
-        )
+        login = chart_logins.split(remote.repo or remote.chart)
         try:
-            found = list(self._sandbox.run(command).kept.values())
+            found = list(self._pulled(remote, login).values())
         except errors.UnreadableError as error:
-            raise errors.MissingError(f"{remote}: {_without_credentials(error.reason)}") from None
+            reason = login.hidden(error.reason) if login is not None else error.reason
+            raise errors.MissingError(f"{remote}: {chart_logins.without_credentials(reason)}") from None
         if len(found) != 1 or len(found[0]) > limits.CHART_ARCHIVE_BYTES_MAX:
             raise errors.UnreadableError(f"{remote}: no archive of at most {limits.CHART_ARCHIVE_BYTES_MAX} bytes")
         return found[0]
+
+    def _pulled(self, remote: Remote, login: chart_logins.Login | None) -> Mapping[str, bytes]:
+        """The archives that helm gives for the chart, with a login in files."""
+        chart, options, files = remote.chart, list[str](), dict[str, bytes]()
+        if remote.repo and login is None:
+            options.append(f"--repo={remote.repo}")
+        elif remote.repo and login is not None:
+            chart = f"{chart_logins.REPOSITORY}/{remote.chart}"
+            options += [f"--repository-config={chart_logins.REPOSITORIES}", f"--repository-cache={_CACHE}"]
+            files[chart_logins.REPOSITORIES] = login.repositories()
+            files[f"{_CACHE}/{_INDEX}"] = self._index(login)
+        elif login is not None:
+            chart = login.address
+            options.append(f"--registry-config={chart_logins.REGISTRIES}")
+            files[chart_logins.REGISTRIES] = login.registries()
+        if not remote.repo and self._plain_http:
+            options.append("--plain-http")
+        if remote.version:
+            options.append(f"--version={remote.version}")
+        arguments = ("pull", *options, "--destination=.", "--", chart)
+        return self._helm_run(arguments, files, keep=".tgz").kept
+
+    def _index(self, login: chart_logins.Login) -> bytes:
+        """What a repository that wants a login has; helm looks it up by itself only for those that want none."""
+        options = (f"--repository-config={chart_logins.REPOSITORIES}", "--repository-cache=.")
+        files = {chart_logins.REPOSITORIES: login.repositories()}
+        done = self._helm_run(("repo", "update", *options), files, keep=_INDEX)
+        if _INDEX not in done.kept:  # helm ends well, and says on its output what was wrong
+            said = " ".join(done.stdout.decode(errors="replace").split())[:_SAID_CHARACTERS_MAX]
+            raise errors.UnreadableError(f"helm repo update: gives no index ({said})")
+        return done.kept[_INDEX]
+
+    def _helm_run(self, arguments: tuple[str, ...], files: Mapping[str, bytes], *, keep: str) -> children.Finished:
+        command = children.Command(
+            name=f"helm {arguments[0]}",
+            program=self._helm.path,
+            arguments=arguments,
+            files=files,
+            environment=self._environment,
+            bounds=_BOUNDS,
+            keep=keep,
+        )
+        return self._sandbox.run(command)
 
     def _keep(self, remote: Remote, archive: bytes) -> Fetched:
         about = templates.metadata(
@@ -148,7 +187,7 @@ class Store:
         answer = _Answer(version=str(about.get("version", "")), digest=hashlib.sha256(archive).hexdigest())
         _write(self._blob(answer.digest), archive)
         _write(self._entry(remote), msgspec.json.encode(answer))
-        return Fetched(Resolved(_without_credentials(remote.chart), answer.version, answer.digest), archive)
+        return Fetched(Resolved(chart_logins.without_credentials(remote.chart), answer.version, answer.digest), archive)
 
     def _kept(self, remote: Remote) -> Fetched | None:
         try:
@@ -158,7 +197,7 @@ class Store:
             return None
         if hashlib.sha256(archive).hexdigest() != answer.digest:
             return None  # a disk's doing: fetched anew
-        return Fetched(Resolved(_without_credentials(remote.chart), answer.version, answer.digest), archive)
+        return Fetched(Resolved(chart_logins.without_credentials(remote.chart), answer.version, answer.digest), archive)
 
     def _entry(self, remote: Remote) -> pathlib.Path:
         key = hashlib.sha256(canonical.encode([remote.repo, remote.chart, remote.version])).hexdigest()
@@ -180,12 +219,8 @@ def _is_below(address: str, allowed: Sequence[str]) -> bool:
     """Is it one of these addresses, or below one, however it is read?"""
     if _ODD.search(address) or not {".", ".."}.isdisjoint(address.split("/")):
         return False
-    plain = f"{_without_credentials(address).rstrip('/')}/"
+    plain = f"{chart_logins.without_credentials(address).rstrip('/')}/"
     return any(plain.startswith(f"{one.rstrip('/')}/") for one in allowed)
-
-
-def _without_credentials(text: str) -> str:
-    return _CREDENTIALS.sub("//", text)
 
 
 def _write(path: pathlib.Path, content: bytes) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from controller.git import objects
-from controller.render import archives, chart_store, commits, discovery, errors, limits, templates
+from controller.render import archives, chart_logins, chart_store, commits, discovery, errors, limits, templates
 
 _FILE = "file://"
 _ARCHIVE = ".tgz"
@@ -199,9 +199,8 @@ def _fetched(
         )
     repository, version = locked.repository or "", locked.version or ""
     if not repository.startswith(("http://", "https://", "oci://")):
-        raise errors.UnreadableError(
-            f"{who}: its repository {repository[:200]!r} is a name on somebody's machine (give its URL)"
-        )
+        plain = chart_logins.without_credentials(repository)[:200]
+        raise errors.UnreadableError(f"{who}: its repository {plain!r} is a name on somebody's machine (give its URL)")
     if store is None:
         raise errors.MissingError(f"{who}: is not in charts/, and nothing is fetched here")
     if repository.startswith("oci://"):

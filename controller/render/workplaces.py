@@ -174,11 +174,16 @@ def _write_all(work: str, files: Mapping[str, bytes], made: Made) -> None:
         _check(path)
         try:
             _make(f"{work}/{path}".rpartition("/")[0], made)
-            with open(f"{work}/{path}", "wb") as target:
+            with open(f"{work}/{path}", "wb", opener=_of_ours) as target:
                 target.write(content)
         except OSError as error:
             kind = errors.UnreadableError if error.errno in _OF_THE_COMMIT else errors.MissingError
             raise kind(f"{path[:200]}: cannot be laid out ({os.strerror(error.errno or 0)})") from error
+
+
+def _of_ours(path: str, flags: int) -> int:
+    """Open a file that nobody else may read: it may hold a password."""
+    return os.open(path, flags, 0o600)
 
 
 def _check(path: str) -> None:

@@ -1,5 +1,7 @@
 """Charts with what they depend on: vendored, beside them, or from a real repository on the loopback."""
 
+import base64
+import contextlib
 import functools
 import hashlib
 import http.server
@@ -9,12 +11,13 @@ import pathlib
 import subprocess
 import tarfile
 import threading
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from controller.render import chart_store, charts, commits, errors, helm, programs
+from controller.render import chart_logins, chart_store, charts, commits, errors, helm, programs
 from tests.controller import repositories
 from tests.controller.render.conftest import Workbench
 
@@ -136,6 +139,60 @@ def test_whether_a_chart_asks_about_the_cluster_is_seen(bench: Workbench) -> Non
     assert found == [False, True, True, True]
 
 
+USER, PASSWORD = "ada", "s3cr3t:of/ada@home"
+
+
+class Guard:
+    """Lets in who shows the login, if it asks for one, and looks at what the machine shows of whoever asks."""
+
+    def __init__(self) -> None:
+        self.asks = False
+        self.programs: set[str] = set()
+        """That ran while somebody asked, as their arguments are shown to everybody."""
+
+    def lets_in(self, request: http.server.BaseHTTPRequestHandler) -> bool:
+        if not self.asks:
+            return True
+        self.programs |= set(filter(None, map(_arguments, pathlib.Path("/proc").glob("[0-9]*"))))
+        basic = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        if request.headers.get("Authorization") == f"Basic {basic}":
+            return True
+        body = f"{request.headers.get('Authorization')} is not let in".encode()
+        request.send_response(401)
+        request.send_header("WWW-Authenticate", 'Basic realm="charts"')
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        if request.command == "GET":
+            request.wfile.write(body)
+        return False
+
+    def shown(self) -> list[str]:
+        """The runs of helm that the machine showed."""
+        return [one for one in self.programs if "helm\0pull\0" in one or "helm\0repo\0" in one]
+
+
+def _arguments(process: pathlib.Path) -> str:
+    try:
+        return (process / "cmdline").read_text(errors="replace")
+    except OSError:
+        return ""  # it has ended
+
+
+def _with_login(address: str, password: str = PASSWORD) -> str:
+    return address.replace("//", f"//{USER}:{urllib.parse.quote(password, safe='')}@")
+
+
+def _secrets(password: str = PASSWORD) -> tuple[str, ...]:
+    """The password, in every form in which it might be shown."""
+    basic = base64.b64encode(f"{USER}:{password}".encode()).decode()
+    return password, urllib.parse.quote(password, safe=""), basic
+
+
+def _told(directory: pathlib.Path) -> str:
+    """All that the store keeps, names of files included."""
+    return "".join(f"{path} {path.read_bytes()!r}" for path in directory.rglob("*") if path.is_file())
+
+
 class Repository:
     """A chart repository that a real HTTP server gives out."""
 
@@ -143,7 +200,8 @@ class Repository:
         self._root = root
         self._helm = helm
         self.paths: list[str] = []
-        handler = functools.partial(_Handler, self.paths, directory=str(root))
+        self.guard = Guard()
+        handler = functools.partial(_Handler, self.paths, self.guard, directory=str(root))
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
@@ -169,13 +227,15 @@ class Repository:
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    def __init__(self, paths: list[str], *args: Any, **options: Any) -> None:
+    def __init__(self, paths: list[str], guard: "Guard", *args: Any, **options: Any) -> None:
         self._paths = paths  # first: the constructor of the class above serves the request
+        self._guard = guard
         super().__init__(*args, **options)
 
     def do_GET(self) -> None:
         self._paths.append(self.path)
-        super().do_GET()
+        if self._guard.lets_in(self):
+            super().do_GET()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the signature of http.server
         """Nothing: the paths are kept."""
@@ -316,14 +376,62 @@ def test_charts_come_from_no_address_but_those_that_the_hub_allows(
     assert ("cannot be started" in raised.value.reason) is is_allowed
 
 
+@pytest.mark.helm
+@pytest.mark.parametrize("version", ["1.2.0", "^1.0.0", ""])
+def test_a_login_reaches_a_repository_and_nothing_that_anybody_sees(
+    repository: Repository, store: chart_store.Store, tmp_path: pathlib.Path, version: str
+) -> None:
+    repository.guard.asks = True
+    remote = chart_store.Remote("lib", _with_login(repository.url), version)
+
+    fetched = store.fetch(remote)
+
+    assert fetched.archive == (tmp_path / "repository" / "lib-1.2.0.tgz").read_bytes()
+    assert {one.split("\0")[1] for one in repository.guard.shown()} == {"repo", "pull"}
+    everything = [*repository.guard.programs, str(fetched.resolved), fetched.warning, str(remote)]
+    everything.append(_told(tmp_path / "store"))
+    assert [secret for secret in _secrets() if secret in "".join(everything)] == []
+
+
+@pytest.mark.helm
+def test_a_login_that_is_refused_is_named_without_its_password(
+    repository: Repository, store: chart_store.Store
+) -> None:
+    repository.guard.asks = True
+
+    with pytest.raises(errors.MissingError) as raised:
+        store.fetch(chart_store.Remote("lib", _with_login(repository.url, "wr0ng@"), "1.2.0"))
+
+    assert raised.value.reason.startswith(f"chart lib 1.2.0 of {repository.url}: helm repo update: gives no index (")
+    assert "401" in raised.value.reason
+    everything = "".join([*repository.guard.programs, raised.value.reason])
+    assert [secret for secret in _secrets("wr0ng@") if secret in everything] == []
+
+
+def test_an_address_is_parted_from_its_login() -> None:
+    found = chart_logins.split("https://ada:a%40b@charts.example.com:8443/stable/x@y")
+
+    assert found is not None
+    assert (found.address, found.host) == ("https://charts.example.com:8443/stable/x@y", "charts.example.com:8443")
+    assert (found.username, found.password) == ("ada", "a@b")
+    assert chart_logins.split("https://charts.example.com/x@y") is None
+    assert found.hidden("ada a@b a%40b YWRhOmFAYg==") == "ada … … …"
+    token = chart_logins.split("oci://t0ken@example.com")
+    assert token is not None
+    assert (token.username, token.password, token.hidden("my t0ken")) == ("t0ken", "", "my …")
+
+
 class _Registry(http.server.BaseHTTPRequestHandler):
     """As much of an OCI registry as a pull of one chart asks for."""
 
-    def __init__(self, objects: dict[str, tuple[str, bytes]], *args: Any) -> None:
+    def __init__(self, objects: dict[str, tuple[str, bytes]], guard: Guard, *args: Any) -> None:
         self._objects = objects
+        self._guard = guard
         super().__init__(*args)
 
     def do_GET(self) -> None:
+        if not self._guard.lets_in(self):
+            return
         kind, content = self._objects.get(self.path.partition("?")[0], ("", b""))
         self.send_response(200 if kind else 404)
         self.send_header("Content-Type", kind or "application/json")
@@ -365,20 +473,51 @@ def _registry(archive: bytes) -> dict[str, tuple[str, bytes]]:
     }
 
 
-@pytest.mark.helm
-@pytest.mark.parametrize("version", ["1.2.0", "^1.0.0"])
-def test_a_chart_of_an_oci_registry_is_fetched(
-    repository: Repository, tmp_path: pathlib.Path, helm_program: programs.Program, version: str
-) -> None:
-    archive = (tmp_path / "repository" / "lib-1.2.0.tgz").read_bytes()
-    handler = functools.partial(_Registry, _registry(archive))
+@contextlib.contextmanager
+def _oci(archive: bytes, guard: Guard) -> Iterator[str]:
+    """The address of `charts/lib` in a registry."""
+    handler = functools.partial(_Registry, _registry(archive), guard)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
-        address = f"oci://127.0.0.1:{server.server_port}/charts/lib"
-        with chart_store.Store(tmp_path / "oci", helm_program, environ={}, plain_http=True) as store:
-            fetched = store.fetch(chart_store.Remote(address, "", version))
+        yield f"oci://127.0.0.1:{server.server_port}/charts/lib"
         server.shutdown()
         serving.join()
 
-    assert (fetched.resolved.version, fetched.archive) == ("1.2.0", archive)
+
+@pytest.mark.helm
+@pytest.mark.parametrize("version", ["1.2.0", "^1.0.0"])
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_chart_of_an_oci_registry_is_fetched(
+    repository: Repository, tmp_path: pathlib.Path, helm_program: programs.Program, version: str, asks: bool
+) -> None:
+    archive = (tmp_path / "repository" / "lib-1.2.0.tgz").read_bytes()
+    guard = Guard()
+    guard.asks = asks
+    with _oci(archive, guard) as address:
+        given = _with_login(address) if asks else address
+        with chart_store.Store(tmp_path / "oci", helm_program, environ={}, plain_http=True) as store:
+            fetched = store.fetch(chart_store.Remote(given, "", version))
+
+    assert (fetched.resolved.chart, fetched.resolved.version, fetched.archive) == (address, "1.2.0", archive)
+    assert bool(guard.shown()) is asks
+    everything = "".join([*guard.programs, _told(tmp_path / "oci")])
+    assert [secret for secret in _secrets() if secret in everything] == []
+
+
+@pytest.mark.helm
+def test_a_registry_that_refuses_a_login_tells_no_password(
+    tmp_path: pathlib.Path, helm_program: programs.Program
+) -> None:
+    guard = Guard()
+    guard.asks = True
+    with (
+        _oci(b"", guard) as address,
+        chart_store.Store(tmp_path / "oci", helm_program, environ={}, plain_http=True) as store,
+        pytest.raises(errors.MissingError) as raised,
+    ):
+        store.fetch(chart_store.Remote(_with_login(address, "wr0ng@"), "", "1.2.0"))
+
+    assert raised.value.reason.startswith(f"chart {address} 1.2.0: helm pull: ")
+    everything = "".join([*guard.programs, raised.value.reason])
+    assert [secret for secret in _secrets("wr0ng@") if secret in everything] == []

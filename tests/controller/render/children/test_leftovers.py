@@ -15,6 +15,12 @@ from controller.render import children, errors, launcher, workplaces
 from tests.controller.render.children.conftest import DAEMON, PYTHON, ROOT, failure, processes_with, python
 
 
+def test_what_it_is_given_is_for_nobody_else(sandbox: children.Sandbox) -> None:
+    command = python("import os; print(oct(os.stat('a/b').st_mode))", files={"a/b": b""})
+
+    assert sandbox.run(command).stdout.decode().strip().endswith("100600")
+
+
 def test_its_directory_is_private_and_gone_afterwards(sandbox: children.Sandbox) -> None:
     script = "import os; print(oct(os.stat('..').st_mode), os.getcwd())"
 
