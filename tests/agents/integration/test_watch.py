@@ -4,7 +4,6 @@ On the sandbox and on a real API server, whose managedFields tell who did it.
 """
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +233,8 @@ async def test_what_is_no_drift_any_more_after_a_restart_is_told_to_be_over(
 async def test_somebody_who_undoes_every_revert_is_told_by_name_and_not_raced(
     place: Place, station: Station, hub_of_test: Publisher
 ) -> None:
-    path, began = path_of(place, "settings"), time.monotonic()
+    path = path_of(place, "settings")
+    station.bounds = fights.Bounds(window_s=3600, pause_base_s=3600, pause_ceiling_s=3600)
 
     async def rewrite() -> None:
         """A controller that wants it its own way."""
@@ -264,8 +264,7 @@ async def test_somebody_who_undoes_every_revert_is_told_by_name_and_not_raced(
     assert status.bundles[0].drifted == 1
     counts = [one.fighting.count for report in hub_of_test.of(reports.DriftDetected)
               for one in report.drifts if one.fighting]  # fmt: skip
-    waited = time.monotonic() - began >= fights.PAUSE_BASE_S  # a busy machine gets there
-    assert max(counts) == 3 or waited, "the fourth revert waits for seconds"
+    assert max(counts) == 3, "the fourth revert waits, here for an hour"
 
 
 async def test_where_watching_is_not_allowed_the_resync_tells_the_same(
