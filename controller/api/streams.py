@@ -1,20 +1,28 @@
 """`/api/v1/events/stream`: what is new as server-sent events, for pages and programs that must not miss anything.
 
-    event: log       one event of the log; its `id` is its place there
+    event: log       one event of the log; its `id` is its place there and its hash, as `PLACE-HASH`
     event: clusters  names of clusters that are not what they were, gathered: look at them again
-    event: reset     the place that was named is beyond the log: this is another log, begin anew
+    event: reset     the event that was named is not in this log: begin anew
 
-A client that comes back names its place by `Last-Event-ID`, as browsers do by themselves, and gets every event since.
+A client that comes back names its last event by `Last-Event-ID`, as browsers do by themselves, and gets every event
+since. The hash tells the log from every other one: a hub that was restored, or whose log was lost, has other events at
+the same places, and a client that went on there would miss some without a word.
 What it is told of clusters is no history, only a reason to look: after a break it looks at all of them.
 """
 
+import contextlib
+import re
 from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 from aiohttp import web
 
+from controller import errors
 from controller.api import events, face, feed, following, requests, routes
-from protocol import ids
+from controller.store import records
+from protocol import canonical, desired, ids
+from protocol.canonical import Digest
+from protocol.events import log
 
 MEDIA = "text/event-stream"
 
@@ -25,6 +33,8 @@ NAMES_MAX = 1000
 """Clusters that one message names; if more changed, it says `all`."""
 
 QUERY = (routes.Parameter("after", int, "Begin after this place in the log; else at its end, or at Last-Event-ID."),)
+
+_ID = re.compile(r"(?P<place>[0-9]{1,19})-(?P<hash>[0-9a-f]{64})")
 
 
 class Clusters(msgspec.Struct, frozen=True, rename="camel"):
@@ -43,27 +53,42 @@ class Reset(msgspec.Struct, frozen=True, rename="camel"):
 
 async def stream(request: web.Request) -> web.StreamResponse:
     """Events of the log and changes of clusters, as they come."""
-    news = request.app[feed.FEED]
-    return await following.answer(request, MEDIA, _messages(request, news, _place(request, news)))
+    news, begun = request.app[feed.FEED], await _begun(request)
+    return await following.answer(request, MEDIA, _messages(request, news, begun))
 
 
-def _place(request: web.Request, news: feed.Feed) -> int:
-    last = request.headers.get("Last-Event-ID", "")
-    if last:
-        return feed.place(last, "Last-Event-ID")
-    after = request.query.get("after", "")
-    return feed.place(after, "after") if after else news.head
+async def _begun(request: web.Request) -> int | None:
+    """The place after which the client's events begin; None: what it names is not in our log."""
+    transactor = request.app[requests.HUB].transactor
+    last, after = request.headers.get("Last-Event-ID", ""), request.query.get("after", "")
+    if not last and not after:
+        return transactor.world.log_head.sequence
+    named = _named(last) if last else desired.LogHead(sequence=feed.place(after, "after"), hash=canonical.NO_DIGEST)
+    if named.sequence > transactor.world.log_head.sequence:
+        # Another hub on the same log may have told of what this one did not read yet.
+        with contextlib.suppress(errors.Transient, records.StoreError):
+            await transactor.catch_up()
+    world = transactor.world
+    is_ours = world.contains(named) if last else named.sequence <= world.log_head.sequence
+    return named.sequence if is_ours else None
 
 
-async def _messages(request: web.Request, news: feed.Feed, place: int) -> AsyncGenerator[bytes, None]:
-    head = request.app[requests.HUB].transactor.world.log_head.sequence
-    told = news.changes
+def _named(last: str) -> desired.LogHead:
+    """The event that a client names as its last. A mere place names none: there would be one in any log."""
+    found = _ID.fullmatch(last)
+    if found is not None:
+        return desired.LogHead(sequence=int(found["place"]), hash=Digest(found["hash"]))
+    return desired.LogHead(sequence=feed.place(last, "Last-Event-ID"), hash=canonical.NO_DIGEST)
+
+
+async def _messages(request: web.Request, news: feed.Feed, begun: int | None) -> AsyncGenerator[bytes, None]:
+    world = request.app[requests.HUB].transactor.world
+    told, place = news.changes, begun if begun is not None else world.log_head.sequence
     beginning = b"retry: %d\n" % RETRY_MS
-    if place > head:
-        place = head
-        beginning += _message("reset", Reset(head=head))
-    # A place at once: who is cut off before the first event would else begin at a later end of the log.
-    yield beginning + b"id: %d\n\n" % place
+    if begun is None:
+        beginning += _message("reset", Reset(head=place))
+    # An id at once: who is cut off before the first event would else begin at a later end of the log.
+    yield beginning + (_id(place, world.hashes[place - 1]) if place else b"id: 0\n") + b"\n"
     while True:
         block, place = await following.block(news, place, _log)
         if news.changes > told:
@@ -88,7 +113,11 @@ def _changed(news: feed.Feed, told: int, hub: face.HubFace) -> Clusters:
 
 
 def _log(one: face.LoggedEvent) -> bytes:
-    return b"id: %d\n" % one.sequence + _message("log", events.logged(one)) + b"\n"
+    return _id(one.sequence, log.record_hash(one.subject, one.body)) + _message("log", events.logged(one)) + b"\n"
+
+
+def _id(place: int, known_by: Digest) -> bytes:
+    return b"id: %d-%s\n" % (place, known_by.encode())
 
 
 def _message(kind: str, data: msgspec.Struct) -> bytes:

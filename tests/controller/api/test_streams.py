@@ -50,6 +50,11 @@ async def the_next(messages: AsyncIterator[streaming.Message], kind: str) -> str
     raise AssertionError("the stream ended")
 
 
+def id_of(hub: hubs.Hub, place: int) -> str:
+    """By which the stream names the event at this place."""
+    return f"{place}-{hub.world.hashes[place - 1]}"
+
+
 async def suspend(hub: hubs.Hub, cluster: str, reason: str = "by command") -> None:
     await hub.write(events.ClusterSuspended(cluster=hubs.ids.ClusterId(cluster), reason=reason))
 
@@ -60,7 +65,7 @@ async def test_events_come_as_they_are_written(client: aiohttp.ClientSession, hu
         await suspend(hub, cluster)
         found = await the_next(messages, "log")
 
-    assert (found.id, found.data["type"], found.data["by"]) == ("4", "ClusterSuspended", "hub")
+    assert (found.id, found.data["type"], found.data["by"]) == (id_of(hub, 4), "ClusterSuspended", "hub")
 
 
 async def test_a_client_that_comes_back_gets_what_it_missed(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
@@ -73,19 +78,64 @@ async def test_a_client_that_comes_back_gets_what_it_missed(client: aiohttp.Clie
     async with stream(client, last=seen[-1]) as messages:
         again = [(await the_next(messages, "log")).id for _ in range(feed.RECENT_MAX + 4)]
 
-    assert seen + again == [str(number + 1) for number in range(feed.RECENT_MAX + 6)]
+    assert seen + again == [id_of(hub, number + 1) for number in range(feed.RECENT_MAX + 6)]
 
 
-async def test_a_place_beyond_the_log_is_of_another_log(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
-    async with stream(client, last="4000") as messages:
+@pytest.mark.parametrize(
+    "last",
+    ["4000-" + "a" * 64, "1-" + "a" * 64, "4000", "1"],
+    ids=["beyond the log", "another event there", "beyond the log, without a hash", "without a hash"],
+)
+async def test_an_event_of_another_log_begins_the_stream_anew(
+    client: aiohttp.ClientSession, hub: hubs.Hub, last: str
+) -> None:
+    async with stream(client, last=last) as messages:
         found = await the_next(messages, "reset")
         await hub.add_cluster("edge-1")
         following = await the_next(messages, "log")
 
-    assert (found.data, following.id) == ({"head": 1}, "2")
+    assert (found.data, following.id) == ({"head": 1}, id_of(hub, 2))
 
 
-@pytest.mark.parametrize("last", ["x", "-1", "9" * 5000, "²"])
+async def test_a_client_of_a_log_that_was_restored_and_grew_again_is_told(
+    client: aiohttp.ClientSession, hub: hubs.Hub
+) -> None:
+    await hub.add_cluster("edge-1")
+    lost = hubs.Hub()
+    await lost.begin()
+    for name in ("edge-2", "edge-3"):
+        await lost.add_cluster(name)
+
+    async with stream(client, last=id_of(lost, 2)) as messages:
+        found = await the_next(messages, "reset")
+
+    assert (found.data, id_of(lost, 1)) == ({"head": len(hub.world.hashes)}, id_of(hub, 1))
+
+
+async def test_what_another_hub_wrote_to_the_same_log_is_no_other_log(
+    client: aiohttp.ClientSession, hub: hubs.Hub
+) -> None:
+    other = hubs.transact.Transactor(hub.store, clock=hub.clock, new_id=lambda: "by-another")
+    await other.catch_up()
+    declared = events.ClusterLabelled(cluster=await hub.add_cluster("edge-1"), labels={"env": "prod"})
+    await other.catch_up()
+    await other.run(lambda _world: (declared,), by="another hub")
+    last = len(other.world.hashes)
+    assert last > len(hub.world.hashes)
+
+    async with stream(client, last=f"{last}-{other.world.hashes[-1]}") as messages:
+        await hub.write(events.ClusterSuspended(cluster=declared.cluster, reason="by command"))
+        found = await the_next(messages, "log")
+
+    assert found.id == id_of(hub, last + 1)
+
+
+async def test_from_the_beginning_of_a_log_all_of_it_comes(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
+    async with stream(client, last="0") as messages:
+        assert (await the_next(messages, "log")).id == id_of(hub, 1)
+
+
+@pytest.mark.parametrize("last", ["x", "-1", "9" * 5000, "²", "1-", "1-xyz", "1-" + "A" * 64])
 async def test_a_place_is_a_number(client: aiohttp.ClientSession, last: str) -> None:
     async with client.get(STREAM, headers={"Last-Event-ID": last.encode().decode("latin-1")}) as answer:
         assert answer.status == 400
@@ -125,11 +175,12 @@ async def test_a_cluster_that_falls_silent_has_changed(
     assert found.data["names"] == ["edge-1"]
 
 
-async def test_something_is_said_even_if_nothing_is_new(client: aiohttp.ClientSession) -> None:
+async def test_something_is_said_even_if_nothing_is_new(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
     async with client.get(STREAM) as answer:
         lines = [await answer.content.readline() for _ in range(5)]
 
-    assert lines == [b"retry: 2000\n", b"id: 1\n", b"\n", b": nothing new\n", b"\n"]
+    id_line = f"id: {id_of(hub, 1)}\n".encode()
+    assert lines == [b"retry: 2000\n", id_line, b"\n", b": nothing new\n", b"\n"]
 
 
 async def test_a_revoked_token_ends_its_stream(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
@@ -173,7 +224,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_holds_up_nobody(
             told = [(await the_next(messages, "log")).id for _ in range(100)]
             await news.until(lambda: news.dropped == 1, 10)
 
-    assert (told[-1], news.dropped) == ("103", 1)
+    assert (told[-1], news.dropped) == (id_of(hub, 103), 1)
 
 
 async def test_the_end_of_the_hub_ends_its_streams(hub: hubs.Hub) -> None:
