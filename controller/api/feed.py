@@ -15,15 +15,20 @@ import structlog
 from aiohttp import web
 
 from controller import errors
-from controller.api import face, problems, requests
+from controller.api import access, face, problems, requests
 from controller.domain.views import changes, sight
 from controller.store import records
 from protocol import ids
+from protocol.canonical import Digest
 
 logger = structlog.get_logger(__name__)
 
-FOLLOWERS_MAX = 64
+FOLLOWERS_MAX = 128
 """Open streams: a fleet's people and pages; each costs a connection and a write of what is new."""
+
+FOLLOWERS_EACH_MAX = 32
+"""Of one token, and of all the pages that were opened with it: a program that opens more and more leaves room for
+others."""
 
 RECENT_MAX = 500
 """Events kept in memory: who keeps up reads them here; who fell further behind reads the store."""
@@ -54,7 +59,6 @@ class Feed:
         self.pace = pace
         self.born = hub.clock().isoformat()
         """Tells this feed's numbers from those of a hub that ran before."""
-        self.followers = 0
         self.dropped = 0
         """Followers that did not take what they were given, since the start."""
         self.closed = False
@@ -62,6 +66,8 @@ class Feed:
         """The number of the newest change of a cluster."""
         self.head = hub.transactor.world.log_head.sequence
         """The newest event that followers can have."""
+        self._following: collections.Counter[Digest] = collections.Counter()
+        """Those who follow now, by the digests of their tokens."""
         self._hub = hub
         self._news = asyncio.Condition()
         self._recent: collections.deque[face.LoggedEvent] = collections.deque(maxlen=RECENT_MAX)
@@ -80,17 +86,26 @@ class Feed:
         self.closed = True
         await self._tell()
 
-    @contextlib.asynccontextmanager
-    async def following(self) -> AsyncIterator[None]:
+    @property
+    def followers(self) -> int:
+        """Those who follow now."""
+        return self._following.total()
+
+    @contextlib.contextmanager
+    def following(self, principal: access.Principal) -> Iterator[None]:
         """One more who follows; a ProblemError if there are too many."""
+        if self._following[principal.digest] >= FOLLOWERS_EACH_MAX:
+            detail = f"token {principal.name!r}: {FOLLOWERS_EACH_MAX} clients follow the events with it already"
+            raise problems.ProblemError(429, "too-many", detail, headers=problems.RETRY)
         if self.followers >= FOLLOWERS_MAX:
             detail = f"{FOLLOWERS_MAX} clients follow the events already"
             raise problems.ProblemError(503, "too-many", detail, headers=problems.RETRY)
-        self.followers += 1
+        self._following[principal.digest] += 1
         try:
             yield
         finally:
-            self.followers -= 1
+            self._following[principal.digest] -= 1
+            self._following += collections.Counter()  # forgets those that do not follow any more
 
     async def drop(self) -> None:
         """One of them was too slow."""

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import test_utils
 
-from controller.api import app, feed
+from controller.api import access, app, feed
 from protocol import reports
 from protocol.events import clusters as events
 from protocol.events import tokens as token_events
@@ -184,7 +184,7 @@ async def test_something_is_said_even_if_nothing_is_new(client: aiohttp.ClientSe
 
 
 async def test_a_revoked_token_ends_its_stream(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
-    issued = token_events.TokenIssued(name="ci", scope=Scope.READ, digest=app.access.tokens.digest("secret"))
+    issued = token_events.TokenIssued(name="ci", scope=Scope.READ, digest=access.tokens.digest("secret"))
     await hub.write(issued)
     async with client.get(STREAM, headers={"Authorization": "Bearer secret"}) as answer:
         await answer.content.readline()
@@ -194,12 +194,46 @@ async def test_a_revoked_token_ends_its_stream(client: aiohttp.ClientSession, hu
     assert b"TokenRevoked" not in rest
 
 
+async def test_one_token_leaves_places_for_others(
+    client: aiohttp.ClientSession, server: test_utils.TestServer, hub: hubs.Hub
+) -> None:
+    await hub.write(token_events.TokenIssued(name="ci", scope=Scope.READ, digest=access.tokens.digest("secret")))
+    ci = {"Authorization": "Bearer secret"}
+    async with contextlib.AsyncExitStack() as stack:
+        for number in range(feed.FOLLOWERS_EACH_MAX):
+            path = STREAM if number else "/api/v1/events?follow=true"
+            answer = await stack.enter_async_context(client.get(path, headers=ci))
+            assert answer.status == 200
+        async with client.get(STREAM, headers=ci) as answer:
+            problem = await answer.json(content_type="application/problem+json")
+        async with client.get(STREAM) as another:
+            assert another.status == 200
+
+    assert (answer.status, problem["detail"]) == (429, "token 'ci': 32 clients follow the events with it already")
+    assert answer.headers["Retry-After"] == "2"
+
+
+async def test_whoever_goes_makes_room(client: aiohttp.ClientSession, server: test_utils.TestServer) -> None:
+    news = server.app[feed.FEED]
+    async with client.get(STREAM):
+        assert news.followers == 1
+    async with asyncio.timeout(60):
+        while news.followers:  # who went is found by the next write, and nothing tells of it
+            await news.until(lambda: not news.followers, QUICK.keep_alive_s)
+
+
 async def test_there_are_never_too_many_who_follow(
     client: aiohttp.ClientSession, server: test_utils.TestServer
 ) -> None:
-    server.app[feed.FEED].followers = feed.FOLLOWERS_MAX
-    async with client.get(STREAM) as answer:
-        problem = await answer.json(content_type="application/problem+json")
+    news = server.app[feed.FEED]
+    with contextlib.ExitStack() as stack:
+        for number in range(feed.FOLLOWERS_MAX):
+            name = f"ci-{number}"
+            stack.enter_context(
+                news.following(access.Principal(name=name, scope=Scope.READ, digest=access.tokens.digest(name)))
+            )
+        async with client.get(STREAM) as answer:
+            problem = await answer.json(content_type="application/problem+json")
 
     assert (answer.status, problem["type"], answer.headers["Retry-After"]) == (
         503,
