@@ -302,15 +302,21 @@ def _gather(owner: _Draft, entry: objects.TreeEntry, path: patterns.Segments, st
     elif not is_marker and not entry.name.endswith(manifests.SUFFIXES):
         if entry.kind is objects.Kind.LINK:
             owner.warnings.append(sources.Problem(text, "a symbolic link is not followed"))
-    elif entry.kind is objects.Kind.LINK:
-        reason = "a symbolic link is not followed (put the file here, or list the link in .flotillaignore)"
+    elif reason := refusal(entry):
         owner.problems.append(sources.Problem(text, reason))
-    elif entry.odd:
-        owner.problems.append(sources.Problem(text, "the file's name is not UTF-8, or unprintable"))
     elif is_marker:
         owner.markers.append(FileRef(text, entry.oid))
     else:
         owner.files.append(FileRef(text, entry.oid))
+
+
+def refusal(entry: objects.TreeEntry) -> str:
+    """Why what is called like a manifest is none that can be read; empty: it can be."""
+    if entry.kind is objects.Kind.LINK:
+        return "a symbolic link is not followed (put the file here, or list the link in .flotillaignore)"
+    if entry.kind is not objects.Kind.FILE:
+        return f"a {entry.kind.value} is not read"
+    return "the file's name is not UTF-8, or unprintable" if entry.odd else ""
 
 
 def _text(path: patterns.Segments) -> str:

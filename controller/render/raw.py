@@ -33,13 +33,18 @@ def plan(order: staging.Order, commit: commits.Commit) -> staging.Plan:
 
 def _overlay(commit: commits.Commit, path: str, name: str, *, named: frozenset[str]) -> dict[str, str]:
     found = {
-        file: entry.oid
+        file: entry
         for file, entry in commit.walk(path)
         if file.endswith(manifests.SUFFIXES) and file not in named and not _is_hidden(file, path)
     }
     if not found:
         raise errors.UnreadableError(f"overlay {name}: there is no such directory, or no manifest in it")
-    return found
+    # A submodule's commit is no object of the mirror: to read it would be an error of the whole source.
+    reasons = ((file, discovery.refusal(entry)) for file, entry in found.items())
+    problems = tuple(sources.Problem(file, reason) for file, reason in reasons if reason)
+    if problems:
+        raise errors.ProblemsError(problems)
+    return {file: entry.oid for file, entry in found.items()}
 
 
 def _is_hidden(file: str, below: str) -> bool:

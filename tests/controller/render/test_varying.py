@@ -7,7 +7,7 @@ from controller.domain import catalogs, inputs, placements
 from controller.render import resolve
 from tests.controller.render.conftest import SHOP, Workbench
 from tests.controller.render.variants import EU, NAMED, PLAIN, US, VARIABLE, Counting, cluster, entry_of, manifest, run
-from tests.controller.repositories import config_map
+from tests.controller.repositories import Content, Link, Submodule, config_map
 
 
 def test_each_cluster_gets_its_own_values_in_the_manifests(bench: Workbench) -> None:
@@ -88,6 +88,30 @@ def test_customizations_decide_where_a_bundle_goes_and_what_it_is(bench: Workben
 
     assert [manifest(bench, entry, one)["data"]["size"] for one in (EU, PLAIN)] == ["large", "small"]
     assert placements.place(entry, US) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (Link("../../b.yaml"), "a symbolic link is not followed (put the file here, or list the link in"),
+        (Submodule(), "a submodule is not read"),
+    ],
+)
+def test_what_is_no_file_of_an_overlay_harms_its_bundle_alone(
+    bench: Workbench, content: Link | Submodule, reason: str
+) -> None:
+    files: dict[str, Content] = {
+        "web/a.yaml": config_map("a"),
+        "web/flotilla.yaml": "overlays: [dev]\n",
+        "web/overlays/dev/b.yaml": content,
+        "db/c.yaml": config_map("c"),
+    }
+    good, bad = bench.resolve(files, "*").catalog.entries
+
+    assert (good.path, catalogs.problems(good)) == ("db", ())
+    assert [(one.path, one.reason.startswith(reason)) for one in catalogs.problems(bad)] == [
+        ("web/overlays/dev/b.yaml", True)
+    ]
 
 
 def test_a_clusters_registered_value_wins_over_the_bundles(bench: Workbench) -> None:
