@@ -26,7 +26,7 @@ _CHUNK_BYTES = 256 * limits.KIB
 
 _COMPLAINT_HEAD_BYTES = 4 * limits.KIB
 
-_MESSAGE_LINES = 3
+_MESSAGE_LINES = 6
 _LINE_CHARACTERS_MAX = 400
 
 _NETWORK = re.compile(
@@ -36,6 +36,12 @@ _NETWORK = re.compile(
 )
 _MEMORY = re.compile(r"out of memory|cannot allocate memory|\bMemoryError\b|bad_alloc", re.IGNORECASE)
 _FILE = re.compile(r"file too large|file size limit exceeded", re.IGNORECASE)
+_PREFIXES = re.compile(
+    r"^(?:(?P<error>[EF])|[IW])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ \S+\] (?:\"command failed\" err=(?:<\n)?)?"
+    r"|^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d+)? |^time=\S+ ",
+    re.MULTILINE,
+)
+"""What loggers of Go begin a line with: the time, the process, and the place in a program that nobody here reads."""
 _BLAMES = re.compile(r"^\s*(?:\S+: )?(?:error|panic|fatal)\b", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\uffff]+")
 
@@ -75,7 +81,7 @@ class Finished(msgspec.Struct, frozen=True):
 
     stdout: bytes
     stderr: str
-    """Its beginning and its end, without the paths of this run."""
+    """Its beginning and its end, without the paths and times of this run."""
     kept: Mapping[str, bytes] = {}
     """Name → content of the files that were asked for."""
 
@@ -316,11 +322,11 @@ class _Run:
                 return "its supervisor ended (killed?)"
 
     def _complaint(self) -> str:
-        """The program's stderr, without the paths of this run, which would differ in the next."""
+        """The program's stderr, without the paths and times of this run, which would differ in the next."""
         text = (self._stderr + self._stderr_end).decode(errors="replace")
         for path in (f"{self._place.work}/", f"{self._place.home}/", str(self._place.work), str(self._place.root)):
             text = text.replace(path, "")
-        return text
+        return _PREFIXES.sub(lambda found: "Error: " if found["error"] else "", text)
 
 
 def _resources(bounds: Bounds) -> launching.Resources:

@@ -77,6 +77,27 @@ def test_no_path_of_the_run_reaches_the_message(sandbox: children.Sandbox) -> No
     assert first == second == (errors.Cause.EXIT, "child: exit code 1: Error: open a.yaml and b: no")
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ('E1201 03:50:45.781745       1 run.go:72] "command failed" err="no \\"a\\""', 'Error: "no \\"a\\""'),
+        (
+            'W1201 03:50:45.78 7 x.go:1] old\nE1201 03:50:46.483350 18330 run.go:72] "command failed" err=<\n'
+            "\ttrouble with `\n\tpaths:\n\t- p.yaml\n\t`: missing kind\n >",
+            "Error: trouble with ` paths: - p.yaml `: missing kind >",
+        ),
+        ("2026/12/01 03:50:45 too late", "too late"),
+        ("time=2026-12-01T03:50:45.123Z level=ERROR msg=late", "level=ERROR msg=late"),
+        ("at 2026/12/01 03:50:45 it was late", "at 2026/12/01 03:50:45 it was late"),
+    ],
+)
+def test_no_time_of_the_run_reaches_the_message(sandbox: children.Sandbox, said: str, expected: str) -> None:
+    """Else the same error of the same commit would be another one each time (I2)."""
+    script = f"import sys; sys.stderr.write({said!r}); sys.exit(1)"
+
+    assert failure(sandbox, script) == (errors.Cause.EXIT, f"child: exit code 1: {expected}")
+
+
 def test_a_program_that_is_not_there_is_an_error(sandbox: children.Sandbox) -> None:
     command = children.Command(name="helm", program=pathlib.Path("/nowhere/helm"), arguments=())
 
