@@ -134,8 +134,9 @@ def room(above: pathlib.Path) -> Iterator[pathlib.Path]:
         with contextlib.ExitStack() as alone:
             _lock(above, alone, wait=True)
             for left in above.glob(f"{PREFIX}*"):
-                left.chmod(0o700)  # a program may have taken our rights away
-                with contextlib.ExitStack() as held:
+                # Whoever ends removes its own at any time: then there is nothing to remove.
+                with contextlib.ExitStack() as held, contextlib.suppress(FileNotFoundError):
+                    left.chmod(0o700)  # a program may have taken our rights away
                     if _lock(left, held, wait=False):
                         _remove(left)
             own = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=above))

@@ -187,6 +187,23 @@ def test_what_another_process_works_in_is_left_alone(tmp_path: pathlib.Path) -> 
         assert one != other
 
 
+def test_a_directory_that_its_owner_removes_meanwhile_stops_nobody(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending = tmp_path / f"{workplaces.PREFIX}ending"
+    ending.mkdir()
+    lock = workplaces._lock
+
+    def lock_late(directory: pathlib.Path, holding: contextlib.ExitStack, *, wait: bool) -> bool:
+        if directory == ending:
+            ending.rmdir()
+        return lock(directory, holding, wait=wait)
+
+    monkeypatch.setattr(workplaces, "_lock", lock_late)
+    with workplaces.room(tmp_path) as own:
+        assert list(tmp_path.iterdir()) == [own]
+
+
 def test_what_was_left_without_rights_is_removed_all_the_same(tmp_path: pathlib.Path) -> None:
     left = tmp_path / f"{workplaces.PREFIX}left" / "work"
     left.mkdir(parents=True)
