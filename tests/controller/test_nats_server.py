@@ -136,9 +136,10 @@ async def test_a_server_that_crashes_is_started_again_on_its_port(rig: rigs.Rig,
     rig.server.signal(signal.SIGKILL)
     async with asyncio.timeout(60):
         await again.wait()
+        while rig.server.pid == pid:  # noqa: ASYNC110 - a client may know it before who started it looks again
+            await asyncio.sleep(0.005)
 
     assert rig.server.port == port
-    assert rig.server.pid != pid
     assert await hub.log.last_sequence() == 0
     keeping.cancel()
     await asyncio.wait([keeping])

@@ -8,7 +8,7 @@ from controller.domain import sweeping
 from controller.reactors import sweeping as reactor
 from tests.fixtures.fleet import Fleet, Site
 
-pytestmark = [pytest.mark.nats, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 NOTHING_OLD = reactor.Keeping(
     retention=datetime.timedelta(microseconds=1), interval_s=3600, grace=datetime.timedelta(0)
