@@ -6,8 +6,6 @@ hub took the new key or did not, and whichever of the two it knows is tried.
 """
 
 import asyncio
-import base64
-import datetime
 import random
 from typing import assert_never
 
@@ -78,7 +76,7 @@ class Renewer:
         assert held is not None, "renewed before it was enrolled"
         if held.expires_at is None or self._stored.received_at is None:
             return NEVER_S
-        life_s = (held.expires_at - issued_at(held.user_jwt)).total_seconds()
+        life_s = held.life_s or (held.expires_at - self._stored.received_at).total_seconds()
         part = RENEW_FROM + (RENEW_TO - RENEW_FROM) * self._chance.random()
         gone_s = (self._clocks.now() - self._stored.received_at).total_seconds()
         return min(life_s * part - gone_s, NEVER_S)
@@ -149,20 +147,6 @@ class Renewer:
 def identity_of(held: credentials.Credentials, seed: bytes) -> hub.Identity:
     """Who the holder of these credentials is to the hub's NATS."""
     return hub.Identity(held.name, held.nats_urls, held.user_jwt, seed, held.authority)
-
-
-def issued_at(token: str) -> datetime.datetime:
-    """When a token was made, as it says itself; the start of time where it says nothing readable."""
-    try:
-        body = token.split(".")[1]
-        claims = msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=_Claims)
-    except (IndexError, ValueError, msgspec.MsgspecError):
-        return datetime.datetime.fromtimestamp(0, datetime.UTC)
-    return datetime.datetime.fromtimestamp(claims.iat, datetime.UTC)
-
-
-class _Claims(msgspec.Struct):
-    iat: int = 0
 
 
 def _renewed(answer: enrolment.RenewAnswer) -> enrolment.Renewed:

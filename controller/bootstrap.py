@@ -295,10 +295,10 @@ async def _prepare(hub: Hub) -> None:
     was_empty = not shared.world.fleet.epoch
     await run(lambda world: fleet.initialize(world.fleet, hub.ring.signer.public_key), by=BY)
     accounts = len(hub.ring.clusters())
-    unknown = [one for one in hub.ring.clusters() if readmission.is_unknown(shared.world, one)]
-    if unknown:
-        shared.accounts = readmission.Accounts(await hub.doors.tenancy.standing(unknown))
-        hub.entrance.voided = shared.accounts.voided
+    if accounts:
+        standing = await hub.doors.tenancy.standing(hub.ring.clusters())
+        shared.accounts = readmission.Accounts(one for one in standing if readmission.is_unknown(shared.world, one.id))
+        hub.entrance.heed(standing)
     if was_empty and accounts:
         event = fleet_events.RecoveryEntered(
             reason=f"the log is empty, but there are keys of {accounts} clusters", cluster="", epoch=0, generation=0

@@ -7,14 +7,14 @@ start (`announce_all`), for the log says since when older tokens of each cluster
 import asyncio
 import datetime
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 import msgspec
 import structlog
 
 from controller import errors, keys, transact
-from controller.domain import clusters, documents, enrolment, entries, rejections, tenants
+from controller.domain import clusters, documents, enrolment, entries, readmission, rejections, tenants
 from controller.domain.world import World
 from protocol import codec, credentials, ids, messages
 from protocol import enrolment as wire
@@ -105,7 +105,16 @@ class Entrance:
         self._clock = clock
         self._lifetime = lifetime
         self.voided: Mapping[ids.ClusterId, datetime.datetime] = {}
-        """Up to when the server holds tokens for void by the word of an earlier log: that is never taken back."""
+        """Up to when the server held tokens for void when this hub started. A log that is lost, or older than that as
+        after a restore, does not know of it: it is never taken back."""
+        self.announced: dict[ids.ClusterId, datetime.datetime] = {}
+        """The time of each account's newest token. One that says more bears a later time, whatever the clock says: of
+        two tokens a server that was away believes the later."""
+
+    def heed(self, accounts: Collection[readmission.Account]) -> None:
+        """Take nothing back that the server knows of these accounts."""
+        self.voided = {one.id: one.revoked_before for one in accounts if one.revoked_before is not None}
+        self.announced = {one.id: one.issued_at for one in accounts if one.issued_at is not None}
 
     async def offer(self, name: str, *, ttl: datetime.timedelta, manual: bool, by: str) -> Offered:
         """Make a token by which one agent of this cluster can be let in."""
@@ -167,7 +176,13 @@ class Entrance:
         self._check(signed, asked)
         at = self._clock()
         written = await self._transactor.run(
-            lambda world: enrolment.renew(world.clusters[asked.cluster], asked.agent_key, new_key=asked.new_key, at=at),
+            lambda world: enrolment.renew(
+                world.clusters[asked.cluster],
+                asked.agent_key,
+                new_key=asked.new_key,
+                at=at,
+                voided=self.voided.get(asked.cluster),
+            ),
             by=f"agent of {self._world.clusters[asked.cluster].name}",
             cause="renew",
         )
@@ -178,14 +193,13 @@ class Entrance:
 
     def grant(self, cluster: clusters.Cluster) -> credentials.Credentials:
         """Credentials, for a while, for the cluster's agent; without a seed."""
-        at = entries.issued_at(cluster.entry, self._clock())
-        return self._credentials(cluster, cluster.entry.key, at, at + self._lifetime)
+        return self._credentials(cluster, cluster.entry.key, self._clock() + self._lifetime)
 
     async def issue(self, cluster: ids.ClusterId, key: str, *, by: str) -> credentials.Credentials:
         """Credentials, for good, for the holder of this key: what a file holds nobody renews."""
         await self._transactor.run(lambda world: enrolment.issue(world.clusters[cluster], key), by=by, cause="issue")
         known = self._world.clusters[cluster]
-        return self._credentials(known, key, entries.issued_at(known.entry, self._clock()), None)
+        return self._credentials(known, key, None)
 
     async def accept(self, name: str, *, by: str) -> None:
         """Let the agent in that waits."""
@@ -194,7 +208,9 @@ class Entrance:
     async def revoke(self, name: str, *, by: str) -> None:
         """End everything that lets an agent of the cluster in, and its connections."""
         at = self._clock()
-        cluster = await self._change(name, lambda one: enrolment.revoke(one, at), by=by, cause="cluster revoke")
+        cluster = await self._change(
+            name, lambda one: enrolment.revoke(one, at, self.voided.get(one.id)), by=by, cause="cluster revoke"
+        )
         await self.announce(cluster)
 
     async def rotate(self, name: str, *, by: str) -> None:
@@ -204,12 +220,19 @@ class Entrance:
 
     async def announce(self, cluster: ids.ClusterId) -> None:
         """Tell the server what the log says of a cluster; what is revoked drops."""
-        known, at = self._world.clusters[cluster], self._clock()
+        known = self._world.clusters[cluster]
         if known.removed:
-            await self._tenancy.remove(cluster, at=at)
-            return
-        voided = [one for one in (known.entry.revoked_before, self.voided.get(cluster)) if one is not None]
-        await self._tenancy.announce(cluster, name=known.name, at=at, revoked_before=max(voided, default=None))
+            await self._tenancy.remove(cluster, at=self._clock())
+        else:
+            await self.open(known)
+
+    async def open(self, known: clusters.Cluster) -> None:
+        """Make the server know a cluster's account, with all that was ever revoked."""
+        voided = [one for one in (known.entry.revoked_before, self.voided.get(known.id)) if one is not None]
+        last = self.announced.get(known.id)
+        at = self._clock() if last is None else max(self._clock(), last + entries.ISSUE_STEP)
+        self.announced[known.id] = at
+        await self._tenancy.announce(known.id, name=known.name, at=at, revoked_before=max(voided, default=None))
 
     async def announce_all(self) -> None:
         """Tell the server of every cluster what the log says: once, at the start."""
@@ -259,8 +282,9 @@ class Entrance:
             raise errors.Transient("renewal: the hub's log does not know this cluster")
 
     def _credentials(
-        self, cluster: clusters.Cluster, key: str, at: datetime.datetime, expires_at: datetime.datetime | None
+        self, cluster: clusters.Cluster, key: str, expires_at: datetime.datetime | None
     ) -> credentials.Credentials:
+        at = entries.issued_at(cluster.entry, self.voided.get(cluster.id))
         token = self._tenancy.admit(cluster.id, key, name=cluster.name, at=at, expires_at=expires_at)
         return credentials.Credentials(
             cluster=cluster.id,
@@ -269,6 +293,7 @@ class Entrance:
             user_jwt=token,
             trusted_keys=self.address.trusted_keys,
             expires_at=expires_at,
+            life_s=self._lifetime.total_seconds() if expires_at is not None else None,
             hub_url=self.address.hub_url,
             authority=self.address.authority,
         )

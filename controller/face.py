@@ -154,16 +154,14 @@ class Face:
     async def open_account(self, name: str, former: ids.ClusterId | None, *, anew: bool = False) -> ids.ClusterId:
         """Make a new cluster's NATS account known, open the one again that it had before it was removed, or find the
         one that it had by a log that is lost: that stands as it is."""
-        tenancy, at, shared = self._hub.doors.tenancy, self.clock(), self._hub.shared
+        shared = self._hub.shared
         if former is None and not anew:
             found = readmission.account_of(name, shared.world, shared.accounts, shared.strangers)
             if found is not None:
                 return found
         if former is None:
-            return await tenancy.add(name, at=at)
-        # As the log says, and not as of now: a token that is made in this very second would be void.
-        voided = self.transactor.world.clusters[former].entry.revoked_before
-        await tenancy.announce(former, name=name, at=at, revoked_before=voided)
+            return await self._hub.doors.tenancy.add(name, at=self.clock())
+        await self._hub.entrance.open(self.transactor.world.clusters[former])
         return former
 
     async def close_account(self, cluster: ids.ClusterId) -> None:

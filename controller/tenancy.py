@@ -4,6 +4,7 @@ A cluster's id is its account's public key. The agent makes its own user key: th
 sees the seed.
 """
 
+import asyncio
 import datetime
 from collections.abc import Collection, Sequence
 from typing import TypeVar
@@ -18,6 +19,9 @@ from protocol import ids
 _UPDATE = "$SYS.REQ.CLAIMS.UPDATE"
 _DELETE = "$SYS.REQ.CLAIMS.DELETE"
 _LIST = "$SYS.REQ.CLAIMS.LIST"
+
+LOOKED_AT_AT_ONCE = 64
+"""Accounts that the server is asked for side by side."""
 
 
 class TenancyError(errors.Transient):
@@ -123,7 +127,18 @@ class Tenancy:
         """Those of these accounts that the server knows, as this hub's operator once told it."""
         answer = await self._system.request(_LIST, b"")
         listed = set(_read(answer.body, _Accounts, what="accounts").data)
-        return [await self._account(cluster) for cluster in clusters if cluster in listed]
+        slots = asyncio.Semaphore(LOOKED_AT_AT_ONCE)
+
+        async def look_in_turn(cluster: ids.ClusterId) -> readmission.Account:
+            async with slots:
+                return await self._account(cluster)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                looks = [group.create_task(look_in_turn(cluster)) for cluster in clusters if cluster in listed]
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+        return [one.result() for one in looks]
 
     async def _account(self, cluster: ids.ClusterId) -> readmission.Account:
         what = f"cluster {cluster}: account"
@@ -137,7 +152,7 @@ class Tenancy:
             operator, claims.signed, claims.signature
         ):
             raise TenancyError(f"{what}: the server's token of it is not signed by this hub's operator")
-        return readmission.Account(cluster, claims.name, claims.revoked_before)
+        return readmission.Account(cluster, claims.name, claims.revoked_before, claims.issued_at)
 
     async def _send(self, subject: str, token: str, *, what: str) -> None:
         answer = await self._system.request(subject, token.encode())

@@ -21,6 +21,8 @@ class Credentials(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
     """The agent's user nkey (`SU…`); empty where the agent keeps it in a file of its own."""
     expires_at: datetime.datetime | None = None
     """When `user_jwt` ends, unless it is renewed before; None: never."""
+    life_s: float | None = None
+    """How long `user_jwt` is good from when it was made, in seconds; None: for ever."""
     hub_url: str = ""
     """Where the hub's API is, for an agent whose token has ended; empty: there is no such way back."""
     authority: str = ""

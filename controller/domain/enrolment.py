@@ -109,12 +109,16 @@ def issue(cluster: clusters.Cluster, key: str) -> tuple[events.Event, ...]:
     return () if cluster.entry.file_key == key else (events.CredentialsIssued(cluster=cluster.id, key=key),)
 
 
-def revoke(cluster: clusters.Cluster, at: datetime.datetime) -> tuple[events.Event, ...]:
-    """Decide that nothing which was issued so far lets anybody in as this cluster's agent."""
+def revoke(
+    cluster: clusters.Cluster, at: datetime.datetime, voided: datetime.datetime | None = None
+) -> tuple[events.Event, ...]:
+    """Decide that nothing which was issued so far lets anybody in as this cluster's agent. `voided`: up to when the
+    server holds tokens for void by the word of a log that is lost; what that log issued since then may be in use."""
     entry = cluster.entry
-    if entry.revoked_before is not None and not (entry.key or entry.file_key or entry.offer is not None):
+    is_last_word = entry.revoked_before is not None and (voided is None or voided <= entry.revoked_before)
+    if is_last_word and not (entry.key or entry.file_key or entry.offer is not None):
         return ()
-    return (events.CredentialsRevoked(cluster=cluster.id, before=entries.issued_at(entry, at)),)
+    return (events.CredentialsRevoked(cluster=cluster.id, before=entries.voided_by(entry, at, voided)),)
 
 
 def ask_rotation(cluster: clusters.Cluster) -> tuple[events.Event, ...]:
@@ -124,9 +128,16 @@ def ask_rotation(cluster: clusters.Cluster) -> tuple[events.Event, ...]:
     return () if cluster.entry.is_rotation_asked else (events.RotationAsked(cluster=cluster.id),)
 
 
-def renew(cluster: clusters.Cluster, key: str, *, new_key: str, at: datetime.datetime) -> tuple[events.Event, ...]:
+def renew(
+    cluster: clusters.Cluster,
+    key: str,
+    *,
+    new_key: str,
+    at: datetime.datetime,
+    voided: datetime.datetime | None = None,
+) -> tuple[events.Event, ...]:
     """Decide about an agent that proved to hold `key`, and `new_key` where it names one; the same again changes
-    nothing. Raise rejections.Forbidden unless it is the cluster's agent.
+    nothing. `voided` as for `revoke`. Raise rejections.Forbidden unless it is the cluster's agent.
 
     A key is changed only when an operator asked for it: whoever stole one cannot make the cluster its own, and no agent
     fills the log with changes.
@@ -140,7 +151,7 @@ def renew(cluster: clusters.Cluster, key: str, *, new_key: str, at: datetime.dat
         return ()
     if not entry.is_rotation_asked:
         raise rejections.Forbidden(f"cluster {cluster.name!r}: nobody asked for another key (flotilla cluster rotate)")
-    before = entries.issued_at(entry, at)
+    before = entries.voided_by(entry, at, voided)
     return (events.AgentKeyRotated(cluster=cluster.id, key=new_key, before=before),)
 
 

@@ -2,6 +2,10 @@
 
 Of a token only its digest is known. It is used once: by the first agent that shows it, which is then the only one that
 may show it again, so that a lost answer locks nobody out.
+
+A revocation voids every NATS token by its time of issue. That is no time of a clock, which may be set back: a token
+would bear a later time than the revocation after it, and stay good. It is the second after the last revocation, for
+all tokens up to the next one.
 """
 
 import datetime
@@ -13,6 +17,9 @@ from protocol.events import clusters as events
 
 ISSUE_STEP = datetime.timedelta(seconds=1)
 """Tokens tell their time of issue in whole seconds, and a revocation voids those of its own second, too."""
+
+BEGINNING = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+"""Before every revocation."""
 
 
 class Offer(msgspec.Struct, frozen=True, rename="camel"):
@@ -52,14 +59,20 @@ class Entry(msgspec.Struct, frozen=True, rename="camel"):
 NOBODY = Entry()
 
 
-def issued_at(entry: Entry, at: datetime.datetime) -> datetime.datetime:
-    """The time that a token made at `at` has to bear so as not to be void already."""
-    return at if entry.revoked_before is None else max(at, entry.revoked_before + ISSUE_STEP)
+def issued_at(entry: Entry, voided: datetime.datetime | None = None) -> datetime.datetime:
+    """The time of issue that tokens bear now. `voided`: up to when the server holds tokens for void, by the word of a
+    log that is lost."""
+    return max(entry.revoked_before or BEGINNING, voided or BEGINNING) + ISSUE_STEP
+
+
+def voided_by(entry: Entry, at: datetime.datetime, voided: datetime.datetime | None = None) -> datetime.datetime:
+    """Up to when tokens are void once all that were ever issued are: whatever the clock says."""
+    return max(at, issued_at(entry, voided))
 
 
 def removed(entry: Entry, at: datetime.datetime) -> Entry:
     """Nobody is let in any more; what was issued stays void even if the cluster is added again."""
-    return Entry(revoked_before=issued_at(entry, at), epoch=entry.epoch)
+    return Entry(revoked_before=voided_by(entry, at), epoch=entry.epoch)
 
 
 def evolve(state: Entry, event: events.Entry) -> Entry:

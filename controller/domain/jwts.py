@@ -138,6 +138,7 @@ class Claims(msgspec.Struct, frozen=True):
     issuer: str
     subject: str
     name: str
+    issued_at: datetime.datetime
     revoked_before: datetime.datetime | None
     signed: bytes
     signature: bytes
@@ -154,6 +155,7 @@ def read_account(token: str) -> Claims:
             issuer=found.iss,
             subject=found.sub,
             name=found.name,
+            issued_at=datetime.datetime.fromtimestamp(found.iat, datetime.UTC),
             revoked_before=None if voided is None else datetime.datetime.fromtimestamp(voided, datetime.UTC),
             signed=f"{header}.{body}".encode(),
             signature=_plain(signature),
@@ -170,6 +172,7 @@ class _AccountClaims(msgspec.Struct, frozen=True):
     iss: str
     sub: str
     name: str = ""
+    iat: int = 0
     nats: _AccountNats = _AccountNats()
 
 

@@ -32,6 +32,8 @@ class Account(msgspec.Struct, frozen=True):
     name: str
     revoked_before: datetime.datetime | None = None
     """Tokens issued up to then are void; None: none are."""
+    issued_at: datetime.datetime | None = None
+    """Of the server's token of it, by the clock of the hub that made it; None: it was not looked at."""
 
 
 class Accounts:
@@ -42,11 +44,6 @@ class Accounts:
         self.by_name: dict[str, list[ids.ClusterId]] = {}
         for one in self.by_id.values():
             self.by_name.setdefault(one.name, []).append(one.id)
-
-    @property
-    def voided(self) -> dict[ids.ClusterId, datetime.datetime]:
-        """Up to when each one's tokens are void, where any are."""
-        return {one.id: one.revoked_before for one in self.by_id.values() if one.revoked_before is not None}
 
 
 class Stranger(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from controller.api import enrolment as api
+from controller.domain import readmission
 from protocol import enrolment, messages
 from protocol.events import clusters as events
 from tests.fixtures import hub as hubs
@@ -187,3 +188,40 @@ async def test_who_asks_too_often_is_told_when_to_come_again(stranger: aiohttp.C
 async def test_the_authority_is_for_everybody(stranger: aiohttp.ClientSession) -> None:
     async with stranger.get("/api/v1/enroll/ca") as answer:
         assert (answer.status, await answer.json()) == (200, {"authority": "", "pin": ""})
+
+
+async def test_a_clock_that_is_set_back_keeps_no_revoked_agent_in(
+    client: aiohttp.ClientSession, stranger: aiohttp.ClientSession, hub: hubs.Hub, cluster: str
+) -> None:
+    await asked(stranger, "", request_of((await offered(client))["token"]))
+    async with client.post("/api/v1/clusters/edge-1/revoke") as answer:
+        assert answer.status == 200
+    await asked(stranger, "", request_of((await offered(client))["token"], OTHER.id))
+    *_, (_, _, issued, _) = hub.tenancy.admitted
+
+    hub.now -= datetime.timedelta(days=365)
+    async with client.post("/api/v1/clusters/edge-1/revoke") as answer:
+        assert answer.status == 200
+
+    first, second = ((at, revoked) for _, _, at, revoked in hub.tenancy.announced)
+    assert second[1] is not None
+    assert issued <= second[1]
+    assert first[0] < second[0]  # else a server that was away would believe the older one
+
+
+async def test_what_the_server_holds_for_void_is_not_taken_back(
+    client: aiohttp.ClientSession, stranger: aiohttp.ClientSession, hub: hubs.Hub, cluster: str
+) -> None:
+    """A log that was restored may be older than the last revocation."""
+    voided, made = hub.now + datetime.timedelta(hours=1), hub.now + datetime.timedelta(hours=2)
+    hub.entrance.heed([readmission.Account(hubs.ids.ClusterId(cluster), "edge-1", voided, made)])
+
+    await hub.entrance.announce_all()
+    await asked(stranger, "", request_of((await offered(client))["token"]))
+    async with client.post("/api/v1/clusters/edge-1/revoke") as answer:
+        assert answer.status == 200
+
+    [(_, _, issued, _)] = hub.tenancy.admitted
+    first, second = ((at, revoked) for _, _, at, revoked in hub.tenancy.announced)
+    assert (first[1], issued, second[1]) == (voided, voided + datetime.timedelta(seconds=1), issued)
+    assert made < first[0] < second[0]

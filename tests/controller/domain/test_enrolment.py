@@ -55,10 +55,20 @@ class Shaken(RuleBasedStateMachine):
         self.life: Life[clusters.Cluster, events.Event] = Life(newcomer(), clusters.evolve)
         self.seconds = 0.0
         self.used: dict[str, str] = {}
+        self.issued: set[datetime.datetime] = set()
+        """The times that tokens were ever issued with."""
 
     @rule(minutes=st.integers(1, 45))
     def wait(self, minutes: int) -> None:
         self.seconds += 60 * minutes
+
+    @rule(hours=st.integers(1, 48))
+    def set_the_clock_back(self, hours: int) -> None:
+        self.seconds -= 3600 * hours
+
+    @rule()
+    def issue_a_token(self) -> None:
+        self.issued.add(entries.issued_at(self.life.state.entry))
 
     @rule(token=tokens, manual=st.booleans())
     def offer(self, token: str, manual: bool) -> None:
@@ -100,14 +110,18 @@ class Shaken(RuleBasedStateMachine):
     @rule()
     def revoke(self) -> None:
         at = self._now()
-        self.life.take(lambda one: enrolment.revoke(one, at))
+        if self.life.take(lambda one: enrolment.revoke(one, at)):
+            assert all(self._is_void(one) for one in self.issued), "a token outlived a revocation"
         assert (self.life.state.entry.key, self.life.state.entry.offer) == ("", None)
 
     @invariant()
     def a_token_issued_now_is_not_void(self) -> None:
-        entry = self.life.state.entry
-        issued = entries.issued_at(entry, self._now())
-        assert entry.revoked_before is None or int(issued.timestamp()) > int(entry.revoked_before.timestamp())
+        assert not self._is_void(entries.issued_at(self.life.state.entry))
+
+    def _is_void(self, issued: datetime.datetime) -> bool:
+        """As nats-server finds out: in whole seconds."""
+        revoked = self.life.state.entry.revoked_before
+        return revoked is not None and int(issued.timestamp()) <= int(revoked.timestamp())
 
     def teardown(self) -> None:
         self.life.check_replay()
@@ -228,7 +242,33 @@ def test_a_revocation_ends_token_key_and_file_and_comes_once() -> None:
 
         assert revoked.entry == entries.Entry(revoked_before=examples.AT)
         assert (revoked.uid, enrolment.revoke(revoked, examples.later(5))) == (cluster.uid, ())
-        assert entries.issued_at(revoked.entry, examples.AT) > examples.AT
+        assert entries.issued_at(revoked.entry) > examples.AT
+
+
+def test_a_clock_that_was_set_back_voids_nothing_less() -> None:
+    cluster = enrolled(offered(), attempt())
+    revoked = after(cluster, *enrolment.revoke(cluster, examples.later(3600)))
+    again = enrolled(offered(revoked), attempt())
+    issued = entries.issued_at(again.entry)
+
+    [event] = enrolment.revoke(again, examples.AT)
+
+    assert isinstance(event, events.CredentialsRevoked)
+    assert (event.before, issued) == (issued, examples.later(3601))
+
+
+def test_what_a_log_that_is_lost_let_in_is_revoked_too() -> None:
+    fresh, voided = newcomer(), examples.later(3600)
+    assert entries.issued_at(fresh.entry, voided) == examples.later(3601)
+
+    [event] = enrolment.revoke(fresh, examples.AT, voided)
+    revoked = after(fresh, event)
+
+    assert isinstance(event, events.CredentialsRevoked)
+    assert event.before == examples.later(3601)
+    assert enrolment.revoke(revoked, examples.AT, voided) == ()
+    # The server was told of a later one, which the log that this one was restored from did not hold.
+    assert enrolment.revoke(revoked, examples.AT, examples.later(7200)) != ()
 
 
 def test_a_file_is_issued_once_for_a_key() -> None:

@@ -82,7 +82,6 @@ def test_a_key_of_a_file_renews_nothing_and_a_revocation_stays() -> None:
 
     entry = world(*taken).clusters[account.id].entry
     assert (entry.key, entry.file_key, entry.revoked_before, entry.is_readmitted) == ("", KEY, examples.AT, True)
-    assert readmission.Accounts([account]).voided == {account.id: examples.AT}
 
 
 def test_what_two_claim_nobody_gets() -> None:

@@ -204,7 +204,10 @@ async def test_the_server_tells_which_accounts_it_holds_by_what_the_hub_signed(p
 
     found = await pair.hub.tenancy.standing([pair.a_id, pair.b_id, gone])
 
-    assert found == [readmission.Account(pair.a_id, "a"), readmission.Account(pair.b_id, "b", rigs.NOW)]
+    assert found == [
+        readmission.Account(pair.a_id, "a", issued_at=rigs.NOW),
+        readmission.Account(pair.b_id, "b", rigs.NOW, later),
+    ]
 
 
 async def test_an_account_that_another_operator_signed_is_nobody_s(rig: rigs.Rig, pair: Pair) -> None:
