@@ -53,9 +53,16 @@ class Known:
 
     def by_digest(self, digest: Digest) -> Principal | None:
         """Who the token with this digest is; None: there is none, or none any more."""
-        all_of_them = {ADMIN: self._own, **self._hub.transactor.world.tokens}
-        found = tokens.find(all_of_them, digest, self._hub.clock())
+        found = tokens.find(self._all, digest, self._hub.clock())
         return Principal(name=found.name, scope=found.scope, digest=found.digest) if found is not None else None
+
+    def over(self, secret: str) -> tokens.Token | None:
+        """The token that this is, if it is past its end."""
+        return tokens.find_over(self._all, tokens.digest(secret), self._hub.clock())
+
+    @property
+    def _all(self) -> tokens.Tokens:
+        return {ADMIN: self._own, **self._hub.transactor.world.tokens}
 
 
 KNOWN = web.AppKey("known", Known)
@@ -65,8 +72,14 @@ PRINCIPAL = web.RequestKey("principal", Principal)
 
 def bearer(request: web.Request) -> Principal | None:
     """Whoever shows a token as `Authorization: Bearer …`."""
+    shown = _shown(request)
+    return request.app[KNOWN].by_secret(shown) if shown else None
+
+
+def _shown(request: web.Request) -> str:
+    """The bearer token of a request; empty: it shows none."""
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
-    return request.app[KNOWN].by_secret(shown.strip()) if scheme.lower() == "bearer" else None
+    return shown.strip() if scheme.lower() == "bearer" else ""
 
 
 def authenticate(request: web.Request) -> Principal | None:
@@ -82,12 +95,23 @@ def require(request: web.Request, scope: Scope) -> Principal:
     """Who asks, if that is good enough; else a ProblemError: 401 for nobody known, 403 for too small a scope."""
     found = authenticate(request)
     if found is None:
-        raise problems.ProblemError(401, "unauthorized", "show a token of the hub as `Authorization: Bearer …`")
+        raise problems.ProblemError(401, "unauthorized", _unknown(request))
     if not tokens.covers(found.scope, scope):
         raise problems.ProblemError(
             403, "forbidden", f"token {found.name!r}: has scope {found.scope.value}, and this needs {scope.value}"
         )
     return found
+
+
+def _unknown(request: web.Request) -> str:
+    """Why nobody is known. That a token has ended is told to whoever holds it alone."""
+    shown = _shown(request)
+    if not shown:
+        return "show a token of the hub as `Authorization: Bearer …`"
+    over = request.app[KNOWN].over(shown)
+    if over is not None and over.expires_at is not None:
+        return f"token {over.name!r}: ended at {over.expires_at:%Y-%m-%dT%H:%M:%SZ}; make another one"
+    return "the token is none of this hub's, or was revoked"
 
 
 @web.middleware

@@ -155,15 +155,21 @@ def save_login(
         str, typer.Option(metavar="PIN", help="sha256:… of the hub's own authority, as 'flotilla hub' prints it")
     ] = "",
     ca_file: Annotated[pathlib.Path | None, typer.Option(metavar="FILE", help="the authority itself, PEM")] = None,
+    insecure_plain: Annotated[
+        bool, typer.Option("--insecure-plain", help="send the token unencrypted beyond this machine, if it must be")
+    ] = False,
 ) -> None:
     """Check the hub and the token and keep both, readable by you alone.
 
     Example: flotilla login https://hub.example.com:8420 --token-file admin.token --ca-pin sha256:…
     """
+    session.check(url, plain=insecure_plain)
     authority = session.read_authority(ca_file) if ca_file is not None else ""
     if ca_pin:
         authority = session.fetch_authority(url, ca_pin)
-    context = session.Context(url=url.rstrip("/"), token=token_file.read_text().strip(), authority=authority)
+    context = session.Context(
+        url=url.rstrip("/"), token=token_file.read_text().strip(), authority=authority, plain=insecure_plain
+    )
     session.Hub(context).get("status")
     output.done(f"logged in to {url}; kept in {session.save(context)}")
 

@@ -10,6 +10,7 @@ import getpass
 import json
 import os
 import pathlib
+import re
 import ssl
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -19,13 +20,22 @@ import aiohttp
 import msgspec
 
 from controller import authority as pins
+from controller import tls
 
 FAILED, USAGE, NOT_FOUND, UNREACHABLE, UNAUTHORIZED = 1, 2, 3, 4, 5
 
 TIMEOUT_S = 60.0
 """Longest wait for an answer: `source add` tries the remote before it saves."""
 
+AUTHORITY_BYTES_MAX = 64 * 1024
+"""Of what says that it is the hub, before it is believed: a few certificates."""
+
 DEFAULT_URL = "http://127.0.0.1:8420"
+
+LOGIN = "flotilla login URL --token-file FILE"
+PLAIN = "FLOTILLA_INSECURE_PLAIN"
+
+_PIN = re.compile(r"sha256:[0-9a-f]{64}")
 
 _CODES = {401: UNAUTHORIZED, 403: UNAUTHORIZED, 404: NOT_FOUND, 422: FAILED}
 
@@ -45,6 +55,8 @@ class Context(msgspec.Struct, frozen=True):
     token: str
     authority: str = ""
     """What the hub's certificate is held against, PEM; empty: the CAs that the machine trusts."""
+    plain: bool = False
+    """Whether the token may travel unencrypted beyond this machine."""
 
 
 def context_file(environ: Mapping[str, str]) -> pathlib.Path:
@@ -64,12 +76,30 @@ def find(url: str, token: str, *, environ: Mapping[str, str] = os.environ) -> Co
     shown = token or environ.get("FLOTILLA_TOKEN", "") or kept.token
     if not shown:
         raise CommandError(
-            f"no token for {chosen}: log in with 'flotilla login URL --token-file FILE', or set FLOTILLA_TOKEN",
+            f"no token for {chosen}: log in with '{LOGIN}', or set FLOTILLA_TOKEN",
             UNAUTHORIZED,
         )
     file = environ.get("FLOTILLA_CA_FILE", "")
     authority = read_authority(pathlib.Path(file)) if file else kept.authority
-    return Context(url=chosen, token=shown, authority=authority)
+    plain = kept.plain or environ.get(PLAIN, "").lower() in ("1", "true", "yes")
+    return Context(url=chosen, token=shown, authority=authority, plain=plain)
+
+
+def check(url: str, *, plain: bool) -> None:
+    """CommandError unless this can be a hub's URL, and a token does not leave this machine unencrypted unsaid."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urllib.parse.urlsplit(""), ""
+    if parts.scheme not in ("http", "https") or not host:
+        raise CommandError(f"hub {url}: not a URL (https://HOST:PORT)", USAGE)
+    if parts.scheme == "http" and not plain and not tls.is_loopback(host):
+        raise CommandError(
+            f"hub {url}: http would send the token unencrypted beyond this machine; use https, or say that it must be "
+            f"so (flotilla login --insecure-plain, or {PLAIN}=1)",
+            USAGE,
+        )
 
 
 def read_authority(path: pathlib.Path) -> str:
@@ -82,14 +112,23 @@ def read_authority(path: pathlib.Path) -> str:
 
 def fetch_authority(url: str, pin: str) -> str:
     """The hub's own authority, from whoever answers: believed only where it has this pin. CommandError if not."""
+    if not _PIN.fullmatch(pin):
+        raise CommandError(
+            f"--ca-pin {pin}: not sha256: and 64 hexadecimal digits, as 'flotilla hub' prints it at its first start",
+            USAGE,
+        )
 
     async def fetch() -> Any:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"{url.rstrip('/')}/api/v1/enroll/ca", ssl=False) as response,
+            session.get(f"{url.rstrip('/')}/api/v1/enroll/ca", ssl=False, allow_redirects=False) as response,
         ):
-            return _answer(response.status, await response.read())
+            _stay(url, response)
+            data = b""
+            while len(data) <= AUTHORITY_BYTES_MAX and (more := await response.content.read(AUTHORITY_BYTES_MAX)):
+                data += more
+            return _answer(response.status, data)
 
     try:
         found = str(asyncio.run(fetch())["authority"])
@@ -99,16 +138,23 @@ def fetch_authority(url: str, pin: str) -> str:
     except (pins.CertificateError, KeyError, TypeError) as error:
         raise CommandError(f"hub {url}: shows no authority of its own ({error})", UNREACHABLE) from error
     if shown != pin:
-        raise CommandError(f"hub {url}: its authority has another pin ({shown})", UNREACHABLE)
+        raise CommandError(
+            f"hub {url}: its authority has another pin ({shown}); nothing was sent. Somebody else answers there, or "
+            "the pin is another hub's: 'flotilla hub' prints it at its first start, 'flotilla cluster token' each time",
+            UNREACHABLE,
+        )
     return found
 
 
-def _unreachable(url: str, error: Exception) -> CommandError:
+def _unreachable(url: str, error: Exception, *, knows_authority: bool = False) -> CommandError:
     """Why the hub does not answer and, where it can be guessed, what to do about it."""
-    if not url.startswith(("http://", "https://")):
-        return CommandError(f"hub {url}: not a URL (https://HOST:PORT)", USAGE)
     reason = str(error) or type(error).__name__
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+    if isinstance(error, aiohttp.ClientConnectorCertificateError) and knows_authority:
+        reason = (
+            "the authority that was kept does not vouch for it; if the hub has another one now, "
+            f"'{LOGIN} --ca-pin PIN' keeps that"
+        )
+    elif isinstance(error, aiohttp.ClientConnectorCertificateError):
         reason = (
             "nobody whom this machine trusts vouches for it; a hub with an authority of its own prints its --ca-pin"
         )
@@ -137,6 +183,8 @@ class Hub:
     """The hub's API, one blocking call at a time."""
 
     def __init__(self, context: Context, *, timeout_s: float = TIMEOUT_S) -> None:
+        """CommandError if the token would leave this machine unencrypted, and nobody said that it may."""
+        check(context.url, plain=context.plain)
         self._context = context
         self._timeout_s = timeout_s
 
@@ -176,17 +224,38 @@ class Hub:
             yield page["items"]
 
     async def _ask(self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None) -> Any:
-        headers = {"Authorization": f"Bearer {self._context.token}", "X-Flotilla-User": getpass.getuser()}
+        headers = {"Authorization": f"Bearer {self._context.token}", "X-Flotilla-User": _user()}
         timeout = aiohttp.ClientTimeout(total=self._timeout_s)
         url = f"{self._context.url}/api/v1/{path}"
         try:
             async with (
                 aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
-                session.request(method, url, params=query, json=body, ssl=_trust(self._context)) as response,
+                session.request(
+                    method, url, params=query, json=body, ssl=_trust(self._context), allow_redirects=False
+                ) as response,
             ):
+                _stay(self._context.url, response)
                 return _answer(response.status, await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _unreachable(self._context.url, error) from error
+            known = bool(self._context.authority)
+            raise _unreachable(self._context.url, error, knows_authority=known) from error
+
+
+def _stay(url: str, response: aiohttp.ClientResponse) -> None:
+    """CommandError where we are sent on: a hub sends nobody anywhere, and the token is for it alone."""
+    if 300 <= response.status < 400:
+        there = response.headers.get("Location", "nowhere")
+        raise CommandError(
+            f"hub {url}: answered {response.status} and sent us on to {there}; log in there", UNREACHABLE
+        )
+
+
+def _user() -> str:
+    """Who runs the command, as a hint for the log; empty: the machine does not know, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""
 
 
 def _trust(context: Context) -> ssl.SSLContext | bool:
@@ -207,7 +276,10 @@ def _answer(status: int, body: bytes) -> Any:
     except ValueError as error:
         raise CommandError(f"hub: answered {status} with something that is not JSON", UNREACHABLE) from error
     if status >= 400:
-        raise CommandError(found.get("detail", f"hub: answered {status}"), _CODES.get(status, FAILED))
+        detail = found.get("detail", f"hub: answered {status}")
+        if status == 401:
+            detail += f" (log in again: {LOGIN})"
+        raise CommandError(detail, _CODES.get(status, FAILED))
     return found
 
 

@@ -64,6 +64,12 @@ def find(tokens: Tokens, shown: Digest, at: datetime.datetime) -> Token | None:
     return found
 
 
+def find_over(tokens: Tokens, shown: Digest, at: datetime.datetime) -> Token | None:
+    """The token with this digest that is past its end, compared as `find` does."""
+    found = [one for one in tokens.values() if hmac.compare_digest(one.digest, shown)]
+    return found[-1] if found and is_over(found[-1], at) else None
+
+
 def is_over(token: Token, at: datetime.datetime) -> bool:
     """Is it past its end?"""
     return token.expires_at is not None and token.expires_at <= at

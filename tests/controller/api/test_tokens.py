@@ -85,6 +85,31 @@ async def test_a_token_is_over_at_its_end(client: aiohttp.ClientSession, hub: hu
     assert (before, await status_of(client, token)) == (200, 401)
 
 
+async def test_why_a_token_lets_nobody_in_is_told_to_who_holds_it(
+    client: aiohttp.ClientSession, hub: hubs.Hub, issue: Issue
+) -> None:
+    ended, revoked = await issue("ci", "read", ttlS=60), await issue("grafana", "read")
+    async with client.delete("/api/v1/tokens/grafana") as answer:
+        assert answer.status == 204
+    hub.now += datetime.timedelta(seconds=60)
+
+    found = [await refusal(client, f"Bearer {shown}") for shown in (ended, revoked, "made-up")]
+    found.append(await refusal(client, "Basic YTpi"))
+
+    assert found == [
+        "token 'ci': ended at 2026-11-05T12:01:00Z; make another one",
+        "the token is none of this hub's, or was revoked",
+        "the token is none of this hub's, or was revoked",
+        "show a token of the hub as `Authorization: Bearer …`",
+    ]
+
+
+async def refusal(client: aiohttp.ClientSession, authorization: str) -> str:
+    async with client.get("/api/v1/status", headers={"Authorization": authorization}) as answer:
+        assert answer.status == 401
+        return str((await answer.json(content_type=None))["detail"])
+
+
 async def test_a_revoked_token_lets_nobody_in(client: aiohttp.ClientSession, issue: Issue) -> None:
     token = await issue("ci", "read")
     async with client.delete("/api/v1/tokens/ci") as answer:

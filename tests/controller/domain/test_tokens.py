@@ -54,6 +54,16 @@ def test_a_token_is_found_by_its_digest_until_its_end() -> None:
     assert tokens.find(state, tokens.digest("three"), AT) is None
 
 
+def test_a_token_that_is_past_its_end_is_told_from_one_that_never_was() -> None:
+    one, other = token("one"), token("two", expires_at=LATER)
+    state = issued(one, other)
+
+    assert tokens.find_over(state, other.digest, LATER) == other
+    assert tokens.find_over(state, other.digest, AT) is None
+    assert tokens.find_over(state, one.digest, LATER) is None
+    assert tokens.find_over(state, tokens.digest("three"), LATER) is None
+
+
 def test_any_characters_have_a_digest() -> None:
     assert tokens.digest("\udcff") != tokens.digest("\udcfe")
 
