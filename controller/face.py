@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from controller import bootstrap, entrance, errors, hook_secrets, keys, transact
 from controller.api import face
 from controller.configuration import watching
-from controller.domain import catalogs, observed, publications, readmission
+from controller.domain import catalogs, observed, publications, readmission, retries
 from controller.domain.views import diffs, gauges
 from controller.git import errors as git_errors
 from controller.git import mirrors
@@ -60,6 +60,11 @@ class Face:
     def polled(self) -> Mapping[ids.SourceName, datetime.datetime]:
         """When each source was last polled, with whatever outcome."""
         return self._hub.shared.polled
+
+    @property
+    def tried_again(self) -> Mapping[ids.SourceName, retries.Retries]:
+        """The bundles that could not be rendered for now, and when they are tried again."""
+        return self._hub.shared.tried_again
 
     @property
     def strangers(self) -> Mapping[ids.ClusterId, readmission.Stranger]:

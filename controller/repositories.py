@@ -62,6 +62,7 @@ class Repository:
             previous=asked.previous,
             fleet=asked.fleet,
             covered=asked.covered,
+            resting=asked.resting,
         )
         blobs: dict[str, sealing.Sealed] = {}
         trace = tracing.current()

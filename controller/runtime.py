@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from controller import library, questions, transact
-from controller.domain import observed, publications, readmission, world
+from controller.domain import observed, publications, readmission, retries, world
 from controller.domain.views import sight
 from protocol import ids, subjects, tracing
 
@@ -48,6 +48,8 @@ class Runtime:
         """What the reactors count, by what it is and how it went: read by the metrics."""
         self.polled: dict[ids.SourceName, datetime.datetime] = {}
         """When each source's repository last answered, or was found to fail, since this hub started."""
+        self.tried_again: dict[ids.SourceName, retries.Retries] = {}
+        """The bundles of each source that could not be rendered for now, and when they are tried again."""
         self.accounts = readmission.Accounts(())
         """Those that the server knew when this hub started, and of which the log let nobody in."""
         self.strangers: dict[ids.ClusterId, readmission.Stranger] = {}
@@ -103,6 +105,7 @@ class Runtime:
             roots=self.library.roots,
             silence=datetime.timedelta(seconds=self.timing.silence_s),
             polled=self.polled,
+            tried_again=self.tried_again,
             strangers=self.strangers,
         )
         return sight.Sight(self.world, facts, self.clock())

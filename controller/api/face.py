@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from controller import entrance, transact
-from controller.domain import catalogs, observed, publications, readmission
+from controller.domain import catalogs, observed, publications, readmission, retries
 from controller.domain.views import diffs, gauges
 from protocol import bundles, ids, specs
 from protocol.canonical import Digest
@@ -72,6 +72,10 @@ class HubFace(Protocol):
     @property
     def polled(self) -> Mapping[ids.SourceName, datetime.datetime]:
         """When each source was last polled, with whatever outcome, since the hub started."""
+
+    @property
+    def tried_again(self) -> Mapping[ids.SourceName, retries.Retries]:
+        """The bundles that could not be rendered for now, and when they are tried again."""
 
     @property
     def strangers(self) -> Mapping[ids.ClusterId, readmission.Stranger]:

@@ -153,6 +153,7 @@ def looking(request: web.Request) -> sight.Sight:
         roots=hub.roots,
         silence=hub.silence,
         polled=hub.polled,
+        tried_again=hub.tried_again,
         strangers=hub.strangers,
     )
     return sight.Sight(hub.transactor.world, facts, hub.clock())

@@ -18,7 +18,8 @@ SPOILED_BY_OTHERS = "dependsOn"
 is the same."""
 
 SPOILED_FOR_NOW = "missing"
-"""As an entry's `spoiled`: a program or a chart was not to be had. The same commit may render later."""
+"""As an entry's `spoiled`: a program or a chart was not to be had, or the machine too slow. The same commit may render
+later."""
 
 
 class Move(enum.StrEnum):
@@ -109,6 +110,10 @@ class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Digest of what the rendering of `tree` depended on beside it (I2): renderer, paths, ignore files above it."""
     spoiled: str = ""
     """Fingerprint of what gave `errors`: as long as it stays, so do the errors, unread."""
+    tried: str = ""
+    """With SPOILED_FOR_NOW: the fingerprint of what could not be rendered for now."""
+    looked_at: dict[str, str] = {}
+    """With `tried` and `errors`: path → OID of what was read outside the bundle's directory."""
     variants: tuple[Variant, ...] = ()
     """One for each distinct input that some cluster of the source has; they overlap for no cluster."""
     choices: tuple[Choice, ...] = ()
@@ -154,9 +159,9 @@ def errors(catalog: Catalog) -> tuple[Problem, ...]:
     return tuple(error for entry in catalog.entries for error in problems(entry))
 
 
-def may_mend_itself(catalog: Catalog) -> bool:
-    """Is something wrong that is not in the commit, so that resolving it once more is worth it?"""
-    return any(entry.spoiled == SPOILED_FOR_NOW for entry in catalog.entries)
+def is_tried_again(entry: Entry) -> bool:
+    """Is something wrong with the bundle that is not in the commit, so that rendering it once more is worth it?"""
+    return entry.spoiled == SPOILED_FOR_NOW
 
 
 def problems(entry: Entry) -> tuple[Problem, ...]:
@@ -178,7 +183,7 @@ def objects(entry: Entry) -> int:
 
 def carried(entry: Entry, *, because: tuple[Problem, ...]) -> Entry:
     """The last good entry of a bundle that this commit has, but spoiled."""
-    return msgspec.structs.replace(entry, errors=because)
+    return msgspec.structs.replace(entry, errors=because, tried="", looked_at={})
 
 
 def fingerprint(tree: str, inputs: str) -> str:
@@ -193,4 +198,4 @@ def is_open(entry: Entry) -> bool:
 
 def resolved_from(entry: Entry) -> str:
     """The fingerprint of the commit that gave the entry, with its errors or without."""
-    return entry.spoiled or fingerprint(entry.tree, entry.inputs)
+    return entry.tried if is_tried_again(entry) else entry.spoiled or fingerprint(entry.tree, entry.inputs)

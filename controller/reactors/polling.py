@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from controller import errors, library, runtime, transact
-from controller.domain import catalogs, clusters, inputs, placements, sources
+from controller.domain import catalogs, clusters, inputs, placements, retries, sources
 from controller.reactors import coverage
 from protocol import bundles, ids, sealing, specs
 from protocol.canonical import Digest
@@ -51,6 +51,8 @@ class Request(msgspec.Struct, frozen=True):
     """The clusters that the source is for, in the order of their names."""
     covered: bool
     """The catalog before has all that these clusters should have."""
+    resting: frozenset[str] = frozenset()
+    """Paths of bundles that are tried again later."""
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -123,6 +125,7 @@ class Polling:
         failures = 0
         repository: Repository | None = None
         while True:
+            began = self._shared.clock()
             try:
                 repository = repository or self._open(name, spec)
                 await self.poll(name, spec, repository)
@@ -138,7 +141,13 @@ class Polling:
                 failures += 1
                 self._shared.counts["polls", "held-up"] += 1
                 logger.warning("poll is held up", source=name, reason=str(error))
-            await self._wakes[name].wait(pause_s(spec.interval_s, failures, chance=self._chance))
+            pause = pause_s(spec.interval_s, failures, chance=self._chance)
+            if not failures:
+                pause = min(pause, retries.next_s(self._retries(name), began, self._shared.clock()))
+            await self._wakes[name].wait(pause)
+
+    def _retries(self, name: ids.SourceName) -> retries.Retries:
+        return self._shared.tried_again.get(name, retries.NONE)
 
     async def poll(self, name: ids.SourceName, spec: specs.SourceSpec, repository: Repository) -> None:
         """One poll: fetch, and resolve what is new; raise SourceFailure."""
@@ -193,12 +202,17 @@ class Polling:
         self, source: sources.Source, revision: events.Revision, repository: Repository, *, rollback: bool
     ) -> None:
         fleet = self._fleet(source.spec)
-        resolved = await repository.resolve(await self._request(source, revision, fleet))
+        known, began = self._retries(source.name), self._shared.clock()
+        request = await self._request(source, revision, fleet)
+        request = msgspec.structs.replace(request, resting=retries.resting(known, began))
+        resolved = await repository.resolve(request)
+        look = retries.Look(began, self._shared.clock(), request.resting)
         # A catalog of thousands of bundles has megabytes.
         sealed = await asyncio.to_thread(_sealed, resolved.catalog)
         digest = sealed.id
         await self._shared.library.store_sealed((*resolved.blobs, sealed))
         self._coverage.rendered(source.name, digest, fleet)
+        self._shared.tried_again[source.name] = retries.after(known, resolved.catalog, look)
         event = _event(resolved.catalog, digest, source.catalog)
         event = msgspec.structs.replace(event, rollback=rollback)
         written = await self._run(source.name, lambda state: sources.resolved(state, event))
@@ -234,7 +248,7 @@ class Polling:
     async def _is_settled(self, name: ids.SourceName) -> bool:
         """Would resolving the same commit again give nothing else?"""
         catalog = self._shared.library.catalogs.get(self._shared.world.sources[name].catalog)
-        if catalog is not None and catalogs.may_mend_itself(catalog):
+        if catalog is not None and retries.is_due(catalog, self._retries(name), self._shared.clock()):
             return False
         return await self._is_covered(name)
 

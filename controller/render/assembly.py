@@ -1,5 +1,7 @@
 """One bundle of a commit: its settings and its files become variants, or errors."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from controller.domain import audiences, catalogs
@@ -47,19 +49,25 @@ def assemble(
     warnings = varying.bounded((*warnings, *varied.warnings), limits.WARNINGS_MAX)
     if varied.failures:
         entry = _spoiled(bundle, draft, varied.failures, warnings)
-        if varied.looked_outside:
+        if varied.looks_outside:
             entry = msgspec.structs.replace(entry, spoiled=catalogs.SPOILED_BY_OTHERS)
     else:
         entry = msgspec.structs.replace(entry, variants=varied.variants, warnings=warnings)
     if session.is_missing_something:
-        entry = msgspec.structs.replace(entry, spoiled=catalogs.SPOILED_FOR_NOW)
+        entry = _for_now(entry, bundle, varied.looked_at)
     return Assembled(entry, tuple(blobs.values()))
 
 
 def spoiled(bundle: discovery.Bundle, draft: catalogs.Entry, problem: sources.Problem) -> Assembled:
     """A bundle that could not be rendered at all, for a reason that need not be in its files: it is tried again."""
-    entry = _spoiled(bundle, draft, (problem,), bundle.warnings)
-    return Assembled(msgspec.structs.replace(entry, spoiled=catalogs.SPOILED_FOR_NOW))
+    return Assembled(_for_now(_spoiled(bundle, draft, (problem,), bundle.warnings), bundle, {}))
+
+
+def _for_now(entry: catalogs.Entry, bundle: discovery.Bundle, looked_at: Mapping[str, str]) -> catalogs.Entry:
+    tried = catalogs.fingerprint(bundle.tree, bundle.inputs)
+    return msgspec.structs.replace(
+        entry, spoiled=catalogs.SPOILED_FOR_NOW, tried=tried, looked_at=dict(looked_at) if entry.errors else {}
+    )
 
 
 def _here(bundle: discovery.Bundle, draft: catalogs.Entry) -> catalogs.Entry:
@@ -70,8 +78,9 @@ def _paused(entry: catalogs.Entry, draft: catalogs.Entry) -> catalogs.Entry:
     """Whoever has the bundle keeps what it has, and nobody else gets it."""
     warning = sources.Problem(entry.path, "the bundle is paused: clusters keep what they have of it")
     kept = msgspec.structs.replace(
-        draft, tree=entry.tree, inputs=entry.inputs, spoiled="", errors=(), warnings=(warning,), paused=True
-    )
+        draft, tree=entry.tree, inputs=entry.inputs, spoiled="", tried="", looked_at={}, errors=(),
+        warnings=(warning,), paused=True,
+    )  # fmt: skip
     return msgspec.structs.replace(kept, name=entry.name, labels=entry.labels)
 
 

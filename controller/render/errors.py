@@ -103,8 +103,8 @@ class MissingError(UnreadableError):
     """What rendering needs cannot be had now; the same commit may render later."""
 
 
-PASSING = frozenset({Cause.SIGNAL, Cause.START})
-"""Causes that may be the machine's: somebody ended the program, or it could not begin."""
+PASSING = frozenset({Cause.SIGNAL, Cause.START, Cause.TIME})
+"""Causes that may be the machine's: somebody ended the program, it could not begin, or others took the processor."""
 
 
 def may_pass(error: UnreadableError) -> bool:

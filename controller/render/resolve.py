@@ -37,6 +37,8 @@ class Request(msgspec.Struct, frozen=True):
     """The clusters that the source is for."""
     covered: bool = False
     """The catalog before has a variant for every one of them, as far as anybody knows: they need not be looked at."""
+    resting: frozenset[str] = frozenset()
+    """Paths of bundles that could not be rendered for now, and whose time to be tried again has not come."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -154,13 +156,15 @@ class _Before:
         return (entry, *(self._entries[below] for below in self._paths[start:end]))
 
     def _is_same(self, entry: catalogs.Entry) -> bool:
-        if catalogs.is_open(entry) or not self._is_anybodys(entry):
+        rests = catalogs.is_tried_again(entry) and entry.path in self._request.resting
+        if (catalogs.is_open(entry) and not rests) or not self._is_anybodys(entry):
             return False
-        for variant in entry.variants:
-            for path, oid in variant.looked_at.items():
-                found = self._commit.entry(path)
-                if (found.oid if found is not None else commits.ABSENT) != oid:
-                    return False
+        # What keeps its last good content was tried on another commit than that content was made from.
+        looked_at = [entry.looked_at] if rests and entry.errors else [one.looked_at for one in entry.variants]
+        for path, oid in (looked for one in looked_at for looked in one.items()):
+            found = self._commit.entry(path)
+            if (found.oid if found is not None else commits.ABSENT) != oid:
+                return False
         return self._request.covered or bool(entry.errors) or placements.unrendered(entry, self._fleet) is None
 
     def _is_anybodys(self, entry: catalogs.Entry) -> bool:

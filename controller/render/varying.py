@@ -47,8 +47,10 @@ class Varied(msgspec.Struct, frozen=True):
     failures: tuple[sources.Problem, ...] = ()
     """Not empty: no variant could be rendered, for these reasons."""
     warnings: tuple[sources.Problem, ...] = ()
-    looked_outside: bool = False
+    looks_outside: bool = False
     """With failures: what mends them need not stand in the bundle's own directory."""
+    looked_at: Mapping[str, str] = {}
+    """With failures: path → OID of what was looked at there."""
 
 
 class Session:
@@ -66,7 +68,7 @@ class Session:
         self._has_asked = False
         """Some variant depends on what its clusters say."""
         self.is_missing_something = False
-        """A program or a chart was not to be had, or somebody stopped a program: the same commit may render later."""
+        """A program or a chart was not to be had, or a program was stopped: the same commit may render later."""
 
     def run(self, entry: catalogs.Entry, fleet: audiences.Audience, before: Before, *, loses: bool = False) -> Varied:
         """The variants for these clusters; those that should not have the bundle, by its entry, count for nothing.
@@ -79,8 +81,9 @@ class Session:
         # Nor is what is wrong with one customization wrong with those of clusters to come.
         if all(one.errors for one in found) and not self._has_asked and (loses or not entry.choices):
             failures = tuple(dict.fromkeys(error for one in found for error in one.errors))
-            outside = any(one.looked_at for one in found) or bool(entry.choices)
-            return Varied(failures=failures, warnings=found[0].warnings, looked_outside=outside)
+            looked_at = {path: oid for one in found for path, oid in one.looked_at.items()}
+            outside = bool(looked_at) or bool(entry.choices)
+            return Varied((), failures, found[0].warnings, looks_outside=outside, looked_at=looked_at)
         return Varied(tuple(sorted(found, key=_order)))
 
     def _variants(self, entry: catalogs.Entry, fleet: audiences.Audience, before: Before) -> list[catalogs.Variant]:
@@ -100,8 +103,8 @@ class Session:
         ask = asking.Asking(None)
         variant = self._rendered((), ask, None)
         if variant.errors and not ask.recorded and not self._read.recipe.choices:
-            outside = bool(variant.looked_at)
-            return Varied(failures=variant.errors, warnings=variant.warnings, looked_outside=outside)
+            looked_at = variant.looked_at
+            return Varied((), variant.errors, variant.warnings, looks_outside=bool(looked_at), looked_at=looked_at)
         if variant.errors or ask.recorded:
             # With placeholders in it, it is for nobody at all; and what is wrong without any customization may be right
             # for every cluster to come.

@@ -126,7 +126,7 @@ def detail(looking: sight.Sight, found: Found, contents: Iterable[bundles.Bundle
         bundle=_row(looking, found, where),
         labels=entry.labels,
         targets=list(entry.targets or ()),
-        errors=[str(error) for error in catalogs.problems(entry)],
+        errors=[looking.problem(ids.source_of(entry.bundle), error) for error in catalogs.problems(entry)],
         warnings=[str(warning) for warning in catalogs.warnings(entry)],
         clusters=sorted(where, key=lambda one: one.state is State.READY)[: sight.NAMES_MAX],
         hooks=_hooks(contents),
@@ -173,7 +173,7 @@ def _row(looking: sight.Sight, found: Found, where: list[OnCluster]) -> Row:
         waiting=counts[State.WAITING],
         unknown=counts[State.UNKNOWN],
         drifted=looking.drifted[entry.bundle],
-        reason=next((str(problem) for problem in catalogs.problems(entry)), failure),
+        reason=next((looking.problem(source, problem) for problem in catalogs.problems(entry)), failure),
         as_of=looking.at,
         event=looking.head("source", source),
     )

@@ -7,10 +7,21 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from controller.domain import catalogs, clusters, debts, inputs, observed, placements, publications, readmission
+from controller.domain import (
+    catalogs,
+    clusters,
+    debts,
+    inputs,
+    observed,
+    placements,
+    publications,
+    readmission,
+    retries,
+)
 from controller.domain.world import World
 from protocol import bundles, ids, subjects
 from protocol.canonical import Digest
+from protocol.events.sources import Problem
 
 NAMES_MAX = 1000
 """Names that one field of a view lists; beside it stands how many there are. A person reads the first screen, and a
@@ -32,6 +43,8 @@ class Facts(msgspec.Struct, frozen=True):
     """A cluster that was not heard for so long is offline."""
     polled: Mapping[ids.SourceName, datetime.datetime] = {}
     """When each source was last polled, with whatever outcome."""
+    tried_again: Mapping[ids.SourceName, retries.Retries] = {}
+    """The bundles that could not be rendered for now, and when they are tried again."""
     strangers: Mapping[ids.ClusterId, readmission.Stranger] = {}
     """Agents of accounts that the log does not know."""
 
@@ -129,6 +142,14 @@ class Sight:
         """The last event of an aggregate; 0: there is none."""
         head = self.world.heads.get(subjects.log(aggregate, identity))
         return head.sequence if head is not None else 0
+
+    def problem(self, source: ids.SourceName, problem: Problem) -> str:
+        """What is wrong with a bundle, and when that is tried again."""
+        # What the machine could not do is told of the bundle's directory.
+        found = self.facts.tried_again.get(source, retries.NONE).get(problem.path)
+        if found is None:
+            return str(problem)
+        return f"{problem} (tried again at {found.due.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ})"
 
     def placed(self, entry: catalogs.Entry) -> tuple[clusters.Cluster, ...]:
         """The clusters that should have a bundle, by the source's latest commit."""

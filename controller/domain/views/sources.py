@@ -67,7 +67,7 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
 
 def row(looking: sight.Sight, source: sources.Source) -> Row:
     """One source."""
-    state, reason = _state(source)
+    state, reason = _state(looking, source)
     current = looking.world.rollout(source.name).current
     return Row(
         name=source.name,
@@ -94,7 +94,7 @@ def detail(looking: sight.Sight, source: sources.Source) -> Detail:
         source=row(looking, source),
         spec=source.spec,
         failure=source.failure,
-        problems=[str(problem) for problem in source.problems],
+        problems=[looking.problem(source.name, problem) for problem in source.problems],
         warnings=[str(warning) for warning in source.warnings],
         rollback_seen=source.rollback_seen,
         unrelated_seen=source.unrelated_seen,
@@ -102,7 +102,7 @@ def detail(looking: sight.Sight, source: sources.Source) -> Detail:
     )
 
 
-def _state(source: sources.Source) -> tuple[State, str]:
+def _state(looking: sight.Sight, source: sources.Source) -> tuple[State, str]:
     if source.suspended:
         return State.SUSPENDED, source.suspended
     if source.failure is not None:
@@ -112,8 +112,8 @@ def _state(source: sources.Source) -> tuple[State, str]:
     if source.unrelated_seen:
         return State.WAITING, _unrelated(source)
     if source.problem_count:
-        first = str(source.problems[0]) if source.problems else ""
-        return State.DEGRADED, f"{source.problem_count} problems: {first}" if source.problem_count > 1 else str(first)
+        first = looking.problem(source.name, source.problems[0]) if source.problems else ""
+        return State.DEGRADED, f"{source.problem_count} problems: {first}" if source.problem_count > 1 else first
     if source.rollback_seen:
         return State.RESOLVED, f"moved to {source.rollback_seen[:12]}, not forward; counts if the next poll agrees"
     return State.RESOLVED, ""

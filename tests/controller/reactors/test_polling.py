@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime
 import pathlib
 import random
 from collections.abc import AsyncIterator
@@ -10,7 +11,8 @@ import msgspec
 import pytest
 
 from controller import errors, repositories, transact
-from controller.domain import catalogs, sources
+from controller.domain import catalogs, retries, sources
+from controller.domain.views import sources as sources_view
 from controller.git import mirrors
 from controller.reactors import polling
 from controller.render import pool
@@ -78,6 +80,17 @@ class Poller:
             while self._polls.begun < enough:
                 self.reactor.wake(SHOP)
                 await self._polls.signal.wait()
+
+    @property
+    def retry(self) -> retries.Retry:
+        """What is known of the bundle that is tried again."""
+        [retry] = self.hub.shared.tried_again[SHOP].values()
+        return retry
+
+    async def begun(self, polls: int) -> None:
+        """Until so many polls have begun, which nobody asked for."""
+        while self._polls.begun < polls:
+            await self._polls.signal.wait()
 
     async def written(self) -> list[log.Event]:
         """The events that polls have written."""
@@ -194,6 +207,42 @@ async def test_a_bundle_in_error_keeps_its_content_with_the_error_beside_it(poll
     [entry] = (await _catalog(poller)).entries
     assert entry.variants == before.entries[0].variants
     assert [problem.path for problem in poller.source.problems] == ["apps/web/b.yaml"]
+
+
+async def test_what_the_machine_could_not_do_is_tried_again_later_and_later(poller: Poller) -> None:
+    """Nobody here has helm. What else is committed meanwhile does not wait for it."""
+    chart = {"apps/web/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n"}
+    first = poller.origin.commit(chart)
+    counts = []
+    for waited_s in (0, 29, 1, 59, 1):
+        poller.hub.streams.later(waited_s)
+        await poller.poll()
+        counts.append(poller.retry.count)
+    due = poller.retry.due
+    poller.origin.commit({**chart, "apps/api/a.yaml": origins.config_map("a")}, parents=[first])
+    await poller.poll()
+    told = sources_view.detail(poller.hub.shared.looking(), poller.source)
+
+    assert counts == [0, 0, 1, 1, 2]
+    assert [type(one).__name__ for one in await poller.written()] == ["RevisionResolved"] * 2
+    assert (poller.retry.count, poller.retry.due) == (2, due)
+    assert due - poller.hub.streams.now == datetime.timedelta(seconds=120)
+    assert [one.endswith(f"(tried again at {due:%Y-%m-%dT%H:%M:%SZ})") for one in told.problems] == [True]
+    assert told.source.reason == told.problems[0]
+
+
+async def test_a_source_is_polled_when_a_bundle_is_to_be_tried_again(
+    poller: Poller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its interval: here an hour."""
+    monkeypatch.setattr(retries, "PAUSE_S", 0.001)
+    poller.origin.commit({"apps/web/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n"})
+    poller.hub.shared.clock = lambda: datetime.datetime.now(datetime.UTC)
+
+    async with loops(poller):
+        await poller.begun(3)
+
+    assert poller.source.problem_count == 1
 
 
 @pytest.mark.parametrize("rewritten", [False, True])

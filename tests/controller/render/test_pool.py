@@ -118,8 +118,8 @@ def test_a_worker_that_dies_once_is_no_fault_of_its_bundle(rendering: Bench, tmp
     assert (tmp_path / "died").exists()
 
 
-def test_what_killed_a_worker_is_tried_again_by_the_next_poll(rendering: Bench) -> None:
-    assert catalogs.may_mend_itself(rendering.resolve({"a": "die"}))
+def test_what_killed_a_worker_is_tried_again(rendering: Bench) -> None:
+    assert all(map(catalogs.is_tried_again, rendering.resolve({"a": "die"}).entries))
 
 
 def test_a_bundle_that_never_ends_is_ended_and_nobody_else_waits_for_it(

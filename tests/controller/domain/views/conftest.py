@@ -28,6 +28,7 @@ class Fleet:
             roots=self.hub.roots,
             silence=self.silence,
             polled=self.hub.polled,
+            tried_again=self.hub.tried_again,
             strangers=self.hub.strangers,
         )
         return sight.Sight(self.hub.world, facts, self.hub.now)

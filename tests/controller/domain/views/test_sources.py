@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.domain import sources
+from controller.domain import retries, sources
 from controller.domain.views import sources as views
 from protocol.events import sources as events
 from tests.controller.domain import examples
@@ -70,6 +70,20 @@ async def test_the_detail_has_everything_that_is_wrong(fleet: Fleet) -> None:
 
     assert (found.problems, found.warnings) == (["web/x.yaml:3: not YAML"], ["web/x.yaml:3: not YAML"])
     assert (found.failure, found.rollback_seen, found.source.revision) == (None, "", f"main@sha1:{'b' * 40}")
+
+
+async def test_what_is_tried_again_says_when(fleet: Fleet) -> None:
+    of_machine = events.Problem(path="web", reason="helm: ended by us after 60 s")
+    source = folded(GOOD, resolved("b" * 40, problems=(of_machine, PROBLEM), problem_count=2))
+    fleet.hub.tried_again[examples.SHOP] = {"web": retries.Retry("tree.inputs", 3, hubs.START)}
+
+    found = views.detail(fleet.looking, source)
+
+    assert found.problems == [
+        f"web: helm: ended by us after 60 s (tried again at {hubs.START:%Y-%m-%dT%H:%M:%SZ})",
+        "web/x.yaml:3: not YAML",
+    ]
+    assert found.source.reason == f"2 problems: {found.problems[0]}"
 
 
 async def test_a_source_is_as_of_its_last_poll(fleet: Fleet) -> None:
