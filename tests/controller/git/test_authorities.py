@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from controller.git import errors, limits, mirrors
+from controller.git import errors, mirrors
 from protocol import ids, specs
 from tests.controller import repositories
 from tests.controller.git import certificates
@@ -27,9 +27,7 @@ def authority(tmp_path: pathlib.Path) -> certificates.Authority:
 @pytest.fixture
 async def hub(tmp_path: pathlib.Path) -> AsyncIterator[mirrors.Mirrors]:
     environ = {"TOKEN": SECRET, "OTHER": "wrong", "PATH": os.environ["PATH"]}
-    opened = mirrors.Mirrors(
-        tmp_path / "state", environ=environ, git=forges.GIT, bounds=limits.Limits(connect_s=2, idle_s=2)
-    )
+    opened = mirrors.Mirrors(tmp_path / "state", environ=environ, git=forges.GIT)
     yield opened
     await opened.close()
 

@@ -23,6 +23,9 @@ if shutil.which("ssh") is None or shutil.which("git") is None:
 SHOP = ids.SourceName("shop")
 PASSPHRASE = "correct horse"
 
+IMPATIENT = limits.Limits(connect_s=5, idle_s=2)
+"""For a server that never answers; any other may take its time, as those of a busy machine do."""
+
 
 @pytest.fixture
 async def forge(origin: repositories.Origin) -> AsyncIterator[ssh_forge.Forge]:
@@ -44,9 +47,13 @@ class Client(msgspec.Struct, frozen=True):
 
 
 @pytest.fixture
-async def client(tmp_path: pathlib.Path) -> AsyncIterator[Client]:
+def bounds() -> limits.Limits:
+    return limits.Limits()
+
+
+@pytest.fixture
+async def client(tmp_path: pathlib.Path, bounds: limits.Limits) -> AsyncIterator[Client]:
     environ = {"PATH": os.environ["PATH"]}
-    bounds = limits.Limits(connect_s=5, idle_s=2)
     hub = mirrors.Mirrors(tmp_path / "state", environ=environ, git=shutil.which("git"), bounds=bounds)
     yield Client(hub, environ)
     await hub.close()
@@ -177,6 +184,7 @@ async def test_a_key_with_a_passphrase_is_read_from_its_file(
     assert forge.users == ["git"]
 
 
+@pytest.mark.parametrize("bounds", [IMPATIENT])
 async def test_a_silent_server_times_out(client: Client, forge: ssh_forge.Forge) -> None:
     forge.silent = True
 
