@@ -56,6 +56,9 @@ most renders are done before, on busy cores, too."""
 _LOOK_BYTES = 16 * 1024 * 1024
 """What may vanish from a file system in memory before it is looked who has taken it."""
 
+_LOOK_TICKS = 10
+"""After so many it is looked all the same: what others removed meanwhile hides what vanished."""
+
 _LOOK_FILES = 100_000
 _FILE_BYTES = 1024
 """Of the kernel's memory, that a file takes beside its content."""
@@ -227,13 +230,14 @@ def _set_limit(which: int, soft: int, hard: int) -> None:
 def _watch(control: socket.socket, program: int, values: dict[str, Any]) -> str:
     """Wait for the program's end, or for a reason to end it."""
     exited = os.pidfd_open(program)
-    held, free = values["held"], _free(values["held"])
+    held, free, tick = values["held"], _free(values["held"]), 0
     try:
         poll = select.poll()
         poll.register(exited, select.POLLIN)
         poll.register(control, select.POLLIN)
         while True:
             ready = dict(poll.poll(_TICK_MS))
+            tick += 1
             if control.fileno() in ready:
                 return "killed"
             if exited in ready:
@@ -241,7 +245,7 @@ def _watch(control: socket.socket, program: int, values: dict[str, Any]) -> str:
             processes, threads, memory = _measured(_descendants())
             if processes > values["processes"] or threads > values["threads"]:
                 return "processes"
-            if held and free - _free(held) > _LOOK_BYTES:
+            if held and (tick % _LOOK_TICKS == 0 or free - _free(held) > _LOOK_BYTES):
                 memory += _written(held)
             if memory > values["memory"]:
                 return "memory"

@@ -1,5 +1,6 @@
 """Children that want too much: each ends as a named error."""
 
+import concurrent.futures
 import os
 import pathlib
 import socket
@@ -157,3 +158,32 @@ def test_files_that_are_written_to_memory_count_as_memory(memory: pathlib.Path, 
 
     assert cause is errors.Cause.MEMORY
     assert list(memory.iterdir()) == []
+
+
+def test_what_others_remove_from_memory_hides_nothing(memory: pathlib.Path) -> None:
+    script = """
+        import os, signal
+        open('begun', 'w')
+        while not os.path.exists('go'):
+            os.sched_yield()
+        for number in range(6):
+            open(str(number), 'wb').write(bytes(16 * 2**20))
+        signal.pause()
+    """
+    ballast = memory / "ballast"
+    ballast.write_bytes(bytes(128 * limits.MIB))
+    bounds = msgspec.structs.replace(SMALL, memory_bytes=64 * limits.MIB)
+
+    with children.Sandbox(memory=memory) as sandbox, concurrent.futures.ThreadPoolExecutor() as others:
+        removed = others.submit(_remove_once_begun, ballast)
+        cause, _ = failure(sandbox, script, bounds=bounds)
+        removed.result()
+
+    assert cause is errors.Cause.MEMORY
+
+
+def _remove_once_begun(ballast: pathlib.Path) -> None:
+    while not (begun := next(ballast.parent.rglob("begun"), None)):
+        pass
+    ballast.unlink()
+    begun.with_name("go").touch()
