@@ -67,6 +67,10 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     """Whether `/metrics` is for everybody; else a scraper shows a token of scope `read`."""
     metrics_clusters_max: int = gauges.NAMED_CLUSTERS_MAX
     """Metrics name each cluster in a fleet of no more than so many: each is a series for every number."""
+    trusted_proxies: str = ""
+    """Addresses and networks of reverse proxies, with blanks between them: what these say of their clients
+    (`X-Forwarded-For`, `X-Forwarded-Proto`) is believed. Empty: nobody's word is, and all who come by a proxy share
+    what one address may ask."""
     silence_s: float = 30.0
     """A cluster not heard for so long is offline: three of the agents' default heartbeats."""
     blob_retention_days: Annotated[float, msgspec.Meta(ge=0)] = sweeping.RETENTION_DAYS

@@ -21,6 +21,7 @@ from controller.api import (
     history,
     hooks,
     openapi,
+    origins,
     problems,
     requests,
     routes,
@@ -46,6 +47,7 @@ def make_app(
         client_max_size=requests.BODY_BYTES_MAX,
     )
     app[connections.SILENT] = connections.Silent()
+    app[origins.PROXIES] = ()
     app[requests.HUB] = hub
     app[access.KNOWN] = access.Known(hub, token)
     app[access.AUTHENTICATORS] = (access.bearer, *authenticators)

@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from controller import entrance
-from controller.api import limiting, nonces, problems, requests
+from controller.api import limiting, nonces, origins, problems, requests
 from controller.domain import clusters, enrolment, rejections
 from controller.domain.views import clusters as views
 from protocol import codec, messages
@@ -156,7 +156,7 @@ async def _open(request: web.Request, reader: codec.Codec[T]) -> T:
 
 
 def _limit(request: web.Request) -> None:
-    wait_s = request.app[LIMITER].take(request.remote or "")
+    wait_s = request.app[LIMITER].take(origins.address(request))
     if wait_s:
         again = {"Retry-After": str(math.ceil(wait_s))}
         raise problems.ProblemError(429, "too-often", f"ask again in {wait_s:.1f} s", headers=again)

@@ -32,6 +32,9 @@ async def block(news: feed.Feed, after: int, told: Callable[[face.LoggedEvent], 
 async def answer(request: web.Request, media: str, blocks: AsyncGenerator[bytes, None]) -> web.StreamResponse:
     """Write all blocks, until the client goes, is too slow, or may not see them any more."""
     news = request.app[feed.FEED]
+    if request.method == "HEAD":
+        await blocks.aclose()
+        return web.Response(content_type=media)
     with news.following(request[access.PRINCIPAL]):
         # Proxies that gather answers would hold back what is new.
         headers = {"Content-Type": media, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}

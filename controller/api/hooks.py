@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from controller import transact
-from controller.api import face, limiting, problems, requests
+from controller.api import face, limiting, origins, problems, requests
 from controller.domain import hooks, rejections, sources
 from protocol import ids
 
@@ -106,7 +106,7 @@ async def take(request: web.Request) -> web.Response:
     if not hooks.is_proof(shown, secret, digest):
         raise _unproven(source, "the signature is not of this hook's secret")
     if not taken.is_new(source, shown.delivery):
-        raise _unproven(source, "it was taken before")
+        raise problems.ProblemError(409, "taken", f"hook of source {source}: this delivery was taken before")
     taken.wake(source)
     return web.Response(status=202)
 
@@ -136,7 +136,7 @@ async def _digest(request: web.Request, shown: hooks.Claim, secret: str) -> byte
     too_large = problems.ProblemError(413, "too-large", f"request body: more than {BODY_BYTES_MAX} bytes")
     if request.content_length is not None and request.content_length > BODY_BYTES_MAX:
         raise too_large
-    address = limiting.customer(request.remote or "")
+    address = limiting.customer(origins.address(request))
     if taken.under_way.total() >= AT_ONCE_MAX or taken.under_way[address] >= EACH_AT_ONCE_MAX:
         raise problems.ProblemError(503, "try-again", "many hooks come at once", headers=problems.RETRY)
     hashed, size = hooks.hasher(shown, secret), 0

@@ -73,6 +73,7 @@ RETRY = {"Retry-After": "2"}
 TITLES = {
     "not-found": "Nothing has that name",
     "not-kept": "It is not kept any more",
+    "taken": "It came before",
     "already-exists": "Something else has that name",
     "managed": "The configuration file alone may change it",
     "changed": "It is not what it was any more",

@@ -60,6 +60,9 @@ async def strict(request: web.Request, handler: typedefs.Handler) -> web.StreamR
     route = routes.of(request)
     if len(request.query_string) > QUERY_CHARACTERS_MAX:
         raise problems.ProblemError(414, "too-large", f"query: longer than {QUERY_CHARACTERS_MAX} characters")
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":
+        raise problems.ProblemError(415, "not-json", f"request body: encoded as {encoding[:SHOWN_CHARACTERS_MAX]!r}")
     if route is not None:
         _check_query(request, route)
         if route.takes is not None and request.method in _METHODS_WITH_BODIES:

@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from controller import bootstrap, errors, face, heap, logs, settings, tls
-from controller.api import connections
+from controller.api import connections, origins
 from controller.cli import hub_commands
 from controller.configuration import watching
 from controller.store import records
@@ -63,9 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     ready_json, file = options.pop("ready_json"), options.pop("settings")
     try:
         chosen = settings.load(options, file=file)
+        proxies = _proxies(chosen)
         heap.settle()
         logs.configure(chosen.log_format)
-        return asyncio.run(_serve(chosen, ready_json=ready_json))
+        return asyncio.run(_serve(chosen, proxies, ready_json=ready_json))
     except settings.SettingsError as error:
         sys.stderr.write(f"flotilla hub: {error}\n")
         return USAGE
@@ -103,6 +104,11 @@ def make_parser() -> arguments.Parser:
         action="store_const",
         const=True,
         help="let bundles with kustomize.allowRemoteBases fetch bases from elsewhere (default: refused)",
+    )
+    parser.add_argument(
+        "--trusted-proxies",
+        metavar="NETWORKS",
+        help="reverse proxies whose X-Forwarded-For and -Proto are believed, in one text (default: none)",
     )
     parser.add_argument(
         "--silence-s", type=float, metavar="SECONDS", help="a cluster not heard so long is offline (default: 30)"
@@ -146,7 +152,14 @@ def _add_tls(parser: arguments.Parser) -> None:
     )
 
 
-async def _serve(chosen: settings.Settings, *, ready_json: bool) -> int:
+def _proxies(chosen: settings.Settings) -> origins.Networks:
+    try:
+        return origins.networks(chosen.trusted_proxies)
+    except ValueError as error:
+        raise settings.SettingsError(f"--trusted-proxies: {error}") from error
+
+
+async def _serve(chosen: settings.Settings, proxies: origins.Networks, *, ready_json: bool) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -157,7 +170,7 @@ async def _serve(chosen: settings.Settings, *, ready_json: bool) -> int:
             seen.configuration = watching.Configuration(pathlib.Path(chosen.config), hub.shared.transactor, seen)
         token, is_new = _token(hub.directory)
         runner = web.AppRunner(
-            serving.make_app(seen, token=token),
+            serving.make_app(seen, token=token, proxies=proxies),
             access_log=None,
             logger=connections.complaints(),
             shutdown_timeout=SHUTDOWN_S,

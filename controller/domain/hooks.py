@@ -2,12 +2,15 @@
 
 The secret of a hook is `whsec_` and 32 bytes in base64. Who signs does so with HMAC-SHA256 over the raw body:
   GitHub             X-Hub-Signature-256: sha256=HEX      keyed with the secret's characters
+  Bitbucket          X-Hub-Signature: sha256=HEX          keyed with the secret's characters
   Gitea, Forgejo     X-Gitea-Signature: HEX               keyed with the secret's characters
   GitLab from 19 on, and anybody by the Standard Webhooks specification
                      webhook-signature: v1,BASE64 …       keyed with the secret's bytes, over `ID.TIMESTAMP.BODY`,
                      webhook-id, webhook-timestamp        with a time that must be near ours
   GitLab before      X-Gitlab-Token: SECRET               no signature; the secret itself
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+
+SHA-1, by which GitHub and Gitea sign as well (`X-Hub-Signature: sha1=…`), proves nothing.
 
 What a payload says is never believed, so that a proof is worth one look at the remote and no more.
 """
@@ -35,6 +38,8 @@ HEADER_CHARACTERS_MAX = 1024
 """Of a header that is looked at."""
 
 _GITHUB = "X-Hub-Signature-256"
+_BITBUCKET = "X-Hub-Signature"
+_SHA_256 = "sha256="
 _GITEA = ("X-Gitea-Signature", "X-Forgejo-Signature")
 _GITLAB = "X-Gitlab-Token"
 
@@ -69,10 +74,12 @@ def claim(headers: Mapping[str, str]) -> Claim | None:
     if "webhook-signature" in headers:
         return _standard(headers)
     if _GITHUB in headers:
-        return _signed(headers[_GITHUB].removeprefix("sha256="))
+        return _signed(headers[_GITHUB].removeprefix(_SHA_256))
     for name in _GITEA:
         if name in headers:
             return _signed(headers[name])
+    if headers.get(_BITBUCKET, "").startswith(_SHA_256):
+        return _signed(headers[_BITBUCKET].removeprefix(_SHA_256))
     if _GITLAB in headers:
         return Claim(token=headers[_GITLAB], delivery=headers.get("Idempotency-Key", ""))
     return None
@@ -128,6 +135,7 @@ _LOOKED_AT = frozenset(
     name.lower()
     for name in (
         _GITHUB,
+        _BITBUCKET,
         *_GITEA,
         _GITLAB,
         "webhook-signature",

@@ -4,7 +4,7 @@ import urllib.parse
 
 from aiohttp import web
 
-from controller.api import problems
+from controller.api import origins, problems
 
 POLICY = "; ".join(
     (
@@ -31,11 +31,15 @@ HEADERS = {
 }
 """Of every answer, the API's too: a browser may be led to any address."""
 
+SERVER = "flotilla"
+"""In place of the versions of Python and aiohttp, which are nobody's business."""
+
 
 async def harden(_request: web.Request, response: web.StreamResponse) -> None:
     """Add the headers that no answer goes without."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    response.headers["Server"] = SERVER
 
 
 def require_same_origin(request: web.Request) -> None:
@@ -64,7 +68,7 @@ def port(request: web.Request) -> int:
 def is_private(request: web.Request) -> bool:
     """Does the browser speak TLS, to us or to a proxy before us? Its origin says so: a cookie of such a session must
     not travel in the clear."""
-    return request.secure or request.headers.get("Origin", "").startswith("https:")
+    return origins.is_secure(request) or request.headers.get("Origin", "").startswith("https:")
 
 
 def _host(origin: str) -> str:

@@ -4,7 +4,7 @@ import secrets
 
 from aiohttp import web
 
-from controller.api import app, face, routes
+from controller.api import app, face, origins, routes
 from controller.ui import assets, security, sessions, signing_in
 from protocol.events.tokens import Scope
 
@@ -27,9 +27,11 @@ ROUTES = (
 )
 
 
-def make_app(hub: face.HubFace, *, token: str) -> web.Application:
-    """The application that the hub serves. `token`: the one that lets its holder do everything."""
+def make_app(hub: face.HubFace, *, token: str, proxies: origins.Networks = ()) -> web.Application:
+    """The application that the hub serves. `token`: the one that lets its holder do everything. `proxies`: those whose
+    word of their clients is believed."""
     made = app.make_app(hub, token=token, authenticators=(signing_in.authenticate,), more=ROUTES)
+    made[origins.PROXIES] = proxies
     made[assets.ASSETS] = assets.load()
     made[signing_in.SESSIONS] = sessions.Sessions(clock=hub.clock, randomness=secrets.token_bytes)
     made.on_response_prepare.append(security.harden)

@@ -7,7 +7,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from controller.api import access, problems, requests
+from controller.api import access, origins, problems, requests
 from controller.ui import security, sessions
 from protocol.events.tokens import Scope
 
@@ -100,7 +100,9 @@ async def end(request: web.Request) -> web.Response:
     if authenticate(request) is not None:
         request.app[SESSIONS].end(request.cookies[_cookie(request)])
     response = web.Response(status=204)
-    response.del_cookie(_cookie(request), path="/", secure=request.secure, httponly=True, samesite="Strict")
+    response.del_cookie(
+        _cookie(request), path="/", secure=security.is_private(request), httponly=True, samesite="Strict"
+    )
     return response
 
 
@@ -151,7 +153,7 @@ def _proved(request: web.Request, proof: Proof) -> access.Principal | None:
 
 def _cookie(request: web.Request) -> str:
     """The cookie's name. With TLS no neighbour can set it; without, the port keeps two hubs of one machine apart."""
-    return "__Host-flotilla" if request.secure else f"flotilla-{security.port(request)}"
+    return "__Host-flotilla" if origins.is_secure(request) else f"flotilla-{security.port(request)}"
 
 
 def _me(principal: access.Principal, session: sessions.Session) -> Me:

@@ -1,5 +1,6 @@
 """Who may ask, and how refusals look."""
 
+import gzip
 import io
 
 import aiohttp
@@ -23,6 +24,15 @@ async def test_without_a_token_nothing_is_said(stranger: aiohttp.ClientSession, 
 async def test_a_wrong_token_is_refused(stranger: aiohttp.ClientSession, shown: str) -> None:
     async with stranger.get("/api/v1/status", headers={"Authorization": shown}) as answer:
         assert answer.status == 401
+
+
+async def test_a_body_that_is_packed_is_not_read(client: aiohttp.ClientSession) -> None:
+    """A few bytes may unpack to more than there is room for, and a signature is over the bytes that were sent."""
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    async with client.post("/api/v1/tokens", data=gzip.compress(b"{}"), headers=headers) as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, problem["detail"]) == (415, "request body: encoded as 'gzip'")
 
 
 async def test_health_is_for_everybody(stranger: aiohttp.ClientSession) -> None:

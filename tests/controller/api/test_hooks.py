@@ -94,7 +94,7 @@ async def test_a_delivery_that_comes_again_is_refused(stranger: aiohttp.ClientSe
     first = [await send(stranger, headers) for headers in (github(shop), standard(shop, "a"))]
     again = [await send(stranger, headers) for headers in (github(shop), standard(shop, "a"))]
 
-    assert (first, again) == ([202, 202], [401, 401])
+    assert (first, again) == ([202, 202], [409, 409])
 
 
 async def test_what_is_remembered_is_bounded(shop: hubs.Hub) -> None:

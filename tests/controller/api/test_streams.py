@@ -183,6 +183,15 @@ async def test_something_is_said_even_if_nothing_is_new(client: aiohttp.ClientSe
     assert lines == [b"retry: 2000\n", id_line, b"\n", b": nothing new\n", b"\n"]
 
 
+async def test_whoever_asks_for_the_head_alone_follows_nothing(
+    client: aiohttp.ClientSession, server: test_utils.TestServer
+) -> None:
+    async with client.head(STREAM) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+
+    assert server.app[feed.FEED].followers == 0
+
+
 async def test_a_revoked_token_ends_its_stream(client: aiohttp.ClientSession, hub: hubs.Hub) -> None:
     issued = token_events.TokenIssued(name="ci", scope=Scope.READ, digest=access.tokens.digest("secret"))
     await hub.write(issued)

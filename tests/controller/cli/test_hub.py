@@ -23,3 +23,12 @@ def test_a_port_of_the_api_that_is_taken_is_told(tmp_path: pathlib.Path, capsys:
         f"flotilla hub: HTTP API 127.0.0.1:{port}: cannot be listened on (Address already in use);"
         " --listen and --port choose another address"
     )
+
+
+@pytest.mark.parametrize("proxies", ["10.0.0.1/24", "proxy.example.com", "10.0.0.1,10.0.0.2"])
+def test_what_is_no_proxy_s_address_is_told(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], proxies: str
+) -> None:
+    code = hub.main(["--state-dir", str(tmp_path), "--trusted-proxies", proxies])
+
+    assert (code, capsys.readouterr().err.startswith("flotilla hub: --trusted-proxies: ")) == (2, True)

@@ -43,6 +43,7 @@ def proves(headers: dict[str, str], body: bytes = BODY) -> bool:
     "headers",
     [
         {"X-Hub-Signature-256": f"sha256={hexed(SECRET.encode())}"},
+        {"X-Hub-Signature": f"sha256={hexed(SECRET.encode())}"},
         {"X-Gitea-Signature": hexed(SECRET.encode())},
         {"X-Forgejo-Signature": hexed(SECRET.encode())},
         {"X-Gitlab-Token": SECRET},

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import test_utils
 
+from controller.api import origins
 from controller.ui import serving, sessions
 from protocol.canonical import Digest
 from tests.controller.ui.conftest import SAME_ORIGIN, TOKEN, NewToken
@@ -95,6 +96,20 @@ async def test_behind_a_proxy_that_speaks_tls_the_cookie_stays_with_tls(
     headers = {"Origin": f"{scheme}://{server.host}:{server.port}"}
     async with browser.post("/ui/session", json={"token": TOKEN}, headers=headers) as answer:
         assert (answer.status, "Secure" in answer.headers["Set-Cookie"]) == (201, is_secure)
+
+
+@pytest.mark.parametrize(("proxies", "name"), [("127.0.0.0/8", "__Host-flotilla"), ("", "flotilla-")])
+async def test_what_a_named_proxy_says_of_tls_is_believed(hub: hubs.Hub, proxies: str, name: str) -> None:
+    made = serving.make_app(hub, token=TOKEN, proxies=origins.networks(proxies))
+    headers = {**SAME_ORIGIN, "X-Forwarded-Proto": "https"}
+    async with (
+        test_utils.TestServer(made, host="127.0.0.1") as server,
+        aiohttp.ClientSession(server.make_url("/"), headers=headers) as client,
+        client.post("/ui/session", json={"token": TOKEN}) as answer,
+    ):
+        assert answer.status == 201
+        assert answer.headers["Set-Cookie"].startswith(name)
+        assert answer.headers["Server"] == "flotilla"
 
 
 async def test_over_tls_no_neighbour_can_set_the_cookie(over_tls: aiohttp.ClientSession) -> None:
