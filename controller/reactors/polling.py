@@ -5,6 +5,7 @@ moved elsewhere than forward is believed when a second poll sees the same, or wh
 """
 
 import asyncio
+import datetime
 import random
 from collections.abc import Callable
 from typing import Protocol
@@ -13,7 +14,7 @@ import msgspec
 import structlog
 
 from controller import errors, library, runtime, transact
-from controller.domain import catalogs, clusters, inputs, placements, retries, sources
+from controller.domain import catalogs, clusters, inputs, placements, retries, sources, sweeping
 from controller.reactors import coverage
 from protocol import bundles, ids, sealing, specs
 from protocol.canonical import Digest
@@ -39,6 +40,10 @@ class SourceFailure(errors.Terminal):
     def __init__(self, kind: events.FailureKind, reason: str) -> None:
         super().__init__(reason)
         self.kind = kind
+
+
+class OvertakenError(errors.Transient):
+    """The world is not what a resolution rests on any more: the next poll begins anew."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -155,6 +160,8 @@ class Polling:
         revision = await repository.poll(spec.ref)
         fetched = self._shared.clock()
         source = self._shared.world.sources[name]
+        if source.spec != spec:
+            raise OvertakenError(f"source {name}: was declared anew while its remote was asked")
         # A source that was removed and added again has nothing of what it was resolved to before.
         is_known = bool(source.catalog) and self._resolved.get(name) == (revision.commit, spec)
         if is_known and await self._is_settled(name):
@@ -210,12 +217,18 @@ class Polling:
         # A catalog of thousands of bundles has megabytes.
         sealed = await asyncio.to_thread(_sealed, resolved.catalog)
         digest = sealed.id
+        putting = self._shared.clock()
         await self._shared.library.store_sealed((*resolved.blobs, sealed))
         self._coverage.rendered(source.name, digest, fleet)
         self._shared.tried_again[source.name] = retries.after(known, resolved.catalog, look)
         event = _event(resolved.catalog, digest, source.catalog)
         event = msgspec.structs.replace(event, rollback=rollback)
-        written = await self._run(source.name, lambda state: sources.resolved(state, event))
+
+        def decide(state: sources.Source) -> tuple[events.Event, ...]:
+            check_in_time(state, source, event, waited=self._shared.clock() - putting)
+            return sources.resolved(state, event)
+
+        written = await self._run(source.name, decide)
         if written:
             logger.info(
                 "revision resolved", source=source.name, revision=str(revision), bundles=event.bundles,
@@ -253,7 +266,7 @@ class Polling:
         return await self._is_covered(name)
 
     async def _is_covered(self, name: ids.SourceName) -> bool:
-        """Does what the source was resolved to hold all that its clusters should have?"""
+        """Does what the source was resolved to hold all that its clusters should have, and is it there?"""
         source = self._shared.world.sources[name]
         if not source.catalog:
             return True
@@ -261,7 +274,7 @@ class Polling:
             catalog = await self._catalog(source.catalog)
         except (errors.Transient, sealing.BlobError):
             return True  # the poll will say so
-        return catalog is None or await self._coverage.covers(source, catalog, self._fleet(source.spec))
+        return catalog is not None and await self._coverage.covers(source, catalog, self._fleet(source.spec))
 
     async def _moved_away(self, name: ids.SourceName, commit: str, move: catalogs.Move) -> None:
         if await self._run(name, lambda state: sources.moved_away(state, commit, move)):
@@ -299,6 +312,17 @@ def pause_s(interval_s: float, failures: int, *, chance: random.Random) -> float
 async def _follows(repository: Repository, old: str, new: str) -> bool:
     """Is it the same commit, or one that came later?"""
     return await repository.moved(old, new) in (catalogs.Move.SAME, catalogs.Move.FORWARD)
+
+
+def check_in_time(
+    state: sources.Source, source: sources.Source, event: events.RevisionResolved, *, waited: datetime.timedelta
+) -> None:
+    """Raise OvertakenError where a catalog may not be named any more: its bundles without a change are those of the
+    catalog before, and its blobs are kept by their age until then."""
+    if state.catalog not in (source.catalog, event.catalog) or state.spec != source.spec:
+        raise OvertakenError(f"source {state.name}: was resolved or declared by somebody else meanwhile")
+    if waited > sweeping.GRACE / 2:
+        raise OvertakenError(f"source {state.name}: what was rendered was stored {waited} ago (did the machine sleep?)")
 
 
 def _sealed(catalog: catalogs.Catalog) -> sealing.Sealed:
