@@ -74,9 +74,11 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     silence_s: float = 30.0
     """A cluster not heard for so long is offline: three of the agents' default heartbeats."""
     blob_retention_days: Annotated[float, msgspec.Meta(ge=0)] = sweeping.RETENTION_DAYS
-    """Contents that nothing needs any more can be looked at (`past`) for so many days; 0: they are never deleted."""
-    blob_sweep_interval_s: Annotated[float, msgspec.Meta(ge=60)] = 6 * 3600.0
-    """Between two looks for them: each reads the log and all indexes, seconds of work in a large fleet."""
+    """Contents that nothing needs any more can be looked at (`past`) for so many days, for one at least; 0: they are
+    never deleted."""
+    blob_sweep_interval_s: Annotated[float, msgspec.Meta(ge=3600)] = 6 * 3600.0
+    """Between two looks for them: each reads the log and all indexes, seconds of work in a large fleet. What one finds
+    the next deletes: a backup should take less, and a hub that is restarted more often never deletes."""
     log_format: str = "auto"
     """`console`, `json`, or `auto`: console on a terminal."""
 

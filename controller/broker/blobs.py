@@ -37,13 +37,42 @@ class BlobTooLarge(errors.Terminal):
     """A sealed blob that no message can hold."""
 
 
+class Known:
+    """Names that were stored lately, by a clock that only goes forward."""
+
+    def __init__(self) -> None:
+        self._stored: collections.OrderedDict[Digest, float] = collections.OrderedDict()
+        """With the time before each was stored; those that were put last stand last."""
+
+    def holds(self, name: Digest, at: float) -> bool:
+        """Was it stored less than KNOWN_S ago? Being asked for makes nothing younger."""
+        stored = self._stored.pop(name, None)
+        if stored is None or at - stored >= KNOWN_S:
+            return False
+        self._stored[name] = stored
+        return True
+
+    def remember(self, name: Digest, at: float) -> None:
+        """It was stored after this."""
+        self._stored[name] = at
+        if len(self._stored) > KNOWN_MAX:
+            self._stored.popitem(last=False)
+
+    def drop(self, name: Digest) -> None:
+        """It may not be stored any more."""
+        self._stored.pop(name, None)
+
+    def clear(self) -> None:
+        """Nothing may be stored any more."""
+        self._stored.clear()
+
+
 class Blobs:
     """Stores and reads sealed blobs."""
 
     def __init__(self, link: connection.Connection) -> None:
         self._link = link
-        self._known: collections.OrderedDict[Digest, float] = collections.OrderedDict()
-        """With the loop's time before each was stored; those that were put last stand last."""
+        self._known = Known()
         link.on_every_reconnect(self.forget)
 
     async def put(self, blobs: Iterable[sealing.Sealed]) -> None:
@@ -89,7 +118,7 @@ class Blobs:
 
     async def remove(self, blob: sweeping.Held) -> None:
         """Delete this very storing of it: what was stored under the name since then stays."""
-        self._known.pop(blob.name, None)
+        self._known.drop(blob.name)
         request = {"filter": subjects.blob(blob.name), "seq": blob.sequence + 1}
         await api.call(self._link, f"STREAM.PURGE.{_STREAM}", request, what=f"stream {_STREAM}")
 
@@ -99,18 +128,14 @@ class Blobs:
 
     async def _put(self, blob: sealing.Sealed) -> None:
         began = asyncio.get_running_loop().time()
-        known = self._known.pop(blob.name, None)
-        if known is not None and began - known < KNOWN_S:
-            self._known[blob.name] = known
+        if self._known.holds(blob.name, began):
             return
         if len(blob.data) > DATA_BYTES_MAX:
             raise BlobTooLarge(
                 f"blob {blob.id[:16]}…: too large to send ({len(blob.data)} bytes compressed of {DATA_BYTES_MAX})"
             )
         await self._store(blob)
-        self._known[blob.name] = began
-        if len(self._known) > KNOWN_MAX:
-            self._known.popitem(last=False)
+        self._known.remember(blob.name, began)
 
     async def _store(self, blob: sealing.Sealed) -> None:
         for _ in range(ATTEMPTS_MAX - 1):

@@ -2,8 +2,9 @@
 
 Named is what lies on some cluster's subject, what the log's present state refers to, and what it referred to within the
 retention, for the time machine and for whoever goes back. Age protects what is under way: a blob is always stored, or
-stored again, shortly before something names it, so that one that is old and not named will not be named as it is. The
-same content that is wanted later is stored anew, under another sequence, and a deletion names the sequence.
+stored again, shortly before something names it, or else taken from what is in force until then; so one that is old and
+not named will not be named as it is. The same content that is wanted later is stored anew, under another sequence, and
+a deletion names the sequence.
 
 Too much counts as named rather than too little, and nothing is decided here from what could not be read (I1).
 """

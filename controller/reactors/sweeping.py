@@ -2,6 +2,10 @@
 
 All that is named is collected anew for every sweep, from the log, the desired states and the blobs themselves; whatever
 cannot be read ends the sweep before it deletes anything.
+
+A blob goes only when two sweeps in a row found it unnamed. So what a cluster's state named until a moment ago outlives
+whoever still reads it: an agent that fetches, another hub that works with it, a backup that took the states first and
+takes the blobs last. And no clock alone, whichever jumps, makes a blob go that is about to be named.
 """
 
 import asyncio
@@ -75,8 +79,9 @@ class Keeping(msgspec.Struct, frozen=True, kw_only=True):
     """How long what is kept, and how often that is looked at."""
 
     retention: datetime.timedelta
-    """Zero: nothing is ever deleted."""
+    """Zero: nothing is ever deleted. What was in force within the grace stays in any case."""
     interval_s: float
+    """What a sweep found unnamed is deleted by the next one."""
     grace: datetime.timedelta = sweeping.GRACE
 
 
@@ -99,6 +104,8 @@ class Sweeping:
         self._keeping = keeping
         self._position = 0
         """Blobs up to this sequence were looked at, by the sweeps of this round through the stream."""
+        self._found: tuple[sweeping.Held, ...] = ()
+        """What the last sweep found to be old and unnamed."""
         self.told: Callable[[sweeping.Swept, sweeping.Holding], None] = lambda _swept, _holding: None
         """Called after each sweep."""
 
@@ -136,15 +143,24 @@ class Sweeping:
             return sweeping.Swept()
         # Of two clocks that disagree, the earlier one keeps more.
         at = min(self._shared.clock(), (await self._shelf.held()).at)
+        before = at - self._keeping.grace
         await self._shared.transactor.catch_up()
-        named = await self._named(at - self._keeping.retention)
-        walked = await self._walk(before=at - self._keeping.grace)
-        going = sweeping.decide(walked, named, before=at - self._keeping.grace)[:DELETED_MAX]
+        # What an agent fetches, or a hub derives from, may have ceased to be in force a moment ago.
+        named = await self._named(at - max(self._keeping.retention, self._keeping.grace))
+        swept = await self._delete(sweeping.decide(self._found, named, before=before))
+        self._found = sweeping.decide(await self._walk(before=before), named, before=before)[:DELETED_MAX]
+        if len(self._found) == DELETED_MAX:
+            self._position = self._found[-1].sequence
+        return swept
+
+    async def _delete(self, going: Sequence[sweeping.Held]) -> sweeping.Swept:
+        blobs = size = 0
         for blob in going:
+            if self._shared.world.fleet.recovering:
+                break  # a cluster showed just now that it knows of a log that is not ours
             await self._shelf.remove(blob)
-        if len(going) == DELETED_MAX:
-            self._position = going[-1].sequence
-        return sweeping.Swept(blobs=len(going), size=sum(blob.size for blob in going))
+            blobs, size = blobs + 1, size + blob.size
+        return sweeping.Swept(blobs=blobs, size=size)
 
     async def _walk(self, *, before: datetime.datetime) -> list[sweeping.Held]:
         """The next ones in the order in which they were stored, as far as they are old."""

@@ -50,8 +50,10 @@ async def test_the_fleet_goes_on_after_a_sweep(fleet: Fleet, fleet_sandbox: list
 
 
 async def _sweep(fleet: Fleet) -> sweeping.Swept:
+    """What the second of two sweeps deletes: what both found."""
     doors = fleet.hub.doors
     made = reactor.Sweeping(fleet.hub.shared, doors.log, desired=doors.desired, shelf=doors.blobs, keeping=NOTHING_OLD)
+    assert await made.sweep() == sweeping.Swept()
     return await made.sweep()
 
 

@@ -57,11 +57,15 @@ class Streams:
 class Hub:
     """The reactors of one process."""
 
-    def __init__(self, of: Streams, *, boundary: Callable[[str], None] = lambda _name: None) -> None:
+    def __init__(
+        self, of: Streams, *, boundary: Callable[[str], None] = lambda _name: None, blobs: library.Blobs | None = None
+    ) -> None:
+        """`blobs`: as this hub stores them."""
         self.streams = of
+        self.shelves = library.Library(blobs or of.blobs)
         transactor = transact.Transactor(of.log, clock=of.clock, new_id=of.new_id)
         timing = runtime.Timing(silence_s=30.0, look_again_s=0.01)
-        self.shared = runtime.Runtime(transactor, library.Library(of.blobs), clock=of.clock, timing=timing)
+        self.shared = runtime.Runtime(transactor, self.shelves, clock=of.clock, timing=timing)
         self.publishing = publishing.Publishing(self.shared, of.desired, SIGNER, new_id=of.new_id, boundary=boundary)
         self.rolling = rolling.Rolling(self.shared, self.publishing)
         self.listening = listening.Listening(self.shared, of.desired)
@@ -249,8 +253,10 @@ def config_map(name: str) -> ids.ObjectId:
     return ids.ObjectId(group="", kind="ConfigMap", namespace="web", name=name)
 
 
-async def started(of: Streams, *, boundary: Callable[[str], None] = lambda _name: None) -> Hub:
+async def started(
+    of: Streams, *, boundary: Callable[[str], None] = lambda _name: None, blobs: library.Blobs | None = None
+) -> Hub:
     """A hub on these streams."""
-    hub = Hub(of, boundary=boundary)
+    hub = Hub(of, boundary=boundary, blobs=blobs)
     await hub.start()
     return hub
