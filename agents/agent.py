@@ -350,7 +350,7 @@ class Agent:
             cluster=self._cluster,
             at=self._around.clocks.now(),
             agent=self._name,
-            reason=(lead.reason if lead and not lead.is_valid else self._reason)[: reports.MESSAGE_CHARS_MAX],
+            reason=lead.reason if lead and not lead.is_valid else self._reason,
             holder=lead.holder if lead else "",
             agent_version=self._around.version,
         )

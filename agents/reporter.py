@@ -25,6 +25,9 @@ RETRY_CEILING_S = 30.0
 BODY_BYTES_MAX = 900 * 1024
 """Under the stream's largest message with its headers; whoever has more to say splits it."""
 
+BEAT_TEXT_CHARS_MAX = 500
+"""Of each text in a heartbeat. Who holds a lease is written by whoever may write it: four of them, with six bytes for
+each character, are well below BEAT_BYTES_MAX."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -42,6 +45,23 @@ def parts(items: Sequence[T]) -> list[tuple[T, ...]]:
         part.append(item)
         size += length
     return [*found, tuple(part)] if part else found
+
+
+def beat_body(message: reports.Beat | reports.Standby) -> bytes:
+    """A heartbeat as it is sent: its texts cut, with a note of that, for a hub does not read what is larger."""
+    texts = {
+        field: _cut(value) for field in message.__struct_fields__ if isinstance(value := getattr(message, field), str)
+    }
+    body = messages.BEAT.encode(msgspec.structs.replace(message, **texts))
+    assert len(body) <= reports.BEAT_BYTES_MAX, "a heartbeat that no hub reads"
+    return body
+
+
+def _cut(text: str) -> str:
+    if len(text) <= BEAT_TEXT_CHARS_MAX:
+        return text
+    note = f"… (cut, it has {len(text)} characters)"
+    return text[: BEAT_TEXT_CHARS_MAX - len(note)] + note
 
 
 class Reporter:
@@ -119,13 +139,14 @@ class Reporter:
         """Send one heartbeat; its number is that of the last report, so that a listener sees what it has missed."""
         origin = self._origin()
         beat = reports.Beat(origin=origin, root=root, agent=agent, reported=self._reported)
-        body = messages.BEAT.encode(beat)
-        await self._hub.send(subjects.beat(self._cluster), body, self._headers(origin, codec.tag_of(beat), ""))
+        await self._hub.send(
+            subjects.beat(self._cluster), beat_body(beat), self._headers(origin, codec.tag_of(beat), "")
+        )
 
     async def stand_by(self, message: reports.Standby) -> None:
         """Send one heartbeat of an agent that does not act."""
         headers = self._headers(self._origin(), codec.tag_of(message), "")
-        await self._hub.send(subjects.beat(self._cluster), messages.BEAT.encode(message), headers)
+        await self._hub.send(subjects.beat(self._cluster), beat_body(message), headers)
 
     async def run(self) -> None:
         """Keep and deliver, for ever."""

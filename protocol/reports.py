@@ -15,6 +15,9 @@ from protocol.canonical import Digest
 FAILURES_MAX = 20
 """Object failures named in one bundle's status; the rest are counted. A person reads the first few."""
 
+BEAT_BYTES_MAX = 16 * 1024
+"""The largest heartbeat or renewal that a hub reads: they have some hundred bytes."""
+
 MESSAGE_CHARS_MAX = 512
 """Longest message of an API server that is passed on."""
 

@@ -8,13 +8,18 @@ import asyncio
 import collections
 from collections.abc import AsyncGenerator, Callable
 
+import structlog
+
 from controller.broker import connection
+from protocol import reports
 
 EACH_MAX = 8
 """Of one subject: what a cluster's agent and those that stand by say while the hub is busy for some rounds."""
 
-BODY_BYTES_MAX = 16 * 1024
-"""Heartbeats and renewals have some hundred bytes; nobody waits for a larger one to be read."""
+SUBJECTS_TOLD_MAX = 1000
+"""Of those that sent something too large, each is told once."""
+
+logger = structlog.get_logger(__name__)
 
 
 class Waiting:
@@ -25,6 +30,8 @@ class Waiting:
         self._pending_max = pending_max
         self._queues: collections.OrderedDict[str, collections.deque[connection.Message]] = collections.OrderedDict()
         self._count = 0
+        self._told: set[str] = set()
+        """Subjects with something too large."""
 
     def __len__(self) -> int:
         return self._count
@@ -32,7 +39,8 @@ class Waiting:
     def put(self, message: connection.Message) -> bool:
         """Let it wait; return whether this cost one: itself where it is too large, or the oldest of its subject, or of
         all."""
-        if len(message.body) > BODY_BYTES_MAX:
+        if len(message.body) > reports.BEAT_BYTES_MAX:
+            self._tell(message)
             return True
         queue = self._queues.setdefault(message.subject, collections.deque())
         is_full = len(queue) == EACH_MAX
@@ -45,6 +53,15 @@ class Waiting:
             self.take()
             is_full = True
         return is_full
+
+    def _tell(self, message: connection.Message) -> None:
+        """Say once that somebody sends what nobody reads: else it looks like silence."""
+        if message.subject not in self._told and len(self._told) < SUBJECTS_TOLD_MAX:
+            self._told.add(message.subject)
+            logger.warning(
+                "message is too large to be read",
+                subject=message.subject, bytes=len(message.body), bytes_max=reports.BEAT_BYTES_MAX,
+            )  # fmt: skip
 
     def take(self) -> connection.Message:
         """The oldest of the subject whose turn it is; there must be one."""

@@ -1,6 +1,9 @@
 """What waits to be read: every cluster has its turn, whatever another one sends."""
 
+import structlog.testing
+
 from controller.broker import arriving, connection
+from protocol import reports
 
 
 def message(cluster: str, number: int = 0, size: int = 1) -> connection.Message:
@@ -24,12 +27,15 @@ def test_a_cluster_that_sends_without_end_drops_its_own_and_takes_its_turn() -> 
     assert [number for cluster, number in found if cluster == "loud"] == [str(number) for number in newest]
 
 
-def test_what_is_too_large_takes_nobodys_place() -> None:
+def test_what_is_too_large_takes_nobodys_place_and_is_told_once() -> None:
     waiting = arriving.Waiting(1000)
 
-    assert waiting.put(message("loud", size=arriving.BODY_BYTES_MAX + 1))
-    assert not waiting.put(message("loud", size=arriving.BODY_BYTES_MAX))
+    with structlog.testing.capture_logs() as said:
+        for _ in range(3):
+            assert waiting.put(message("loud", size=reports.BEAT_BYTES_MAX + 1))
+    assert not waiting.put(message("loud", size=reports.BEAT_BYTES_MAX))
     assert len(taken(waiting)) == 1
+    assert [(one["subject"], one["bytes"]) for one in said] == [("beat.loud", reports.BEAT_BYTES_MAX + 1)]
 
 
 def test_all_together_are_bounded() -> None:
