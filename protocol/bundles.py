@@ -169,10 +169,6 @@ def manifest_digest(plain: bytes) -> Digest:
     return canonical.digest(MANIFEST_TAG, plain)
 
 
-def index_digest(plain: bytes) -> Digest:
-    return canonical.digest(INDEX_TAG, plain)
-
-
 def root_digest(plain: bytes) -> Digest:
     return canonical.digest(ROOT_TAG, plain)
 

@@ -26,10 +26,6 @@ class Envelope(msgspec.Struct, frozen=True):
     """W3C trace context; empty: not traced."""
 
 
-class EnvelopeError(ValueError):
-    """Headers that are not CloudEvents headers."""
-
-
 def to_headers(envelope: Envelope) -> dict[str, str]:
     """The headers of a message."""
     headers = {
@@ -43,31 +39,3 @@ def to_headers(envelope: Envelope) -> dict[str, str]:
     if envelope.traceparent:
         headers["traceparent"] = envelope.traceparent
     return headers
-
-
-def from_headers(headers: dict[str, str]) -> Envelope:
-    """Read a message's headers; raise EnvelopeError if one is missing or senseless."""
-    try:
-        version = headers["ce-specversion"]
-        if version != SPEC_VERSION:
-            raise EnvelopeError(f"message: CloudEvents version {version!r} is not {SPEC_VERSION}")
-        return Envelope(
-            id=headers["ce-id"],
-            type=headers["ce-type"].removeprefix(TYPE_PREFIX),
-            source=headers["ce-source"],
-            time=_time(headers["ce-time"]),
-            traceparent=headers.get("traceparent", ""),
-        )
-    except KeyError as error:
-        raise EnvelopeError(f"message: header {error} is missing") from error
-
-
-def _time(text: str) -> datetime.datetime:
-    """RFC 3339, which has no time without an offset."""
-    try:
-        time = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise EnvelopeError(f"message: ce-time {text!r} is no time") from error
-    if time.tzinfo is None:
-        raise EnvelopeError(f"message: ce-time {text!r} names no offset from UTC")
-    return time

@@ -22,12 +22,6 @@ def log(aggregate: str, identity: str) -> str:
     return f"{ROOT}.log.{aggregate}.{identity}"
 
 
-def aggregate_of(subject: str) -> tuple[str, str]:
-    """The aggregate's kind and id that a subject of the log names."""
-    kind, _, identity = subject.removeprefix(f"{ROOT}.log.").partition(".")
-    return kind, identity
-
-
 def desired(cluster: ids.ClusterId) -> str:
     """Where a cluster's last desired state is stored."""
     return f"{ROOT}.desired.{cluster}"

@@ -59,7 +59,7 @@ def test_a_digest_is_sha_256_of_tag_zero_and_content() -> None:
 
 
 def test_the_same_bytes_under_another_tag_have_another_digest() -> None:
-    found = {bundles.manifest_digest(b"{}"), bundles.index_digest(b"{}"), bundles.root_digest(b"{}")}
+    found = {bundles.manifest_digest(b"{}"), canonical.digest(bundles.INDEX_TAG, b"{}"), bundles.root_digest(b"{}")}
 
     assert len(found | {desired.deletions_digest(b"{}")}) == 4
 

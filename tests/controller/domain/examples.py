@@ -74,7 +74,7 @@ class Shelf:
         content = bundles.BundleIndex(
             bundle=ids.BundleId(bundle), options=bundles.BundleOptions(**options), objects=entries
         )
-        found = bundles.index_digest(canonical.encode(content))
+        found = canonical.digest(bundles.INDEX_TAG, canonical.encode(content))
         self.indexes[found] = content
         return found
 

@@ -40,7 +40,7 @@ class Shelf:
         index = bundles.BundleIndex(
             bundle=ids.BundleId(bundle), options=options or bundles.BundleOptions(), objects=entries
         )
-        digest = bundles.index_digest(canonical.encode(index))
+        digest = canonical.digest(bundles.INDEX_TAG, canonical.encode(index))
         self.indexes[digest] = index
         return digest
 
