@@ -141,6 +141,9 @@ class Server:
             except ServerError as error:
                 reason = str(error)
                 continue
+            except OSError as error:  # its files cannot be written: a full disk, as often as not what ended it
+                reason = f"nats-server: not started ({error})"
+                continue
             self._process, self.problem = again._process, ""
             reason = await self._end()
 

@@ -144,9 +144,7 @@ class Listening:
         if cluster in shared.world.clusters:
             stranger = shared.strangers.pop(cluster, None)
             if stranger is not None:
-                shared.observed[cluster] = stranger.seen
-                if stranger.hello is not None:
-                    await self._decide(cluster, stranger.hello, stranger.sequence)
+                await self._take_back(cluster, stranger)
             return True
         if cluster not in shared.accounts.by_id:
             return False
@@ -156,6 +154,16 @@ class Listening:
             if cluster not in shared.world.clusters and (reason := self._strays(origin)):
                 await self._recover(cluster, reason, (origin.epoch, origin.generation))
         return True
+
+    async def _take_back(self, cluster: ids.ClusterId, stranger: readmission.Stranger) -> None:
+        self._shared.observed[cluster] = stranger.seen
+        if stranger.hello is None:
+            return
+        try:
+            await self._decide(cluster, stranger.hello, stranger.sequence)
+        except errors.Transient:
+            self._shared.strangers[cluster] = stranger  # its hello is said once: the next message decides it
+            raise
 
     def _strays(self, origin: reports.Origin) -> str:
         """Why a stranger shows that this log has lost something; empty: what it holds is overtaken, or nothing."""

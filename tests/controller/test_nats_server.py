@@ -216,6 +216,23 @@ async def test_a_server_that_cannot_come_up_is_given_up_with_its_words(
 
 
 @pytest.mark.nats
+async def test_a_disk_that_takes_no_file_counts_as_a_server_that_does_not_come_up(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_server, "RESTART_PAUSES_S", (0.0,))
+    server = await started(tmp_path, port=0)
+    configuration = tmp_path / "nats" / "nats-server.conf"
+    configuration.unlink()
+    configuration.mkdir()
+    server.signal(signal.SIGKILL)
+
+    with pytest.raises(
+        nats_server.ServerError, match=r"does not stay up \(nats-server: not started \(.*nats-server.conf"
+    ):
+        await server.keep_running(lambda: rigs.NOW)
+
+
+@pytest.mark.nats
 async def test_ends_long_ago_do_not_count(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nats_server, "RESTARTS_MAX", 1)
     times = itertools.count(0, nats_server.RESTARTS_WINDOW.total_seconds())
