@@ -249,9 +249,9 @@ def _summary(found: dict[str, Any]) -> None:
     screen.print(output.tabled(found["bundles"], BUNDLES))
     if found["ailing"]:
         screen.print(output.tabled(found["ailing"], OBJECTS))
-    for title in ("kept", "undeleted", "orphans"):
+    for title, one in (("held", "held"), ("kept", "kept"), ("undeleted", "undeleted"), ("orphans", "orphan")):
         for line in found[title]:
-            screen.print(f"{title}: {line}", markup=False)
+            screen.print(f"{one}: {line}", markup=False)
     for refusal, count in found["refusals"].items():
         screen.print(f"refused as {refusal}: {count}", markup=False)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from controller.domain import clusters, observed
+from controller.domain import clusters, debts, observed
 from controller.domain.views import drifts, freshness, letting_in, sight, standbys
 from protocol import ids, reports, specs, status
 
@@ -131,8 +131,10 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     """Objects that left Git and cannot be judged yet, with the reason."""
     undeleted: list[str]
     """Deletions that its agent refused or could not do."""
+    held: list[str]
+    """Objects that left Git and stay until a person approves, each with its deletion set."""
     orphans: list[str]
-    """In the inventory, neither desired nor named for deletion."""
+    """In the inventory, neither desired nor held, nor named for deletion."""
     refusals: dict[str, int]
     lost_reports: int
     """That its agent ever dropped, for want of room while the hub was away; all was said again."""
@@ -185,7 +187,7 @@ def row(looking: sight.Sight, cluster: clusters.Cluster) -> Row:
         objects=seen.inventory,
         pending_deletions=owed.pending,
         held_deletions=owed.held,
-        orphans=seen.orphan_total,
+        orphans=seen.orphan_total - sum(one.object in owed.waiting for one in seen.orphans),
         drifts=len(seen.drifts.open) + seen.drifts.left_out,
         refused=cluster.refused,
         suspended=cluster.suspended,
@@ -213,12 +215,26 @@ def detail(looking: sight.Sight, cluster: clusters.Cluster) -> Detail:
         drift=drifts.of_cluster(looking, cluster).open[: sight.TEXTS_MAX],
         kept=[f"{one.object}: {one.reason}" for one in (root.kept if root is not None else ())][: sight.NAMES_MAX],
         undeleted=[f"{one.object}: {one.reason} ({one.message})" for one in seen.undeleted.values()][: sight.TEXTS_MAX],
-        orphans=[f"{one.object} of {one.bundle}" for one in seen.orphans][: sight.NAMES_MAX],
+        held=[f"{one.object} of {one.bundle} ({one.set})" for one in _held(looking, cluster.id)][: sight.NAMES_MAX],
+        orphans=[
+            f"{one.object} of {one.bundle}"
+            for one in seen.orphans
+            if one.object not in looking.owed(cluster.id).waiting
+        ][: sight.NAMES_MAX],
         refusals=seen.refusals,
         lost_reports=seen.lost,
         published_at=looking.publication(cluster.id).at,
         agent=letting_in.agent(looking, cluster),
     )
+
+
+def _held(looking: sight.Sight, cluster: ids.ClusterId) -> list[debts.Debt]:
+    """What it keeps until a person approves."""
+    if not looking.owed(cluster).held:
+        return []
+    ledger = looking.world.ledger
+    found = (one for one in ledger.debts.values() if one.cluster == cluster and not debts.may_go(ledger, one))
+    return sorted(found, key=lambda one: str(one.object))
 
 
 def judge(looking: sight.Sight, cluster: clusters.Cluster) -> Standing:

@@ -56,6 +56,8 @@ class Owed(msgspec.Struct, frozen=True):
     """The agent may delete them, and has not yet."""
     held: int = 0
     """They wait for a person."""
+    waiting: frozenset[ids.ObjectId] = frozenset()
+    """The objects of those that are held."""
 
 
 class FactsOf:
@@ -159,7 +161,13 @@ class Sight:
 
 def _owed(ledger: debts.Ledger) -> dict[ids.ClusterId, Owed]:
     pending: Counter[ids.ClusterId] = Counter()
-    held: Counter[ids.ClusterId] = Counter()
+    held: dict[ids.ClusterId, list[ids.ObjectId]] = {}
     for debt in ledger.debts.values():
-        (pending if debts.may_go(ledger, debt) else held)[debt.cluster] += 1
-    return {cluster: Owed(pending=pending[cluster], held=held[cluster]) for cluster in pending.keys() | held.keys()}
+        if debts.may_go(ledger, debt):
+            pending[debt.cluster] += 1
+        else:
+            held.setdefault(debt.cluster, []).append(debt.object)
+    return {
+        cluster: Owed(pending[cluster], len(held.get(cluster, ())), frozenset(held.get(cluster, ())))
+        for cluster in pending.keys() | held.keys()
+    }

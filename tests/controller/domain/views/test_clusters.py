@@ -217,6 +217,19 @@ async def test_deletions_to_carry_out_are_a_difference_and_held_ones_are_not(fle
     assert shown.undeleted == ["ConfigMap shop/old: Cascade (takes a pod along)"]
 
 
+async def test_what_waits_for_a_person_is_held_and_no_orphan(fleet: Fleet) -> None:
+    """Its agent knows no more than that it is neither wanted nor named."""
+    debt = await fleet.owe(whole=True)
+    left = (examples.config_map("left"), debt.object)
+    orphans = tuple(reports.Orphan(object=one, bundle=WEB) for one in left)
+    fleet.hub.take(reports.Orphaned(origin=fleet.hub.origin(fleet.a), orphans=orphans, total=2))
+
+    found = views.detail(fleet.looking, fleet.hub.world.clusters[fleet.a])
+
+    assert (found.held, found.cluster.held_deletions) == ([f"ConfigMap shop/whole of shop/web ({debt.set})"], 1)
+    assert (found.orphans, found.cluster.orphans) == (["ConfigMap left of shop/web"], 1)
+
+
 async def test_the_detail_lists_bundles_orphans_and_what_is_kept(fleet: Fleet) -> None:
     kept = bundles.Kept(object=examples.config_map("old", "shop"), bundle=WEB, reason="shop has bundles in error")
     published = fleet.hub.published[fleet.a]

@@ -106,7 +106,8 @@ function* leftovers(detail) {
   const parts = [
     ["Not deleted", detail.undeleted, "the agent refused these deletions, or could not do them"],
     ["Kept", detail.kept, "left Git, and cannot be judged yet"],
-    ["Orphans", detail.orphans, `ours once, and now nobody's: kept until an operator names them${detail.cluster.heldDeletions ? "; what is held is among them" : ""}`],
+    ["Held", detail.held, "left Git, and stay until somebody approves their deletion"],
+    ["Orphans", detail.orphans, "ours once, and now nobody's: kept until an operator names them"],
   ];
   for (const [name, lines, note] of parts) {
     if (lines.length) yield section(name, { note }, texts(lines));
