@@ -23,6 +23,12 @@ WIDE: tuple[output.Column, ...] = (
     ("DIGEST", output.field("digest")),
     ("AS OF", output.field("asOf")),
 )
+MEMBERS: tuple[output.Column, ...] = (
+    ("BUNDLE", output.field("bundle")),
+    ("WHOLE", lambda row: "yes" if row["wholeBundle"] else "no"),
+    ("OBJECTS", lambda row: _all(row["objects"], row["objectCount"])),
+    ("CLUSTERS", lambda row: _all(row["clusters"], row["clusterCount"])),
+)
 
 SetId = Annotated[str, typer.Argument(metavar="SET", help="the set's id, from 'flotilla deletions list'")]
 Digest = Annotated[str, typer.Option(metavar="DIGEST", help="of what you looked at; refused if the set changed since")]
@@ -51,7 +57,24 @@ def show(
     set_id: SetId, output_: options.Output = options.TABLE, url: options.Url = "", token: options.Token = ""
 ) -> None:
     """Show a set: every object and cluster, why it is held, and its digest."""
-    output.value(options.hub(url, token).get(f"deletions/{session.quoted(set_id)}"), output_, name=set_id)
+    found = options.hub(url, token).get(f"deletions/{session.quoted(set_id)}")
+    if output_ not in (output.Format.TABLE, output.Format.WIDE):
+        output.value(found, output_, name=set_id)
+        return
+    row = found["deletions"]
+    output.described(
+        [
+            *((name, row[name]) for name in ("id", "revision", "decision")),
+            ("held because", "; ".join(row["held"])),
+            *((name, row[name]) for name in ("objects", "clusters", "open")),
+            ("digest", row["digest"]),
+            ("as of", f"{row['asOf']}, event {row['event']}"),
+        ]
+    )
+    output.screen().print(output.tabled(found["members"], MEMBERS))
+    output.complaints(
+        [f"{one['cluster']}: {one['object']}: {one['reason']}" for one in found["undeleted"]], "undeleted"
+    )
 
 
 @app.command()
@@ -76,11 +99,17 @@ def _looked_at(set_id: str, yes: bool, url: str, token: str) -> str:
     row = found["deletions"]
     if not yes:
         for member in found["members"]:
-            what = ", ".join(member["objects"])
-            output.done(f"  {member['bundle']}: {what}\n    on {', '.join(member['clusters'])}")
+            what = _all(member["objects"], member["objectCount"])
+            output.done(f"  {member['bundle']}: {what}\n    on {_all(member['clusters'], member['clusterCount'])}")
         output.done(f"digest {row['digest']}")
         typer.confirm(f"{row['objects']} objects on {row['clusters']} clusters: go ahead?", abort=True)
     return str(row["digest"])
+
+
+def _all(names: Sequence[str], count: int) -> str:
+    """The names; where the hub tells only the first of many, how many more there are."""
+    more = f" and {count - len(names)} more" if count > len(names) else ""
+    return ", ".join(names) + more
 
 
 def _decide(verb: str, set_id: str, digest: str, url: str, token: str) -> None:

@@ -2,15 +2,13 @@
 
 import json
 import pathlib
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich import live
 
-from controller.cli import clusters, options, output, session
+from controller.cli import clusters, options, output, session, trail
 
 bundle_app = options.application("Bundles: directories that deploy as a unit.")
 apply_app = options.application()
@@ -35,6 +33,12 @@ BUNDLES_WIDE: tuple[output.Column, ...] = (
     ("DRIFTED", output.field("drifted")),
     ("REVISION", output.field("revision")),
     ("AS OF", output.field("asOf")),
+)
+ON_CLUSTERS: tuple[output.Column, ...] = (
+    ("CLUSTER", output.field("cluster")),
+    ("STATE", output.field("state")),
+    ("AS OF", output.field("asOf")),
+    ("REASON", output.field("reason")),
 )
 
 
@@ -81,8 +85,28 @@ def show_bundle(
     url: options.Url = "",
     token: options.Token = "",
 ) -> None:
-    """Show one bundle: its objects, its errors, its clusters."""
-    output.value(options.hub(url, token).get(f"bundles/{bundle_id}"), output_, name=bundle_id)
+    """Show one bundle: where it comes from, what is wrong with it, and how it does on each cluster."""
+    found = options.hub(url, token).get(f"bundles/{bundle_id}")
+    if output_ not in (output.Format.TABLE, output.Format.WIDE):
+        output.value(found, output_, name=bundle_id)
+        return
+    row = found["bundle"]
+    states = ("ready", "progressing", "failed", "waiting", "unknown", "drifted")
+    output.described(
+        [
+            *((name, row[name]) for name in ("id", "name", "revision", "objects")),
+            ("labels", found["labels"]),
+            ("clusters", row["placed"]),
+            *((f"  {one}", row[one]) for one in states),
+            ("reason", row["reason"]),
+            ("as of", f"{row['asOf']}, event {row['event']}"),
+        ]
+    )
+    output.complaints(found["errors"], "error")
+    output.complaints(found["warnings"], "warning")
+    output.complaints([f"{one['object']} ({', '.join(one['phases'])})" for one in found["hooks"]], "hook")
+    if found["clusters"]:
+        output.screen().print(output.tabled(found["clusters"], ON_CLUSTERS))
 
 
 @apply_app.command()
@@ -136,15 +160,16 @@ def show_events(
     Example: flotilla events -f --after 120 -o json
     """
     hub = options.hub(url, token)
+    names = trail.Names(hub)
     while True:
         page = hub.get("events", after=str(after), limit="500")
-        _print_events(page["items"], output_)
+        trail.show(page["items"], output_, names)
         after = page["next"]
         if after >= page["head"]:
             break
     if follow:
         for items in hub.pages(after):
-            _print_events(items, output_)
+            trail.show(items, output_, names)
 
 
 @login_app.command()
@@ -212,16 +237,17 @@ def _status(hub: session.Hub, form: output.Format) -> None:
         screen.print(f"[red]recovery: nothing is published[/] ({output.literal(found['recovery']['reason'])})")
     here, there = found["clusters"], found["sources"]
     screen.print(
-        f"{here['total']} clusters: {here['online']} online, {here['synced']} synced, {here['healthy']} healthy, "
+        f"{output.count(here['total'], 'cluster')}: {here['online']} online, {here['synced']} synced, "
+        f"{here['healthy']} healthy, "
         f"{here['degraded']} degraded, {here['unknown']} unknown"
     )
     if here["behind"]:
         screen.print(
-            f"{here['behind']} clusters behind, by at most {here['lagGenerationsMax']} generations, "
+            f"{output.count(here['behind'], 'cluster')} behind, by at most {here['lagGenerationsMax']} generations, "
             f"the first since {output.moment(here['behindSince'] or 'before this hub started')}"
         )
     screen.print(
-        f"{there['total']} sources: {there['resolved']} resolved, {there['failing']} failing, "
+        f"{output.count(there['total'], 'source')}: {there['resolved']} resolved, {there['failing']} failing, "
         f"{there['waiting']} waiting"
     )
     for line in found["attention"]:
@@ -241,23 +267,3 @@ def _next(found: dict[str, Any]) -> Iterator[str]:
         yield "next: follow a repository: flotilla source add NAME URL --all-clusters (or --target env=prod)"
     if not found["clusters"]["total"]:
         yield "next: let a cluster in: flotilla cluster add NAME --label env=prod"
-
-
-def _print_events(items: list[dict[str, Any]], form: output.Format) -> None:
-    for one in items:
-        if form is output.Format.JSON:
-            line = json.dumps(one, ensure_ascii=False)
-        elif form is output.Format.YAML:
-            line = yaml.safe_dump([one], sort_keys=False, allow_unicode=True).rstrip("\n")
-        elif form is output.Format.NAME:
-            line = one["id"]
-        else:
-            line = f"{one['sequence']:>6}  {one['at'][:19]}  {one['by']:<8}  {one['type']:<20}  {_gist(one['event'])}"
-        output.done(line)
-    sys.stdout.flush()
-
-
-def _gist(event: dict[str, Any]) -> str:
-    """The short fields of an event, for one line."""
-    short = {key: value for key, value in event.items() if key != "type" and isinstance(value, str | int) and value}
-    return " ".join(f"{key}={str(value)[:48]}" for key, value in short.items())

@@ -68,6 +68,21 @@ def value(found: Any, form: Format, *, name: str = "") -> None:
         sys.stdout.write(yaml.safe_dump(found, sort_keys=False, allow_unicode=True))
 
 
+def described(facts: Sequence[tuple[str, Any]]) -> None:
+    """Print what is said of one thing: a line for each fact that there is."""
+    shown = table.Table.grid(padding=(0, 2))
+    for name, said in facts:
+        if said not in (None, "", [], {}, 0):
+            shown.add_row(name, cell(said))
+    screen().print(shown)
+
+
+def complaints(lines: Sequence[str], word: str) -> None:
+    """Print what is wrong, a line each."""
+    for line in lines:
+        screen().print(f"{word}: {line}", markup=False)
+
+
 def tabled(found: Sequence[Row], columns: Sequence[Column]) -> table.Table:
     """A table without lines, as kubectl prints it."""
     shown = table.Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
@@ -106,6 +121,11 @@ def literal(said: str) -> str:
 def plain(said: str) -> str:
     """Words of others for a terminal: what would steer it is spelt out."""
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), said)
+
+
+def count(number: int, noun: str) -> str:
+    """How many there are of something."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def ago(seconds: float | None) -> str:

@@ -275,6 +275,11 @@ def _answer(status: int, body: bytes) -> Any:
         found = json.loads(body)
     except ValueError as error:
         raise CommandError(f"hub: answered {status} with something that is not JSON", UNREACHABLE) from error
+    if status == 401:
+        raise CommandError(
+            "hub: does not know this token (revoked, past its time, or another hub's): 'flotilla login' takes another",
+            UNAUTHORIZED,
+        )
     if status >= 400:
         detail = found.get("detail", f"hub: answered {status}")
         if status == 401:

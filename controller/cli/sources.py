@@ -1,5 +1,6 @@
 """`flotilla source`: Git repositories and what of them goes where."""
 
+import json
 import pathlib
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -28,6 +29,9 @@ WIDE: tuple[output.Column, ...] = (
 )
 COMMIT_CHARS = 12
 
+DONE = {"sync": "is polled now", "accept": "its history is accepted", "suspend": "suspended", "resume": "resumed"}
+"""What the hub did at these words."""
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="the source's name")]
 Texts = list[str]
 Ref = Annotated[str, typer.Option(metavar="REF", help="branch, tag or commit (default: the remote's HEAD)")]
@@ -35,11 +39,13 @@ Paths = Annotated[
     Texts | None, typer.Option(metavar="GLOB", help="bundle directory or glob, such as 'apps/*'; repeatable")
 ]
 Targets = Annotated[
-    Texts | None, typer.Option(metavar="KEY=VALUE", help="clusters with this label, key=value; repeatable")
+    Texts | None,
+    typer.Option(metavar="KEY=VALUE", help="clusters with this label; repeated, or with commas: all of them"),
 ]
 AllClusters = Annotated[bool, typer.Option("--all-clusters", help="every cluster, said aloud")]
 Policy = Annotated[str, typer.Option(metavar="POLICY", help="rollout policy")]
 Interval = Annotated[float, typer.Option(metavar="SECONDS", help="seconds between polls")]
+Replace = Annotated[bool, typer.Option("--replace", help="change the source that has this name already")]
 Suspended = Annotated[bool, typer.Option("--suspended", help="save it without rolling anything out yet")]
 Username = Annotated[
     str, typer.Option(metavar="NAME", help="user name for the remote, such as oauth2 or x-access-token")
@@ -84,6 +90,7 @@ def add(
     policy: Policy = "default",
     interval: Interval = 60.0,
     suspended: Suspended = False,
+    replace: Replace = False,
     username: Username = "",
     password_env: PasswordEnv = "",
     password_file: PasswordFile = "",
@@ -110,7 +117,8 @@ def add(
         "intervalS": interval,
     }  # fmt: skip
     if target:
-        spec["targets"] = [{"matchLabels": options.pairs(target, "--target")}]
+        wanted = [word for words in target for word in words.split(",")]
+        spec["targets"] = [{"matchLabels": options.pairs(wanted, "--target")}]
     known = {
         "username": username, "passwordEnv": password_env, "passwordFile": password_file, "caFile": ca_file,
         "sshKeyFile": ssh_key_file, "sshKeyEnv": ssh_key_env, "sshPassphraseEnv": ssh_passphrase_env,
@@ -118,7 +126,7 @@ def add(
     }  # fmt: skip
     if any(known.values()):
         spec["credentials"] = {key: value for key, value in known.items() if value}
-    body = {"name": name, "spec": spec, "suspended": suspended}
+    body = {"name": name, "spec": spec, "suspended": suspended, "replace": replace}
     access = options.hub(hub_url, token).post("sources", body)["access"]
     output.done(
         f"source {name} added"
@@ -136,7 +144,26 @@ def list_sources(output_: options.Output = options.TABLE, url: options.Url = "",
 @app.command()
 def show(name: Name, output_: options.Output = options.TABLE, url: options.Url = "", token: options.Token = "") -> None:
     """Show one source: its spec, and everything that is wrong with it."""
-    output.value(options.hub(url, token).get(f"sources/{session.quoted(name)}"), output_, name=name)
+    found = options.hub(url, token).get(f"sources/{session.quoted(name)}")
+    if output_ not in (output.Format.TABLE, output.Format.WIDE):
+        output.value(found, output_, name=name)
+        return
+    row, spec = found["source"], found["spec"]
+    output.described(
+        [
+            *((name, row[name]) for name in ("name", "url", "revision", "state", "reason")),
+            ("paths", spec.get("paths", ["/"])),
+            ("clusters", "all" if spec.get("allClusters") else json.dumps(spec.get("targets", []))),
+            ("rollout", row["rollout"]),
+            *((name, row[name]) for name in ("bundles", "objects")),
+            ("rollback seen", found["rollbackSeen"]),
+            ("unrelated history", found["unrelatedSeen"]),
+            ("managed by", row["managedBy"]),
+            ("as of", f"{row['asOf'] or 'never'}, event {row['event']}"),
+        ]
+    )
+    output.complaints(found["problems"], "error")
+    output.complaints(found["warnings"], "warning")
 
 
 @app.command()
@@ -236,7 +263,7 @@ def _text(path: pathlib.Path | None) -> str:
 
 def _post(name: str, verb: str, url: str, token: str, **body: str) -> None:
     options.hub(url, token).post(f"sources/{session.quoted(name)}/{verb}", body)
-    output.done(f"source {name}: {verb}")
+    output.done(f"source {name}: {DONE[verb]}")
 
 
 def _short(revision: str) -> str:

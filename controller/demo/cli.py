@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import pathlib
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -103,17 +104,19 @@ async def _tell(directory: pathlib.Path, output: console.Console, stop: asyncio.
 
 
 async def _what_to_look_at(running: fleet.Fleet, show: screen.Screen) -> None:
-    page = await running.page()
+    path = "" if shutil.which("flotilla") else f"PATH={pathlib.Path(sys.executable).parent}:$PATH "
     show.say(f"""
-It goes on running; Ctrl-C ends it. In another terminal:
+It goes on running; Ctrl-C ends it. The page: {await running.page()}
+In another terminal:
 
+  export {path}KUBECONFIG={running.kubeconfig}
   export FLOTILLA_URL={running.hub_url} FLOTILLA_TOKEN=$(cat {running.token_file})
-  flotilla ui                        # the page, signed in; now: {page}
+  flotilla ui                        # the page again: each link signs in one browser, once
   flotilla status
   flotilla rollout status {fleet.SOURCE}
   flotilla bundle show {fleet.SOURCE}/apps/storefront
   flotilla deletions list
   flotilla events
-  kubectl --kubeconfig {running.kubeconfig} --context prod-1 get all -n {checks.NAMESPACE}
-  git clone {running.repository.url} my-fleet    # change something, push to main, and look again
+  kubectl --context prod-1 -n {checks.NAMESPACE} get all
+  git clone {running.repository.url} my-fleet    # change something, push to main
 """)

@@ -37,7 +37,8 @@ class Screen:
 
     def say(self, text: str) -> None:
         """One line of the story."""
-        self._output.print(text, highlight=False)
+        # An address or a command that is broken into two lines is of no use to whoever copies it.
+        self._output.print(text, highlight=False, soft_wrap=True)
 
     def title(self, text: str) -> None:
         """The heading of a chapter."""

@@ -279,10 +279,10 @@ def abort(state: rollout_state.State) -> tuple[events.Event, ...]:
 def retry(state: rollout_state.State, at: datetime.datetime) -> tuple[events.Event, ...]:
     """Decide to judge the failed clusters anew and to go on."""
     current = state.current
+    if current is not None and current.phase is rollout_state.Phase.ABORTED:
+        raise rejections.Invalid(f"rollout {current.id}: it was aborted; a new commit starts another")
     if current is None or not current.failed:
         return ()
-    if current.phase is rollout_state.Phase.ABORTED:
-        raise rejections.Invalid(f"rollout {current.id}: it was aborted; a new commit starts another")
     return (events.RolloutRetried(source=state.source, rollout=current.id, at=at.isoformat()),)
 
 

@@ -134,7 +134,7 @@ def _member(looking: sight.Sight, member: events.Member) -> Member:
         bundle=member.bundle,
         objects=[str(one) for one in member.objects[: sight.NAMES_MAX]],
         object_count=len(member.objects),
-        clusters=[looking.name(cluster) for cluster in member.clusters[: sight.NAMES_MAX]],
+        clusters=looking.names(member.clusters),
         cluster_count=len(member.clusters),
         prune=member.prune,
         whole_bundle=member.whole_bundle,

@@ -39,6 +39,19 @@ async def test_the_log_is_printed_in_order(run: Run) -> None:
     assert [line.split()[3] for line in output.splitlines()][:2] == ["HubInitialized", "ClusterAdded"]
 
 
+async def test_a_bundle_and_its_source_are_shown_on_a_screen(run: Run, fleet: fixtures.Hub) -> None:
+    await fleet.resolve("shop", "web")
+
+    code, shown, _ = await run("bundle", "show", "shop/web")
+    _, source, _ = await run("source", "show", "shop")
+
+    assert code == 0
+    said = dict(line.split(maxsplit=1) for line in shown.splitlines() if line.startswith(("id ", "clusters ")))
+    assert {key: value.strip() for key, value in said.items()} == {"id": "shop/web", "clusters": "1"}
+    assert "edge-1" in shown.splitlines()[-1]
+    assert ["clusters", "all"] in [line.split() for line in source.splitlines()]
+
+
 async def test_drift_is_listed_with_its_actor_and_its_fields(run: Run, fleet: fixtures.Hub) -> None:
     """What is over only where it is asked for."""
     cluster = next(iter(fleet.world.clusters))

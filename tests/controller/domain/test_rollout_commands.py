@@ -340,3 +340,12 @@ def test_late_clusters_in_flight_are_inherited_by_the_next_rollout() -> None:
     journey.commit(C)
 
     assert names(journey, journey.current.stages[0].clusters) == {"c0"}
+
+
+def test_an_aborted_rollout_is_not_retried_though_nothing_of_it_failed() -> None:
+    journey = at_once()
+    journey.commit(B)
+    journey.take(rollouts.abort(journey.state))
+
+    with pytest.raises(rejections.Invalid, match="a new commit starts another"):
+        rollouts.retry(journey.state, journey.at)
