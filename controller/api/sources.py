@@ -90,7 +90,9 @@ async def declare(request: web.Request) -> web.Response:
     def decide(world: World) -> tuple[log.Event, ...]:
         present = world.sources.get(ids.SourceName(asked.name))
         if present is not None and not present.removed and present.spec != asked.spec and not asked.replace:
-            raise rejections.AlreadyExists(f"source {asked.name!r}: there is one with another spec; replace it, or not")
+            raise rejections.AlreadyExists(
+                f"source {asked.name!r}: there is one with another spec (replace; --replace)"
+            )
         return declarations.declare_source(world, asked.name, asked.spec, by=COMMAND, suspended=asked.suspended)
 
     decide(hub.transactor.world)

@@ -10,7 +10,7 @@ from typing import assert_never
 
 import msgspec
 
-from controller.domain import catalogs, rejections
+from controller.domain import catalogs, documents, rejections
 from protocol import ids, specs
 from protocol.canonical import NO_DIGEST, Digest
 from protocol.events import sources as events
@@ -64,8 +64,12 @@ def declare(
     ids.dns_label(name, "source")
     if not spec.targets and not spec.all_clusters:
         raise rejections.Invalid(
-            f"source {name!r}: say which clusters it is for (targets), or all of them (allClusters)"
+            f"source {name!r}: say which clusters it is for (targets; --target KEY=VALUE), or all of them "
+            "(allClusters; --all-clusters)"
         )
+    for target in spec.targets:
+        for asked in (target.match_labels, *(one.match_labels for one in target.exclude)):
+            documents.labels(asked, f"source {name!r}: targets")
     if spec.interval_s < INTERVAL_S_MIN:
         raise rejections.Invalid(f"source {name!r}: intervalS is below {INTERVAL_S_MIN:g} seconds")
     if spec.credentials is not None and len(spec.credentials.known_hosts) > specs.KNOWN_HOSTS_CHARACTERS_MAX:

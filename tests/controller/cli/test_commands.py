@@ -32,7 +32,7 @@ async def test_exit_codes_tell_scripts_what_went_wrong(run: Run) -> None:
         "used wrongly": (await run("source", "no-such-verb"))[0],
         "no such name": (await run("cluster", "show", "nowhere"))[0],
         "unreachable": (await run("status", FLOTILLA_URL="http://127.0.0.1:9"))[0],
-        "unauthorized": (await run("status", FLOTILLA_TOKEN="another"))[0],
+        "unauthorized": (another := await run("status", FLOTILLA_TOKEN="another"))[0],
         "no token": (await run("status", FLOTILLA_TOKEN=""))[0],
     }
 
@@ -44,6 +44,7 @@ async def test_exit_codes_tell_scripts_what_went_wrong(run: Run) -> None:
         "unauthorized": 5,
         "no token": 5,
     }
+    assert "flotilla login" in another[2]
 
 
 async def test_a_source_whose_remote_cannot_be_reached_is_not_saved(run: Run, fleet: fixtures.Hub) -> None:
@@ -66,6 +67,17 @@ async def test_a_source_is_added_suspended_resumed_and_removed(run: Run, fleet: 
     assert outcomes == [0, 0, 0, 0, 0]
     assert [source.removed for source in fleet.world.sources.values()] == [True]
     assert "shop" in fleet.woken
+
+
+async def test_a_source_is_replaced_only_where_that_is_said(run: Run, fleet: fixtures.Hub) -> None:
+    words = ["source", "add", "shop", "https://git.example.com/shop.git", "--target"]
+    await run(*words, "env=dev")
+    refused, _, why = await run(*words, "env=prod,tier=web")
+    code, _, _ = await run(*words, "env=prod,tier=web", "--replace")
+
+    assert (refused, "--replace" in why, code) == (1, True, 0)
+    (target,) = fleet.world.sources[ids.SourceName("shop")].spec.targets
+    assert target.match_labels == {"env": "prod", "tier": "web"}
 
 
 async def test_a_source_may_be_added_suspended_and_by_ssh(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.domain import catalogs, rejections, sources
-from protocol import ids, specs
+from protocol import ids, selectors, specs
 from protocol.canonical import Digest
 from protocol.events import sources as events
 
@@ -206,3 +206,16 @@ def decided(state: sources.Source, step: str, word: str) -> tuple[events.Event, 
         return sources.accept(state, word)
     except rejections.Rejection:
         return ()
+
+
+@pytest.mark.parametrize("value", ["==prod", "prod,tier=web", "a b"])
+def test_a_target_that_no_cluster_could_ever_match_is_refused(value: str) -> None:
+    """Its label is none that Kubernetes, or we, would let a cluster have."""
+    wrong = {"env": value}
+    for target in (
+        selectors.Target(match_labels=wrong),
+        selectors.Target(match_labels={"env": "prod"}, exclude=(selectors.Selector(match_labels=wrong),)),
+    ):
+        spec = specs.SourceSpec(url="https://git.example/shop.git", targets=(target,))
+        with pytest.raises(rejections.Invalid, match="is not a label value"):
+            sources.declare(None, "shop", spec, by=specs.ManagedBy.COMMAND)
