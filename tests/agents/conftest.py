@@ -27,7 +27,7 @@ from tests.fixtures import sandbox as sandboxes
 from tests.fixtures.nats import NewCluster, Rig
 
 FAST = settings.Settings(
-    heartbeat=0.2, resync=3600, health_interval=0.1, retry_base=0.05, retry_ceiling=0.5, request_timeout=5
+    heartbeat=0.2, resync=3600, health_interval=0.1, retry_base=0.05, retry_ceiling=0.5, request_timeout=60
 )
 """Nothing waits longer than a test can; no resync happens by itself."""
 

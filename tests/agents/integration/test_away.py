@@ -23,7 +23,7 @@ async def proxy(place: Place, station: Station, tmp_path: Path) -> AsyncIterator
     """The station's agent goes through a proxy that a test can make misbehave, and resyncs often."""
     async with faults.proxied(place.access, tmp_path) as (made, way):
         station.identity = msgspec.structs.replace(station.identity, access=way)
-        station.options = station.faster(request_timeout=2, resync=0.3)
+        station.options = station.faster(resync=0.3)
         yield made
 
 
