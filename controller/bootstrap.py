@@ -34,7 +34,7 @@ from controller import (
 from controller.broker import connection, doors
 from controller.domain import fleet, readmission
 from controller.git import mirrors
-from controller.reactors import asking, listening, polling, publishing, renewing, rolling, sweeping
+from controller.reactors import asking, expiring, listening, polling, publishing, renewing, rolling, sweeping
 from controller.render import children, pool, stages, worker, workplaces
 from protocol import crashpoints, telemetry, tracing
 from protocol.events import fleet as fleet_events
@@ -63,6 +63,7 @@ class Hub(msgspec.Struct, frozen=True):
     asking: asking.Asking
     entrance: entrance.Entrance
     renewing: renewing.Renewing
+    expiring: expiring.Expiring
     sweeping: sweeping.Sweeping
     lag: lag.Lag
     metrics: metrics.Metrics
@@ -171,6 +172,7 @@ async def run(hub: Hub) -> None:
         group.create_task(hub.publishing.run())
         group.create_task(hub.sweeping.run())
         group.create_task(hub.renewing.run(hub.doors.renewals))
+        group.create_task(hub.expiring.run())
         group.create_task(hub.entrance.announce_all())
         group.create_task(hub.encryption.keep_fresh(hub.server))
         group.create_task(_follow(hub.shared))
@@ -249,6 +251,7 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
         ),
         entrance=door,
         renewing=renewing.Renewing(door),
+        expiring=expiring.Expiring(transactor, clock=clock),
         sweeping=_sweeping(around, shared),
         lag=around.lag,
         metrics=around.metrics,

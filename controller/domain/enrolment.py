@@ -121,6 +121,14 @@ def revoke(
     return (events.CredentialsRevoked(cluster=cluster.id, before=entries.voided_by(entry, at, voided)),)
 
 
+def expired(cluster: clusters.Cluster, at: datetime.datetime) -> tuple[events.Event, ...]:
+    """Decide that nobody used the token in time, once. One that was used is its agent's alone, whenever that asks."""
+    offered = cluster.entry.offer
+    if cluster.removed or offered is None or offered.key or offered.is_expired or not entries.is_over(offered, at):
+        return ()
+    return (events.EnrolmentExpired(cluster=cluster.id),)
+
+
 def ask_rotation(cluster: clusters.Cluster) -> tuple[events.Event, ...]:
     """Decide that the cluster's agent is to make itself another key."""
     if not cluster.entry.key:
@@ -183,7 +191,7 @@ def _offered(cluster: clusters.Cluster, attempt: Attempt, at: datetime.datetime)
     offered = cluster.entry.offer
     if offered is not None and not cluster.removed and hmac.compare_digest(offered.token, attempt.token):
         # An agent that a person let in may learn of it whenever that was.
-        is_open = at < offered.expires_at or (offered.manual and bool(offered.key))
+        is_open = not entries.is_over(offered, at) or (offered.manual and bool(offered.key))
         is_its_own = (offered.key, offered.uid) in (("", ""), (attempt.key, attempt.uid))
         if is_open and is_its_own:
             return offered

@@ -36,6 +36,8 @@ class Offer(msgspec.Struct, frozen=True, rename="camel"):
     epoch: int = 0
     """In which its desired states are to begin at least."""
     is_accepted: bool = False
+    is_expired: bool = False
+    """The log says so, whatever the clock says now."""
 
 
 class Entry(msgspec.Struct, frozen=True, rename="camel"):
@@ -57,6 +59,11 @@ class Entry(msgspec.Struct, frozen=True, rename="camel"):
 
 
 NOBODY = Entry()
+
+
+def is_over(offer: Offer, at: datetime.datetime) -> bool:
+    """Is its token past its end?"""
+    return offer.is_expired or offer.expires_at <= at
 
 
 def issued_at(entry: Entry, voided: datetime.datetime | None = None) -> datetime.datetime:
@@ -84,6 +91,9 @@ def evolve(state: Entry, event: events.Entry) -> Entry:
         case events.EnrolmentRequested():
             assert state.offer is not None, "requested without an offer"
             return change(state, offer=change(state.offer, key=event.key, uid=event.uid, epoch=event.epoch))
+        case events.EnrolmentExpired():
+            assert state.offer is not None, "expired without an offer"
+            return change(state, offer=change(state.offer, is_expired=True))
         case events.EnrolmentRefused():
             return change(state, refused_uid=event.uid)
         case events.AgentEnrolled():

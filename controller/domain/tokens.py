@@ -1,7 +1,8 @@
 """Who may ask, and for what: tokens by name, each with a scope and, if it was given one, an end.
 
 - A name has one token at a time, so that the log tells who did something.
-- What is over is over: a token that is revoked or past its end lets nobody in, whatever its digest.
+- What is over is over: a token that is revoked or past its end lets nobody in, whatever its digest. That it is past its
+  end is said in the log once it is so (`expired`): a clock that is set back brings no token back.
 - There are never more than TOKENS_MAX; what is past its end makes room by itself.
 
 A restored hub believes the log that it was restored with: a token that was revoked after the backup was made is good
@@ -40,6 +41,8 @@ class Token(msgspec.Struct, frozen=True, rename="camel"):
     scope: events.Scope
     digest: Digest
     expires_at: datetime.datetime | None
+    is_expired: bool = False
+    """The log says so, whatever the clock says now."""
 
 
 Tokens = Mapping[str, Token]
@@ -72,7 +75,13 @@ def find_over(tokens: Tokens, shown: Digest, at: datetime.datetime) -> Token | N
 
 def is_over(token: Token, at: datetime.datetime) -> bool:
     """Is it past its end?"""
-    return token.expires_at is not None and token.expires_at <= at
+    return token.is_expired or (token.expires_at is not None and token.expires_at <= at)
+
+
+def expired(tokens: Tokens, at: datetime.datetime) -> tuple[events.Event, ...]:
+    """Decide which tokens are past their ends, once for each."""
+    over = [one.name for one in tokens.values() if is_over(one, at) and not one.is_expired]
+    return tuple(events.TokenExpired(name=name) for name in over)
 
 
 def issue(tokens: Tokens, new: Token, at: datetime.datetime) -> tuple[events.Event, ...]:
@@ -106,5 +115,7 @@ def evolve(tokens: Tokens, event: events.Event) -> Tokens:
             return {**tokens, event.name: token}
         case events.TokenRevoked():
             return {name: one for name, one in tokens.items() if name != event.name}
+        case events.TokenExpired():
+            return {**tokens, event.name: msgspec.structs.replace(tokens[event.name], is_expired=True)}
         case _:
             assert_never(event)

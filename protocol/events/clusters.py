@@ -111,6 +111,12 @@ class EnrolmentRequested(msgspec.Struct, frozen=True, rename="camel", omit_defau
     """As in AgentEnrolled."""
 
 
+class EnrolmentExpired(msgspec.Struct, frozen=True, rename="camel", tag="EnrolmentExpired"):
+    """Nobody used the token in time: it lets nobody in any more, even if the clock is set back."""
+
+    cluster: ids.ClusterId
+
+
 class EnrolmentRefused(msgspec.Struct, frozen=True, rename="camel", tag="EnrolmentRefused"):
     """An agent with a valid token sits in another cluster than the one that the name is bound to."""
 
@@ -180,6 +186,7 @@ Entry = (
     EnrolmentOffered
     | EnrolmentRequested
     | EnrolmentRefused
+    | EnrolmentExpired
     | AgentEnrolled
     | AgentReadmitted
     | CredentialsIssued

@@ -42,4 +42,10 @@ class TokenRevoked(msgspec.Struct, frozen=True, rename="camel", tag="TokenRevoke
     reason: str
 
 
-Event = TokenIssued | TokenRevoked
+class TokenExpired(msgspec.Struct, frozen=True, rename="camel", tag="TokenExpired"):
+    """It is past its end: nobody gets in with it any more, even if the clock is set back."""
+
+    name: str
+
+
+Event = TokenIssued | TokenRevoked | TokenExpired

@@ -5,7 +5,7 @@ import enum
 
 import msgspec
 
-from controller.domain import clusters
+from controller.domain import clusters, entries
 from controller.domain.views import sight
 
 
@@ -64,7 +64,7 @@ def admission(looking: sight.Sight, cluster: clusters.Cluster) -> Admission:
     if entry.file_key:
         return Admission.FILE
     if entry.offer is not None:
-        return Admission.OFFERED if looking.at < entry.offer.expires_at else Admission.EXPIRED
+        return Admission.EXPIRED if entries.is_over(entry.offer, looking.at) else Admission.OFFERED
     return Admission.REVOKED if entry.revoked_before is not None else Admission.NONE
 
 

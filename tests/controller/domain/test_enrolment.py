@@ -57,6 +57,8 @@ class Shaken(RuleBasedStateMachine):
         self.used: dict[str, str] = {}
         self.issued: set[datetime.datetime] = set()
         """The times that tokens were ever issued with."""
+        self.expired: set[str] = set()
+        """The one-use tokens that the log calls expired."""
 
     @rule(minutes=st.integers(1, 45))
     def wait(self, minutes: int) -> None:
@@ -77,12 +79,20 @@ class Shaken(RuleBasedStateMachine):
         ):
             self.used[token] = ""
 
+    @rule()
+    def expire(self) -> None:
+        offer, at = self.life.state.entry.offer, self._now()
+        if self.life.take(lambda one: enrolment.expired(one, at)):
+            assert offer is not None
+            self.expired.add(offer.token)
+
     @rule(token=tokens, key=keys, uid=uids)
     def enrol(self, token: str, key: str, uid: str) -> None:
         tried = enrolment.Attempt(token=token, key=key, uid=uid)
         decided = self.life.take(lambda one: enrolment.enrol(one, tried, fleet_epoch=1, at=self._now()))
         if any(isinstance(event, events.AgentEnrolled | events.EnrolmentRequested) for event in decided or ()):
             assert self.used[token] == "", "a token was used twice"
+            assert token not in self.expired, "a clock that was set back let somebody in"
             self.used[token] = key
         if decided is not None and enrolment.verdict(self.life.state, tried) is enrolment.Verdict.GRANTED:
             assert (self.used[token], self.life.state.uid) == (key, uid)
@@ -243,6 +253,27 @@ def test_a_revocation_ends_token_key_and_file_and_comes_once() -> None:
         assert revoked.entry == entries.Entry(revoked_before=examples.AT)
         assert (revoked.uid, enrolment.revoke(revoked, examples.later(5))) == (cluster.uid, ())
         assert entries.issued_at(revoked.entry) > examples.AT
+
+
+def test_a_token_that_nobody_used_expires_once_and_for_ever() -> None:
+    cluster = offered()
+    assert enrolment.expired(cluster, examples.later(3599)) == ()
+
+    [event] = enrolment.expired(cluster, examples.later(3600))
+    expired = after(cluster, event)
+
+    assert event == events.EnrolmentExpired(cluster=cluster.id)
+    assert enrolment.expired(expired, examples.later(3600)) == ()
+    with pytest.raises(rejections.Forbidden, match="unknown, expired"):
+        enrolled(expired, attempt())
+    another = after(expired, *enrolment.offer(expired, "token-1", ttl=HOUR, manual=False, at=examples.AT))
+    assert enrolled(another, attempt(token="token-1")).entry.key == "key-0"
+
+
+def test_nothing_expires_of_who_has_no_token_used_it_or_is_removed() -> None:
+    removed = msgspec.structs.replace(offered(), removed=True)
+    for cluster in (newcomer(), enrolled(offered(), attempt()), enrolled(offered(manual=True), attempt()), removed):
+        assert enrolment.expired(cluster, examples.later(1e6)) == ()
 
 
 def test_a_clock_that_was_set_back_voids_nothing_less() -> None:

@@ -64,6 +64,18 @@ def test_a_token_that_is_past_its_end_is_told_from_one_that_never_was() -> None:
     assert tokens.find_over(state, tokens.digest("three"), LATER) is None
 
 
+def test_that_a_token_is_past_its_end_is_said_once_and_holds_whatever_the_clock_says() -> None:
+    state = issued(token("one"), token("two", expires_at=LATER))
+    assert tokens.expired(state, AT) == ()
+    decided = tokens.expired(state, LATER)
+    after = folded(state, *decided)
+
+    assert decided == (events.TokenExpired(name="two"),)
+    assert tokens.expired(after, LATER) == ()
+    assert tokens.find(after, tokens.digest("two"), AT) is None
+    assert folded(after, *tokens.issue(after, token("two"), AT))["two"].is_expired is False
+
+
 def test_any_characters_have_a_digest() -> None:
     assert tokens.digest("\udcff") != tokens.digest("\udcfe")
 

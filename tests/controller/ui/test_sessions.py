@@ -291,3 +291,17 @@ def test_sessions_and_codes_are_bounded() -> None:
     assert (len(kept), kept.find(secrets[0]), kept.redeem(codes[0])) == (sessions.SESSIONS_MAX, None, None)
     assert kept.find(secrets[1]) is not None
     assert kept.redeem(codes[-1]) == token
+
+
+def test_a_clock_that_is_set_back_makes_no_session_longer() -> None:
+    now, ticks = [hubs.START], [0.0]
+    kept = sessions.Sessions(clock=lambda: now[0], randomness=counted(), ticks=lambda: ticks[0])
+    token = Digest("t" * 64)
+    secret, _ = kept.begin(token)
+    code = kept.issue_code(token)
+
+    now[0] -= datetime.timedelta(days=30)
+    ticks[0] = sessions.CODE_LIFETIME.total_seconds()
+    assert (kept.find(secret) is not None, kept.redeem(code)) == (True, None)
+    ticks[0] = sessions.LIFETIME.total_seconds()
+    assert kept.find(secret) is None

@@ -25,6 +25,11 @@ CASES = (
         "Expired",
         "its token was not used in time: flotilla cluster token c0",
     ),
+    (
+        entries.Entry(offer=msgspec.structs.replace(OFFER, is_expired=True)),
+        "Expired",
+        "its token was not used in time: flotilla cluster token c0",
+    ),
     (entries.Entry(offer=WAITS), "Waiting", "its agent waits: flotilla cluster accept c0"),
     (entries.Entry(offer=USED, key="key-0"), "Enrolled", ""),
     (entries.Entry(file_key="key-1"), "File", ""),
