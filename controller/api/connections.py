@@ -1,7 +1,8 @@
 """Connections of whoever says nothing: a thousand that are opened and left would be all that the hub can have.
 
 aiohttp ends what falls silent after a request. Before the first one it waits for ever, and so it does for the end of a
-head that comes a letter at a time: here such a connection has HEAD_S_MAX.
+head that comes a letter at a time: here such a connection has HEAD_S_MAX, and of too many the oldest goes at once. Only
+who is known keeps a connection for the next request: a stranger's ends with the answer.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ import ssl
 import structlog
 from aiohttp import http_exceptions, typedefs, web
 
+from controller.api import access
+
 logger = structlog.get_logger(__name__)
 
 HEAD_S_MAX = 10.0
@@ -19,24 +22,31 @@ HEAD_S_MAX = 10.0
 KEEP_ALIVE_S = 75.0
 """Between two requests, the second one's head included: a little more than what proxies keep connections for."""
 
+SILENT_MAX = 512
+"""Connections that have asked nothing yet: who means to ask does so within a round trip."""
+
 BACKLOG = 128
 """Connections that wait to be taken."""
 
 
 class Silent:
-    """Those that have asked nothing yet; bounded, since each is ended in time."""
+    """Those that have asked nothing yet, the oldest first."""
 
     def __init__(self) -> None:
-        self._protocols: set[asyncio.Protocol] = set()
+        self._protocols: dict[web.RequestHandler, None] = {}
 
-    def began(self, protocol: asyncio.Protocol) -> None:
-        """There is one more."""
-        self._protocols.add(protocol)
+    def began(self, protocol: web.RequestHandler) -> web.RequestHandler | None:
+        """There is one more; return one that has to go for it."""
+        oldest = next(iter(self._protocols)) if len(self._protocols) >= SILENT_MAX else None
+        if oldest is not None:
+            del self._protocols[oldest]
+        self._protocols[protocol] = None
+        return oldest
 
-    def spoke(self, protocol: asyncio.Protocol) -> bool:
+    def spoke(self, protocol: web.RequestHandler) -> bool:
         """It is none of them any more; return whether it was."""
         was = protocol in self._protocols
-        self._protocols.discard(protocol)
+        self._protocols.pop(protocol, None)
         return was
 
 
@@ -66,7 +76,18 @@ SILENT = web.AppKey("silent", Silent)
 async def notice(request: web.Request, handler: typedefs.Handler) -> web.StreamResponse:
     """The connection has asked something."""
     request.app[SILENT].spoke(request.protocol)
-    return await handler(request)
+    response = await handler(request)
+    if not _is_known(request):
+        response.force_close()
+    return response
+
+
+def _is_known(request: web.Request) -> bool:
+    """Did somebody ask whom we know? On a path that is for everybody a cookie or a token tells, where nothing is
+    changed: else a cookie is not enough."""
+    if access.PRINCIPAL in request:
+        return True
+    return request.method in ("GET", "HEAD") and access.authenticate(request) is not None
 
 
 class Site(web.BaseSite):
@@ -109,7 +130,9 @@ class Site(web.BaseSite):
         made = self._runner.server
         assert made is not None, "a site starts after its runner"
         protocol = made()
-        self._silent.began(protocol)
+        oldest = self._silent.began(protocol)
+        if oldest is not None:
+            oldest.force_close()
         asyncio.get_running_loop().call_later(self._head_s, self._end, protocol)
         return protocol
 

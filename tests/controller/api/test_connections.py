@@ -17,7 +17,8 @@ TIME_S = 60.0
 HEAD_S = 1.0
 """Long enough for a head that is sent at once, whatever else the machine does."""
 
-REQUEST = b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n"
+STRANGE = b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n"
+REQUEST = STRANGE.replace(b"\r\n\r\n", f"\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
 
 
 async def opened(runner: web.AppRunner, said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -47,6 +48,37 @@ async def test_who_says_nothing_or_never_comes_to_the_end_is_let_go(hub: hubs.Hu
     says.write(REQUEST)
     assert (await speaking.readuntil(b"}")).startswith(b"HTTP/1.1 200"), "who asked in time stays"
     says.close()
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [(STRANGE, b"200"), (STRANGE.replace(b"/healthz", b"/api/v1/status"), b"401"), (b"POST" + STRANGE[3:], b"401")],
+)
+async def test_a_stranger_keeps_no_connection(hub: hubs.Hub, said: bytes, status: bytes) -> None:
+    runner = web.AppRunner(app.make_app(hub, token=TOKEN))
+    await runner.setup()
+    await connections.Site(runner, "127.0.0.1", 0).start()
+    reader, writer = await opened(runner, said)
+
+    assert (await rest(reader)).startswith(b"HTTP/1.1 " + status)
+    writer.close()
+    await runner.cleanup()
+
+
+async def test_of_too_many_that_say_nothing_the_oldest_goes(hub: hubs.Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "SILENT_MAX", 2)
+    runner = web.AppRunner(app.make_app(hub, token=TOKEN))
+    await runner.setup()
+    await connections.Site(runner, "127.0.0.1", 0, head_s=TIME_S).start()
+    held = [await opened(runner, b"") for _ in range(3)]
+
+    assert await rest(held[0][0]) == b""
+    for reader, writer in held[1:]:
+        writer.write(REQUEST)
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+    for _, writer in held:
+        writer.close()
     await runner.cleanup()
 
 

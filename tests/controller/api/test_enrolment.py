@@ -5,11 +5,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import test_utils
 
+from controller.api import app, limiting
 from controller.api import enrolment as api
 from controller.domain import readmission
 from protocol import enrolment, messages
 from protocol.events import clusters as events
+from tests.controller.api.conftest import TOKEN
 from tests.fixtures import hub as hubs
 from tests.fixtures import nats as rigs
 
@@ -175,12 +178,15 @@ async def test_what_cannot_be_read_is_a_problem(stranger: aiohttp.ClientSession,
     assert [(await asked(stranger, path, body))[0] for path in ("", "/renew")] == [400, 400]
 
 
-async def test_who_asks_too_often_is_told_when_to_come_again(stranger: aiohttp.ClientSession) -> None:
+async def test_who_asks_too_often_is_told_when_to_come_again(hub: hubs.Hub) -> None:
     _, burst = api.EACH
-    statuses = [(await asked(stranger, "/nonce", b"{}"))[0] for _ in range(int(burst))]
-    async with stranger.post("/api/v1/enroll", data=b"{}", headers={"Content-Type": "application/json"}) as answer:
-        statuses.append(answer.status)
-        again = answer.headers.get("Retry-After")
+    made = app.make_app(hub, token=TOKEN)
+    made[api.LIMITER] = limiting.Limiter(lambda: 0.0, each=api.EACH, total=api.TOTAL)  # however long this takes
+    async with test_utils.TestServer(made) as server, aiohttp.ClientSession(server.make_url("/")) as stranger:
+        statuses = [(await asked(stranger, "/nonce", b"{}"))[0] for _ in range(int(burst))]
+        async with stranger.post("/api/v1/enroll", data=b"{}", headers={"Content-Type": "application/json"}) as answer:
+            statuses.append(answer.status)
+            again = answer.headers.get("Retry-After")
 
     assert (statuses.count(200), statuses[-1], again) == (burst, 429, "1")
 
