@@ -9,11 +9,20 @@ VERSION = "raw/2"
 """Changes whenever the same files would give other bytes: everything is rendered anew then."""
 
 
+_UNUSED = (
+    "a chart or kustomization is rendered where helm.chart or kustomize.dir names its directory, which nothing does "
+    "for these clusters; it is no manifest"
+)
+
+
 def plan(order: staging.Order, commit: commits.Commit) -> staging.Plan:
-    """Every file of the bundle that is not left out, and those of the overlays; raise UnreadableError if an overlay is
-    not there, or the files are too many."""
+    """Every file of the bundle that is not left out, and those of the overlays; raise an error if an
+    overlay is not there, the files are too many, or some of them are for a renderer that nobody asked for."""
     bundle = order.bundle
     own = {file.path: file.oid for file in bundle.files if file.path not in order.named}
+    unused = tuple(sources.Problem(path, _UNUSED) for path in own if path.rpartition("/")[2] in discovery.RENDERED)
+    if unused:
+        raise errors.ProblemsError(unused)
     over = [
         _overlay(commit, commits.resolved(bundle.path, name), name, named=order.named) for name in order.wanted.overlays
     ]

@@ -1,6 +1,6 @@
 """The multi-cluster examples of rancher/fleet, which nobody here wrote, unchanged on real API servers: each renderer
-gives each environment what the READMEs say, a cluster that changes its label moves, and one that joins late gets what
-nobody had before. Nothing is deleted on the way."""
+gives each environment what the READMEs say, a cluster that changes its label moves and comes back, and one that joins
+late gets what nobody had before. Nothing is deleted on the way but what the label says, by name."""
 
 import asyncio
 import os
@@ -12,6 +12,7 @@ import pytest
 from controller.domain import clusters
 from controller.render import programs
 from protocol import specs
+from protocol.events import deletions as events
 from tests import requirements
 from tests.fixtures import fleet as fleets
 from tests.fixtures import kubelet, processes
@@ -107,6 +108,18 @@ async def _story(sites: list[Site], fleet: Fleet) -> None:
     assert {key: after[key] for key, uid in before.items() if uid} == {key: uid for key, uid in before.items() if uid}
     assert all(after.values())
     assert fleet.hub.shared.world.ledger.debts == {}
+
+    # And back: what dev does not have goes by name, and nothing else does.
+    await _label(fleet, "dev", {"env": "dev"})
+    await _until(fleet, {"dev": "dev", "test": "test", "prod": "prod"})
+    await fleet.until("what left is confirmed", lambda: not fleet.hub.shared.world.ledger.debts)
+    assert await fleet.uids(OBJECTS) == {key: uid if before.get(key, uid) else "" for key, uid in after.items()}
+    opened = [debt for one in await fleet.events() if isinstance(one, events.DebtsOpened) for debt in one.debts]
+    dev = clusters.by_name(fleet.hub.shared.world.clusters, "dev").id
+    assert {(debt.cluster, debt.object.kind, debt.object.name) for debt in opened} == {
+        (dev, "Deployment", "redis-slave")
+    }
+    assert len(opened) == list(before.values()).count("")
 
 
 def _files() -> dict[str, str]:

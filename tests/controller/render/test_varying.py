@@ -114,6 +114,18 @@ def test_what_is_no_file_of_an_overlay_harms_its_bundle_alone(
     ]
 
 
+@pytest.mark.parametrize("marker", ["Chart.yaml", "kustomization.yaml"])
+def test_what_no_customization_of_a_cluster_renders_is_told_as_that(bench: Workbench, marker: str) -> None:
+    """Not as a manifest that lacks this and that."""
+    settings = "targets: [{matchLabels: {region: eu}, kustomize: {dir: base}, helm: {chart: base}}, {name: rest}]\n"
+    files = {"flotilla.yaml": settings, f"base/{marker}": "resources: []\n", "a.yaml": config_map("a")}
+    [_, of_us] = entry_of(run(bench, files, EU, US)).variants
+
+    assert [(one.path, one.reason.partition(" where ")[0]) for one in of_us.errors] == [
+        (f"base/{marker}", "a chart or kustomization is rendered")
+    ]
+
+
 def test_a_clusters_registered_value_wins_over_the_bundles(bench: Workbench) -> None:
     files = {
         "a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {size: '${vars.size}'}\n",
