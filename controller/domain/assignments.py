@@ -62,13 +62,24 @@ def read_for_rollout(source: ids.SourceName) -> tuple[str, ...]:
     return (subjects.log("source", source),)
 
 
-def placed_indexes(
+class Content(msgspec.Struct, frozen=True):
+    """What a bundle is for a cluster."""
+
+    index: Digest
+    depends_on: tuple[bundles.Dependency, ...]
+
+
+def placed_contents(
     catalog: catalogs.Catalog | None, spec: specs.SourceSpec, of: inputs.Facts
-) -> dict[ids.BundleId, Digest]:
-    """What a catalog would give the cluster: the digest of each bundle's content."""
+) -> dict[ids.BundleId, Content]:
+    """What a catalog would give the cluster."""
     if catalog is None:
         return {}
-    return {found.bundle: found.index for found in placements.placed(catalog, spec, of) if found.index}
+    return {
+        found.bundle: Content(found.index, found.depends_on)
+        for found in placements.placed(catalog, spec, of)
+        if found.index
+    }
 
 
 def unrendered(

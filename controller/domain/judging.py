@@ -16,6 +16,7 @@ class Change(msgspec.Struct, frozen=True):
     """What a revision means for one cluster."""
 
     changed: dict[ids.BundleId, Digest]
+    """By content, or by what must stand in the cluster first: that can be as wrong, and goes the same way."""
     removed: frozenset[ids.BundleId]
 
 
@@ -36,10 +37,10 @@ def change(
     of: inputs.Facts,
 ) -> Change:
     """The bundles of this cluster in which two catalogs differ."""
-    before = assignments.placed_indexes(base, spec, of)
-    after = assignments.placed_indexes(new, spec, of)
+    before = assignments.placed_contents(base, spec, of)
+    after = assignments.placed_contents(new, spec, of)
     return Change(
-        changed={bundle: index for bundle, index in after.items() if before.get(bundle) != index},
+        changed={bundle: found.index for bundle, found in after.items() if before.get(bundle) != found},
         removed=frozenset(before) - frozenset(after),
     )
 
@@ -76,14 +77,15 @@ def verdict(expected: Change, seen: observed.Observed, standing: Standing) -> ro
     for bundle in expected.changed:
         if bundle in standing.conflicts:
             return rollouts.Verdict(failure=f"{bundle}: {standing.conflicts[bundle]}")
+    # What it said before it worked this through says nothing of how it is now, good or bad: it may have been given
+    # another content in between, or what it lacked.
+    if seen.through < standing.published:
+        return None
     statuses = {b: observed.bundle_status(seen, b, index) for b, index in expected.changed.items()}
     for bundle, found in statuses.items():
         if found is not None and found.health is status.Health.DEGRADED:
             return rollouts.Verdict(failure=f"{bundle}: {_why(found)}")
     if any(found is None or not _well(found) for found in statuses.values()):
-        return None
-    # What it said of this content before it was given another one in between says nothing of how it is now.
-    if seen.through < standing.published:
         return None
     # That a bundle is gone can only be seen in the root that was worked through.
     if expected.removed and seen.root != standing.published_root:

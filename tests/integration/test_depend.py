@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from controller.domain import rollout_state
 from controller.domain.views import bundles, sight
 from protocol import ids
 from tests.fixtures import fleet as fleets
@@ -29,8 +30,8 @@ def files(fleet: Fleet, database: str) -> dict[str, str]:
     }
 
 
-def seen(fleet: Fleet) -> bundles.Detail | None:
-    """The waiting bundle as `flotilla bundle show` tells it; None as long as no commit has it."""
+def looking(fleet: Fleet) -> sight.Sight:
+    """The hub as its views see it."""
     shared = fleet.hub.shared
     facts = sight.Facts(
         observed=shared.observed,
@@ -39,15 +40,59 @@ def seen(fleet: Fleet) -> bundles.Detail | None:
         roots=shared.library.roots,
         silence=fleet.hub.shared.clock() - fleet.hub.shared.started_at,
     )
-    looking = sight.Sight(shared.world, facts, shared.clock())
-    found = [one for one in bundles.every(looking) if one.entry.bundle == WEB]
-    return bundles.detail(looking, found[0], ()) if found else None
+    return sight.Sight(shared.world, facts, shared.clock())
+
+
+def seen(fleet: Fleet) -> bundles.Detail | None:
+    """The waiting bundle as `flotilla bundle show` tells it; None as long as no commit has it."""
+    view = looking(fleet)
+    found = [one for one in bundles.every(view) if one.entry.bundle == WEB]
+    return bundles.detail(view, found[0], ()) if found else None
 
 
 @pytest.fixture
 def real_sites(control_planes: ControlPlanes) -> list[Site]:
     """A real cluster; started before the hub, for its start blocks the event loop."""
     return [fleets.site_of(one) for one in control_planes(1)]
+
+
+async def test_a_need_that_cannot_be_met_stops_at_the_first_cluster(fleet: Fleet, fleet_sandbox: list[Site]) -> None:
+    """It changes no manifest, and goes its way through the stages all the same."""
+    for name in ("a", "b", "c"):
+        await fleet.add_cluster(name, fleet_sandbox.pop(), {})
+    said = files(fleet, config("db"))
+    said["apps/db/flotilla.yaml"] += "targets: [{names: [c]}]\n"
+    commit = fleet.merge(said | {"apps/web/flotilla.yaml": f"defaultNamespace: {fleet.namespace}\n"})
+    await fleet.declare()
+    await fleet.completed(commit)
+
+    fleet.merge(said)
+
+    def halted() -> rollout_state.Rollout | None:
+        current = fleet.rollout()
+        return current if current is not None and current.phase is rollout_state.Phase.HALTED else None
+
+    await fleet.until("the rollout halts", lambda: halted() is not None)
+    stopped = halted()
+    assert stopped is not None
+    failed = {fleet.hub.shared.world.clusters[one].name: reason for one, reason in stopped.failed.items()}
+    assert list(failed) == ["a"]
+    assert "is not placed on this cluster" in failed["a"]
+    assert needing(fleet) == {"a"}
+
+    await fleet.completed(fleet.merge(files(fleet, config("db"))))
+    assert needing(fleet) == {"a", "b", "c"}
+
+
+def needing(fleet: Fleet) -> set[str]:
+    """The clusters that were told what the web needs."""
+    view = looking(fleet)
+    roots = {one.name: view.root(one.id) for one in view.clusters}
+    return {
+        name
+        for name, root in roots.items()
+        if root is not None and any(entry.bundle == WEB and entry.depends_on for entry in root.bundles)
+    }
 
 
 @pytest.mark.kube

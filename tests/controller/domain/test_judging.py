@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from controller.domain import inputs, judging, observed, rollouts
-from protocol import ids, reports, selectors, status
+from protocol import bundles, ids, reports, selectors, status
 from protocol.canonical import Digest
 from tests.controller.domain import examples
 from tests.controller.domain.test_observed import API, WEB, applied, bundle, folded
@@ -49,6 +49,19 @@ def test_only_what_two_catalogs_give_differently_is_a_change() -> None:
     assert first == judging.Change(
         changed={WEB: newer.variants[0].index, API: api.variants[0].index}, removed=frozenset()
     )
+
+
+def test_what_must_stand_first_is_a_change_as_well() -> None:
+    """It may be as wrong as content: all clusters at once must not wait for what is not there (I10)."""
+    shelf = examples.Shelf()
+    web, api = (shelf.entry(f"shop/{name}", examples.config_map(name)) for name in ("web", "api"))
+    needing = msgspec.structs.replace(web, depends_on=(bundles.Dependency(API),))
+    without, with_it = (examples.catalog(examples.SHOP, one, api) for one in (web, needing))
+
+    for base, new in ((without, with_it), (with_it, without)):
+        found = judging.change(base, new, examples.EVERYWHERE, EDGE)
+        assert found == judging.Change(changed={WEB: web.variants[0].index}, removed=frozenset())
+    assert not judging.is_affected(judging.change(with_it, with_it, examples.EVERYWHERE, EDGE))
 
 
 def test_a_rollout_is_for_those_whom_its_catalog_gives_something_else() -> None:
@@ -170,6 +183,16 @@ def test_content_that_comes_back_is_judged_by_what_is_said_once_it_was_worked_th
     assert judging.verdict(expect(web="a"), before, standing) is None
     after = observed.evolve(before, applied(3))
     assert judging.verdict(expect(web="a"), after, standing) == rollouts.Verdict()
+
+
+def test_what_failed_before_the_revision_was_worked_through_is_not_its_failure() -> None:
+    """What mends a bundle may stand in another, or in what it depends on: its own content is the same."""
+    before = folded(applied(1, bundle(WEB, "a", health=DEGRADED)))
+    standing = msgspec.structs.replace(STANDING, published=(1, 3))
+
+    assert judging.verdict(expect(web="a"), before, standing) is None
+    worked = observed.evolve(before, applied(3))
+    assert judging.verdict(expect(web="a"), worked, standing) == rollouts.Verdict(failure="shop/web: degraded")
 
 
 def test_a_bundle_that_waits_for_another_is_still_under_way() -> None:
