@@ -1,9 +1,12 @@
 """Charts from repositories: fetched by helm once per version, kept by the digest of their bytes.
 
-What an exact version stands for is kept for ever, also if the repository later says otherwise; a range is asked anew
-each time, and where nobody answers the last answer holds, with a warning. Processes may share the directory.
+What an exact version stands for is kept, also if the repository later says otherwise; a range is asked anew each time,
+and where nobody answers the last answer holds, with a warning. Processes may share the directory. It is bounded: what
+was used longest ago goes first, and is fetched again when it is asked for; if the repository then gives another archive
+for the same version, that is told.
 """
 
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -34,6 +37,13 @@ _SAID_CHARACTERS_MAX = 600
 
 _BOUNDS = children.Bounds(file_bytes=256 * limits.MIB)
 """The index of a large repository has tens of megabytes, and helm writes it to a file first."""
+
+
+STORE_BYTES_MAX = 2 * 1024 * limits.MIB
+"""Of archives: thousands of charts, which have some hundred kilobytes each."""
+
+STORE_ANSWERS_MAX = 20_000
+"""What so many versions and ranges stood for; a few hundred bytes each."""
 
 
 class Remote(msgspec.Struct, frozen=True):
@@ -86,9 +96,10 @@ class Store:
         environ: Mapping[str, str],
         plain_http: bool = False,
         allowed: Sequence[str] = (),
+        bytes_max: int = STORE_BYTES_MAX,
     ) -> None:
         """`environ` is read for proxies and certificates only. `plain_http`: OCI registries without TLS. `allowed`: the
-        only addresses at or below which charts are fetched; none: all are."""
+        only addresses at or below which charts are fetched; none: all are. `bytes_max`: of the archives that stay."""
         self._directory = directory
         self._helm = helm
         self._environment = {
@@ -96,6 +107,7 @@ class Store:
         } | programs.ENVIRONMENT
         self._plain_http = plain_http
         self._allowed = tuple(allowed)
+        self._bytes_max = bytes_max
         self._sandbox = children.Sandbox(network=True)
 
     def __enter__(self) -> "Store":
@@ -185,19 +197,36 @@ class Store:
             f"{remote}: Chart.yaml", archives.unpack(str(remote), archive).get("Chart.yaml", b"")
         )
         answer = _Answer(version=str(about.get("version", "")), digest=hashlib.sha256(archive).hexdigest())
+        before = self._answer(remote)
         _write(self._blob(answer.digest), archive)
         _write(self._entry(remote), msgspec.json.encode(answer))
-        return Fetched(Resolved(chart_logins.without_credentials(remote.chart), answer.version, answer.digest), archive)
+        prune(self._blob(answer.digest).parent, bytes_max=self._bytes_max)
+        prune(self._entry(remote).parent, files_max=STORE_ANSWERS_MAX)
+        resolved = Resolved(chart_logins.without_credentials(remote.chart), answer.version, answer.digest)
+        if before is None or before.digest == answer.digest or not _EXACT.fullmatch(remote.version):
+            return Fetched(resolved, archive)
+        warning = f"{remote}: its repository gives another archive than before ({before.digest[:12]} then)"
+        return Fetched(resolved, archive, warning)
 
     def _kept(self, remote: Remote) -> Fetched | None:
+        answer = self._answer(remote)
+        if answer is None:
+            return None
         try:
-            answer = msgspec.json.decode(self._entry(remote).read_bytes(), type=_Answer)
             archive = self._blob(answer.digest).read_bytes()
-        except (FileNotFoundError, msgspec.DecodeError):
+            os.utime(self._blob(answer.digest))
+            os.utime(self._entry(remote))
+        except FileNotFoundError:
             return None
         if hashlib.sha256(archive).hexdigest() != answer.digest:
             return None  # a disk's doing: fetched anew
         return Fetched(Resolved(chart_logins.without_credentials(remote.chart), answer.version, answer.digest), archive)
+
+    def _answer(self, remote: Remote) -> _Answer | None:
+        try:
+            return msgspec.json.decode(self._entry(remote).read_bytes(), type=_Answer)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
 
     def _entry(self, remote: Remote) -> pathlib.Path:
         key = hashlib.sha256(canonical.encode([remote.repo, remote.chart, remote.version])).hexdigest()
@@ -229,3 +258,19 @@ def _write(path: pathlib.Path, content: bytes) -> None:
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         file.write(content)
     os.replace(file.name, path)
+
+
+def prune(directory: pathlib.Path, *, bytes_max: int | None = None, files_max: int | None = None) -> None:
+    """Delete what was used longest ago until the rest is within the bounds. Whoever reads a file meanwhile has it, and
+    whoever comes later fetches it anew; half-written ones of a process that died grow old, too."""
+    found = []
+    for path in directory.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process prunes as well
+            found.append((path.stat().st_mtime_ns, path.stat().st_size, path))
+    count, size = len(found), sum(length for _, length, _ in found)
+    # The newest was written just now.
+    for _, length, path in sorted(found)[:-1]:
+        if (bytes_max is None or size <= bytes_max) and (files_max is None or count <= files_max):
+            return
+        path.unlink(missing_ok=True)
+        count, size = count - 1, size - length

@@ -1,4 +1,4 @@
-"""An origin whose commits are resolved as they stand, by a reader of its own objects."""
+"""An origin whose commits are resolved as they stand, by a reader of its own objects; and charts from elsewhere."""
 
 import contextlib
 import pathlib
@@ -9,10 +9,11 @@ import pytest
 
 from controller.domain import catalogs
 from controller.git import library, trees
-from controller.render import discovery, here, resolve, stages, staging
+from controller.render import chart_store, discovery, here, programs, resolve, stages, staging
 from protocol import bundles, ids, sealing
 from protocol.events import sources
 from tests.controller import repositories
+from tests.controller.render import chart_servers
 
 SHOP = ids.SourceName("shop")
 
@@ -73,3 +74,18 @@ def bench(tmp_path: pathlib.Path) -> Iterator[Workbench]:
     origin = repositories.Origin(tmp_path / "origin.git")
     with library.opened(origin.path) as repository:
         yield Workbench(origin, trees.Reader(repository, threading.Event()))
+
+
+@pytest.fixture
+def repository(tmp_path: pathlib.Path, helm_program: programs.Program) -> Iterator[chart_servers.Repository]:
+    (tmp_path / "repository").mkdir()
+    made = chart_servers.Repository(tmp_path / "repository", helm_program)
+    made.add(chart_servers.LIBRARY, "1.2.0")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(tmp_path: pathlib.Path, helm_program: programs.Program) -> Iterator[chart_store.Store]:
+    with chart_store.Store(tmp_path / "store", helm_program, environ={}) as made:
+        yield made
