@@ -34,7 +34,17 @@ from controller import (
 from controller.broker import connection, doors
 from controller.domain import fleet, readmission
 from controller.git import mirrors
-from controller.reactors import asking, expiring, listening, polling, publishing, renewing, rolling, sweeping
+from controller.reactors import (
+    asking,
+    expiring,
+    forgetting,
+    listening,
+    polling,
+    publishing,
+    renewing,
+    rolling,
+    sweeping,
+)
 from controller.render import children, pool, stages, worker, workplaces
 from protocol import crashpoints, telemetry, tracing
 from protocol.events import fleet as fleet_events
@@ -65,6 +75,7 @@ class Hub(msgspec.Struct, frozen=True):
     renewing: renewing.Renewing
     expiring: expiring.Expiring
     sweeping: sweeping.Sweeping
+    forgetting: forgetting.Forgetting
     lag: lag.Lag
     metrics: metrics.Metrics
     exporting: exporting.Exporting | None
@@ -171,6 +182,7 @@ async def run(hub: Hub) -> None:
         group.create_task(hub.rolling.run())
         group.create_task(hub.publishing.run())
         group.create_task(hub.sweeping.run())
+        group.create_task(hub.forgetting.run())
         group.create_task(hub.renewing.run(hub.doors.renewals))
         group.create_task(hub.expiring.run())
         group.create_task(hub.entrance.announce_all())
@@ -219,9 +231,8 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
     opened = around.doors
     transactor = transact.Transactor(opened.log, clock=clock, new_id=new_id, traces=around.traces, boundary=boundary)
     timing = runtime.Timing(silence_s=around.settings.silence_s)
-    shared = runtime.Runtime(
-        transactor, library.Library(opened.blobs), clock=clock, timing=timing, traces=around.traces
-    )
+    shelves = library.Library(opened.blobs)
+    shared = runtime.Runtime(transactor, shelves, clock=clock, timing=timing, traces=around.traces)
     publisher = publishing.Publishing(shared, opened.desired, around.ring.signer, new_id=new_id, boundary=boundary)
     resolver = polling.Polling(
         shared,
@@ -253,6 +264,7 @@ def _hub(around: _Around, *, clock: Callable[[], datetime.datetime], boundary: c
         renewing=renewing.Renewing(door),
         expiring=expiring.Expiring(transactor, clock=clock),
         sweeping=_sweeping(around, shared),
+        forgetting=forgetting.Forgetting(shared, shelves),
         lag=around.lag,
         metrics=around.metrics,
         exporting=_exporting(around, shared),

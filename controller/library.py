@@ -1,6 +1,7 @@
 """Catalogs, bundle indexes and roots by digest: read from the blobs once, then held in memory.
 
-What a digest names never changes, so that nothing here is ever stale. What nothing refers to any more is let go.
+What a digest names never changes, so that nothing here is ever stale. What is not needed any more is let go: a catalog
+of thousands of bundles has megabytes, and every commit makes one.
 """
 
 import asyncio
@@ -42,6 +43,8 @@ class Library:
         self.catalogs: dict[Digest, catalogs.Catalog] = {}
         self.indexes: dict[Digest, bundles.BundleIndex] = {}
         self.roots: dict[Digest, bundles.ClusterRoot] = {canonical.NO_DIGEST: bundles.EMPTY_ROOT}
+        self._idle: frozenset[Digest] = frozenset()
+        """What was not needed when that was looked at last."""
 
     async def need_catalogs(self, digests: Collection[Digest]) -> None:
         """Have these catalogs; raise MissingBlobError or sealing.BlobError if one cannot be had."""
@@ -54,6 +57,24 @@ class Library:
     async def need_roots(self, digests: Collection[Digest]) -> None:
         """Have these roots."""
         await self._need(self.roots, digests, bundles.ROOT_TAG, messages.ROOT)
+
+    def let_go(self, needed: Collection[Digest], roots: Collection[Digest]) -> int:
+        """Forget what is beside these catalogs and roots and their indexes, was so at the last call, and was asked for
+        by nobody in between; return how many. Between two calls there must be more time than anybody takes who has
+        asked for something to be done with it."""
+        wanted = {canonical.NO_DIGEST, *needed, *roots}
+        for digest in self.catalogs.keys() & wanted:
+            wanted |= catalogs.indexes_named(self.catalogs[digest])
+        for digest in self.roots.keys() & wanted:
+            wanted |= {entry.index for entry in self.roots[digest].bundles}
+        idle = (self.catalogs.keys() | self.indexes.keys() | self.roots.keys()) - wanted
+        going = idle & self._idle
+        for digest in going:
+            self.catalogs.pop(digest, None)
+            self.indexes.pop(digest, None)
+            self.roots.pop(digest, None)
+        self._idle = frozenset(idle - going)
+        return len(going)
 
     async def store(self, tag: str, plain: bytes) -> Digest:
         """Store one blob; return its digest."""
@@ -74,6 +95,8 @@ class Library:
         return sealing.open_blob(digest, tag, data)
 
     async def _need(self, shelf: dict[Digest, T], digests: Collection[Digest], tag: str, codec: Codec[T]) -> None:
+        self._idle -= set(digests)
+
         async def fetch(digest: Digest) -> None:
             shelf[digest] = codec.decode(await self.plain(tag, digest))
 

@@ -176,6 +176,12 @@ def warnings(entry: Entry) -> tuple[Problem, ...]:
     return tuple(dict.fromkeys((*entry.warnings, *of_variants)))
 
 
+def indexes_named(catalog: Catalog) -> frozenset[Digest]:
+    """The bundle indexes that a catalog names."""
+    found = {variant.index for entry in catalog.entries for variant in entry.variants}
+    return frozenset(found - {NO_DIGEST})
+
+
 def objects(entry: Entry) -> int:
     """How many objects a bundle has, in the largest of its variants."""
     return max((variant.objects for variant in entry.variants), default=0)

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from controller.domain import assignments, catalogs, world
+from controller.domain import assignments, world
 from protocol import canonical
 from protocol.canonical import Digest
 from protocol.events import log
@@ -102,12 +102,6 @@ def catalogs_named(event: log.Event) -> frozenset[Digest]:
         case _:
             named = set()
     return frozenset(named - {canonical.NO_DIGEST})
-
-
-def indexes_named(catalog: catalogs.Catalog) -> frozenset[Digest]:
-    """The bundle indexes that a catalog names."""
-    found = {variant.index for entry in catalog.entries for variant in entry.variants}
-    return frozenset(found - {canonical.NO_DIGEST})
 
 
 def blobs_named(plain: bytes) -> frozenset[Digest]:

@@ -125,11 +125,11 @@ class Publishing:
         """Derive these clusters' states, without storing anything. `change`: what if?"""
         shelves, world = self._shared.library, self._shared.world
         await shelves.need_catalogs(assignments.catalog_digests(world))
-        await shelves.need_roots({self._previous(cluster.id) for cluster in members})
+        # What lies on a cluster's subject may become another while roots are read.
+        previous = {cluster.id: self._previous(cluster.id) for cluster in members}
+        await shelves.need_roots(set(previous.values()))
         views = {
-            cluster.id: change(
-                assignments.view(world, cluster, shelves.roots[self._previous(cluster.id)], shelves.catalogs)
-            )
+            cluster.id: change(assignments.view(world, cluster, shelves.roots[previous[cluster.id]], shelves.catalogs))
             for cluster in members
         }
         given = {cluster.id: _given(world, cluster.id) for cluster in members}

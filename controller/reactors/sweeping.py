@@ -190,7 +190,7 @@ class Sweeping:
             indexes |= {one.index for one in messages.ROOT.decode(plain).bundles}
         async for plain in self._plain(bundles.CATALOG_TAG, given):
             # A catalog of thousands of bundles has megabytes.
-            indexes |= sweeping.indexes_named(await asyncio.to_thread(catalogs.CATALOG.decode, plain))
+            indexes |= catalogs.indexes_named(await asyncio.to_thread(catalogs.CATALOG.decode, plain))
         ids |= indexes
         async for plain in self._plain(bundles.INDEX_TAG, indexes):
             ids |= sweeping.blobs_named(plain)

@@ -75,7 +75,7 @@ def test_a_catalog_tells_the_indexes_of_all_variants_that_have_one() -> None:
     revision = source_events.Revision(ref="main", commit="1" * 40, tree="2" * 40)
     catalog = catalogs.Catalog(source=examples.SHOP, revision=revision, renderer="1", entries=(entry,))
 
-    assert sweeping.indexes_named(catalog) == {NAMES[0], NAMES[1]}
+    assert catalogs.indexes_named(catalog) == {NAMES[0], NAMES[1]}
 
 
 def test_an_empty_log_retains_nothing() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from controller import errors, library
-from controller.domain import assignments, fleet, sweeping, world
+from controller.domain import assignments, catalogs, fleet, sweeping, world
 from controller.reactors import sweeping as reactor
 from protocol import canonical, messages, sealing
 from protocol.events import fleet as fleet_events
@@ -53,7 +53,7 @@ async def check_all_is_there(of: Streams, since: datetime.datetime) -> None:
     states = [messages.STATE.decode(messages.SIGNED.decode(one.body).payload) for one in await of.desired.all()]
     await shelves.need_catalogs(given)
     await shelves.need_roots([one.root for one in states])
-    indexes = {one for digest in given for one in sweeping.indexes_named(shelves.catalogs[digest])}
+    indexes = {one for digest in given for one in catalogs.indexes_named(shelves.catalogs[digest])}
     await shelves.need_indexes(indexes | {one.index for root in shelves.roots.values() for one in root.bundles})
 
 
