@@ -120,9 +120,10 @@ async def serve(
             tasks.create_task(_supervise(one, directory, options=options, around=around, pulse=pulse)) for one in served
         ]
         stopped = tasks.create_task(stop.wait())
-        ended = asyncio.gather(*running)
+        # Not gathered: a gathering that nobody awaits any more complains of the cancellation below.
+        ended = tasks.create_task(asyncio.wait(running))
         await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
-        for task in (*running, stopped, beating):
+        for task in (*running, stopped, ended, beating):
             task.cancel()
     return 0 if stop.is_set() else NOT_LET_IN
 
