@@ -9,7 +9,19 @@ from pathlib import Path
 
 import msgspec
 
-from agents import agent, bootstrap, clock, configuration, doctor, enrolling, errors, identities, keys, settings
+from agents import (
+    agent,
+    bootstrap,
+    clock,
+    configuration,
+    doctor,
+    enrolling,
+    errors,
+    hub_api,
+    identities,
+    keys,
+    settings,
+)
 from agents.kube import access, client
 from agents.kube import errors as kube_errors
 from protocol import arguments as commandline
@@ -197,14 +209,15 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 async def _examined(served: bootstrap.Served, directory: Path) -> list[diagnosis.Finding]:
-    if isinstance(served, enrolling.Newcomer):
-        try:
-            served = await enrolling.known(served, client.Limits())
-        except (errors.AgentError, kube_errors.KubeError) as error:
-            return [
-                diagnosis.wrong("enrolment", str(error), "start the agent with the token of 'flotilla cluster add'")
-            ]
-    return await doctor.examine(served, directory, clocks=clock.SystemClock(), chance=clock.system_random())
+    clocks = clock.SystemClock()
+    if isinstance(served, configuration.Identity):
+        return await doctor.examine(served, directory, clocks=clocks, chance=clock.system_random())
+    try:
+        identity = await enrolling.known(served, client.Limits())
+    except (errors.AgentError, kube_errors.KubeError) as error:
+        api = hub_api.HubApi(served.hub_url, served.trust)
+        return await doctor.expect(str(error), api, served.access, directory=directory, clocks=clocks)
+    return await doctor.examine(identity, directory, clocks=clocks, chance=clock.system_random())
 
 
 def _served(cluster: configuration.Cluster, directory: Path, arguments: argparse.Namespace) -> bootstrap.Served:

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from agents import clock, configuration, errors, hub, lease_store, renewing
+from agents import clock, configuration, errors, hub, hub_api, lease_store, renewing
 from agents.kube import access, client
 from agents.kube import errors as kube_errors
 from protocol import diagnosis, naming, streams, subjects
@@ -60,12 +60,29 @@ async def examine(
     """All findings about one cluster's agent."""
     found = [_disk(directory), _token(identity.credentials.user_jwt, clocks.now())]
     found += await _nats(identity, chance)
-    session = access.Session(identity.access)
+    return [*found, *await _reached(identity.access, clocks)]
+
+
+async def expect(
+    problem: str, api: hub_api.HubApi, way: access.Access, *, directory: Path, clocks: clock.Clock
+) -> list[Finding]:
+    """All findings about an agent that has not enrolled, which is when most of them are of use."""
+    advice = "start the agent with the token of 'flotilla cluster add'"
+    found = [_disk(directory), diagnosis.wrong("enrolment", problem, advice)]
     try:
-        found += await _cluster(session, clocks)
+        await api.nonce()
+        found.append(diagnosis.fine("hub", f"{api.url}: answers"))
+    except (errors.HubUnavailable, errors.HubRefused) as error:
+        found.append(diagnosis.wrong("hub", str(error), "check the address, the network, and --ca-pin or --ca-file"))
+    return [*found, *await _reached(way, clocks)]
+
+
+async def _reached(way: access.Access, clocks: clock.Clock) -> list[Finding]:
+    session = access.Session(way)
+    try:
+        return await _cluster(session, clocks)
     finally:
         await session.close()
-    return found
 
 
 def _disk(directory: Path) -> Finding:

@@ -64,6 +64,11 @@ class HubApi:
             raise errors.SetupError(f"hub {url}: unencrypted beyond this machine (--insecure-plain allows it)")
         self._is_tls = parts.scheme == "https"
 
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._url
+
     async def enrol(self, request: enrolment.EnrolRequest) -> enrolment.EnrolAnswer:
         """Credentials, or word to wait; raise HubRefused or HubUnavailable."""
         return self._read(messages.ENROL_ANSWER, await self._post("", messages.ENROL_REQUEST.encode(request)))

@@ -252,6 +252,10 @@ def _summary(found: dict[str, Any]) -> None:
     for title, one in (("held", "held"), ("kept", "kept"), ("undeleted", "undeleted"), ("orphans", "orphan")):
         for line in found[title]:
             screen.print(f"{one}: {line}", markup=False)
+    if found["agent"]["refusedUid"]:
+        screen.print(
+            f"refused: an agent of another cluster (UID {found['agent']['refusedUid']}) with a token of this one"
+        )
     for refusal, count in found["refusals"].items():
         screen.print(f"refused as {refusal}: {count}", markup=False)
 

@@ -66,6 +66,11 @@ def is_over(offer: Offer, at: datetime.datetime) -> bool:
     return offer.is_expired or offer.expires_at <= at
 
 
+def lets_nobody_in(entry: Entry) -> bool:
+    """Was all revoked that let an agent in, and nothing given since that one has used?"""
+    return entry.revoked_before is not None and not entry.key and not entry.file_key
+
+
 def issued_at(entry: Entry, voided: datetime.datetime | None = None) -> datetime.datetime:
     """The time of issue that tokens bear now. `voided`: up to when the server holds tokens for void, by the word of a
     log that is lost."""

@@ -11,6 +11,7 @@ from controller.domain import (
     catalogs,
     clusters,
     debts,
+    entries,
     inputs,
     observed,
     placements,
@@ -111,7 +112,10 @@ class Sight:
         return self.facts.published.get(cluster) or publications.Publication(cluster=cluster)
 
     def online(self, cluster: ids.ClusterId) -> bool:
-        """Was it heard lately?"""
+        """Was it heard lately, and may it still be heard? What was revoked was cut off at once."""
+        found = self.world.clusters.get(cluster)
+        if found is not None and entries.lets_nobody_in(found.entry):
+            return False
         return observed.online(self.seen(cluster), self.at, self.facts.silence)
 
     def root(self, cluster: ids.ClusterId) -> bundles.ClusterRoot | None:

@@ -99,6 +99,16 @@ async def test_the_command_looks_at_the_cluster_of_its_command_line(
     assert (wrong, "needs either a kubeconfig or inCluster" in nowhere["whole"]["complaint"]) == (2, True)
 
 
+async def test_whoever_has_not_enrolled_yet_learns_what_would_be_in_the_way(place: Place, tmp_path: Path) -> None:
+    way = ["--kubeconfig", str(place.access.kubeconfig), "--context", place.access.context]
+    code, found = await commanded("--hub", "http://127.0.0.1:9", "--state-dir", str(tmp_path / "agent"), *way)
+
+    levels = {check: one["level"] for check, one in found.items() if check != "whole"}
+    assert (code, levels["enrolment"], levels["hub"], levels["rights"]) == (2, "error", "error", "ok")
+    assert "127.0.0.1:9" in found["hub"]["message"]
+    assert not (tmp_path / "agent").exists()
+
+
 @pytest.mark.parametrize(
     ("token", "level"),
     [("no token", Level.ERROR), ("a.eyJleHAiOjF9.b", Level.ERROR), ("a.e30.b", Level.OK)],

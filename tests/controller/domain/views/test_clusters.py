@@ -10,6 +10,7 @@ from controller.domain.views import clusters as views
 from controller.domain.views import freshness
 from protocol import bundles, ids, reports, status
 from protocol.canonical import NO_DIGEST
+from protocol.events import clusters as cluster_events
 from tests.controller.domain import examples
 from tests.controller.domain.views.conftest import Fleet
 from tests.fixtures import hub as hubs
@@ -215,6 +216,19 @@ async def test_deletions_to_carry_out_are_a_difference_and_held_ones_are_not(fle
     assert row(fleet, fleet.a).reason == "1 deletions to carry out, 1 refused"
     shown = views.detail(fleet.looking, fleet.hub.world.clusters[fleet.a])
     assert shown.undeleted == ["ConfigMap shop/old: Cascade (takes a pod along)"]
+
+
+async def test_a_cluster_whose_agent_was_revoked_is_unknown_at_once(fleet: Fleet) -> None:
+    """It was heard a moment ago, and cannot be heard any more."""
+    before = row(fleet, fleet.a).connection
+    await fleet.hub.write(cluster_events.CredentialsRevoked(cluster=fleet.a, before=examples.AT))
+    found = row(fleet, fleet.a)
+
+    assert (before.value, found.connection.value, words(found)) == (
+        "Online",
+        "Offline",
+        ("Unknown", "Unknown", "revoked: flotilla cluster token a lets an agent in again"),
+    )
 
 
 async def test_what_waits_for_a_person_is_held_and_no_orphan(fleet: Fleet) -> None:
