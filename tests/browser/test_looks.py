@@ -2,6 +2,7 @@
 
 import pytest
 
+from protocol.events import clusters as cluster_events
 from tests.browser.conftest import TOKEN
 from tests.browser.test_page import AUDIT, CELL, fleet_of, hold
 from tests.fixtures import hub as hubs
@@ -10,6 +11,10 @@ from tests.fixtures.browser import NewWindow, Window
 pytestmark = [pytest.mark.browser]
 
 LONG = "a-cluster-whose-name-is-as-long-as-a-dns-label-may-be-eu-west-1"
+
+CAUSE = "main@sha1:d9edb239da95eb1566c3cd9aaad9be809584de7f"
+
+SIDEWAYS = "() => document.documentElement.scrollWidth > window.innerWidth"
 
 CELLS_NARROW = """() => [...document.querySelectorAll("td, .feed li, .facts dd")]
   .filter((one) => one.offsetParent && one.textContent.trim() && one.clientWidth < 100)
@@ -48,6 +53,24 @@ async def test_everything_can_be_read_in_a_narrow_window(phone: Window, route: s
 
     assert await phone.runs(CELLS_NARROW) == []
     assert await phone.runs(AUDIT) == []
+    assert await phone.runs(SIDEWAYS) is False
+
+
+async def test_a_cause_that_is_a_commit_is_cut(hub: hubs.Hub, phone: Window) -> None:
+    await hub.write(
+        cluster_events.ClusterSuspended(cluster=next(iter(hub.world.clusters)), reason="freeze"), cause=CAUSE
+    )
+    await phone.go("#/events")
+
+    await phone.sees(".feed .by", "main@sha1:d9edb239da…")
+    assert await phone.runs(SIDEWAYS) is False
+
+
+async def test_a_tile_says_what_is_wrong_rather_than_where(phone: Window) -> None:
+    """Its bundle and the kind of the object are on the cluster's page; here is room for a few words."""
+    told = phone.page.locator(CELL, has_text="prod-ill").locator(".why")
+
+    assert (await told.inner_text()).startswith("shop/storefront: ImagePullBackOff")
 
 
 async def test_a_row_drawn_as_a_card_is_still_a_row(phone: Window) -> None:

@@ -72,6 +72,16 @@ export function short(text, length = 12) {
   return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
+/** A text whose commits and digests are short enough to be read aloud. */
+export function digestsCut(text) {
+  return text.replaceAll(/\b([0-9a-f]{10})[0-9a-f]{30,54}\b/g, "$1…");
+}
+
+/** What is wrong, where there is room for a few words: without the bundle and the kind that stand before it. */
+export function gist(reason) {
+  return reason.replace(/^\S+\/\S+: (?:[A-Z][\w.]* (?=\S+: ))?/, "");
+}
+
 /** `generation 41 of 43`, with the epochs where they differ. */
 export function generation(row) {
   const epoch = row.epoch !== row.desiredEpoch ? ` (epoch ${row.epoch} of ${row.desiredEpoch})` : "";

@@ -47,7 +47,7 @@ function head(cluster, newest) {
     { class: "title", "data-key": "head" },
     h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Fleet"), " ›"),
     h("h1", {}, cluster.name, " ", badge(state)),
-    h("p", { class: "reason" }, times.told(cluster.reason) || STATES[state].says),
+    h("p", { class: "reason brief", title: times.told(cluster.reason) || null }, times.told(cluster.reason) || STATES[state].says),
     labels(cluster.labels),
     h("p", {}, basis(cluster.asOf, cluster.event)),
     h("div", { class: "buttons" }, h("a", { class: "button", href: route(["events"], { about: `cluster/${cluster.name}` }) }, "Its events"), cluster.event > 0 && h("a", { class: "button", href: route(["at", String(newest), cluster.name]) }, "Its past")),

@@ -5,6 +5,7 @@ import * as links from "../links.js";
 import { empty, section, time } from "../parts.js";
 import { clustersOf, sentence, sourceOf } from "../sentences.js";
 import { clusterName, sourceUrl } from "../store.js";
+import { digestsCut } from "../words.js";
 
 const PAGE = 100;
 const LOOK_BACK = 5000; // events among which those about one thing are sought
@@ -62,7 +63,7 @@ function item(one) {
     links.event(one.sequence),
     time(one.at),
     h("span", { class: "what" }, h("strong", {}, sentence(one)), h("span", { class: "quiet" }, ` · ${one.type}`)),
-    h("span", { class: "by" }, commit(one), `by ${one.by}`, one.cause && h("span", { class: "quiet" }, ` · ${one.cause}`), " · ", links.stateAt(one.sequence, names.length === 1 ? clusterName(names[0]) : "")),
+    h("span", { class: "by" }, commit(one), `by ${one.by}`, one.cause && h("span", { class: "quiet" }, ` · ${digestsCut(one.cause)}`), " · ", links.stateAt(one.sequence, names.length === 1 ? clusterName(names[0]) : "")),
   );
 }
 

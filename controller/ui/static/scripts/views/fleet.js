@@ -5,7 +5,7 @@ import * as filters from "../filters.js";
 import { event, route } from "../links.js";
 import { badge, empty, section, shape } from "../parts.js";
 import * as times from "../times.js";
-import { STATES, bundleState, clusterState, count, generation } from "../words.js";
+import { STATES, bundleState, clusterState, count, generation, gist } from "../words.js";
 
 /** Up to so many cells carry name and generation; and in a fleet of so many, the age of what was heard. */
 export const NAMED_MAX = 60;
@@ -229,7 +229,7 @@ function cellLink({ row, state, word, reason }, density, { heard, isFirst }) {
     h("span", { class: "letter" }, STATES[state].letter),
     density !== "dense" && h("span", { class: "name" }, row.name),
     density === "named" && h("span", { class: "generation" }, `${row.generation}/${row.desiredGeneration}`),
-    density === "named" && h("span", { class: "why" }, reason || heard || STATES[state].says),
+    density === "named" && h("span", { class: "why" }, gist(reason) || heard || STATES[state].says),
     row.heldDeletions > 0 && h("span", { class: "flag", title: `${row.heldDeletions} deletions are held` }, "H"),
   );
 }
