@@ -234,7 +234,10 @@ def _status(hub: session.Hub, form: output.Format) -> None:
         return
     screen = output.screen()
     if found["recovery"]:
-        screen.print(f"[red]recovery: nothing is published[/] ({output.literal(found['recovery']['reason'])})")
+        screen.print(
+            f"[red]recovery: nothing is published[/] ({output.literal(found['recovery']['reason'])}); "
+            "`flotilla hub recover` ends it"
+        )
     here, there = found["clusters"], found["sources"]
     screen.print(
         f"{output.count(here['total'], 'cluster')}: {here['online']} online, {here['synced']} synced, "
@@ -251,7 +254,8 @@ def _status(hub: session.Hub, form: output.Format) -> None:
         f"{there['waiting']} waiting"
     )
     for line in found["attention"]:
-        screen.print(f"  ! {line}", markup=False)
+        if not (found["recovery"] and line.startswith("recovery:")):  # it stands above
+            screen.print(f"  ! {line}", markup=False)
     screen.print(f"as of {output.moment(found['asOf'])}, event {found['event']}")
     if form is output.Format.WIDE:
         screen.print(f"the hub's event loop came at most {found['loopLagS'] * 1000:.0f} ms late in the last minute")
