@@ -123,6 +123,8 @@ class _Directory(msgspec.Struct, frozen=True):
     above: tuple[FileRef, ...]
     """The ignore files that `rules` were read from."""
     owner: _Draft | None
+    is_root: bool
+    """An entry of `paths` matches it."""
 
 
 def find(reader: Reader, tree: str, *, paths: Sequence[str], renderer: str, unchanged: Unchanged) -> Found:
@@ -158,7 +160,7 @@ class _Walk:
         self._pending: list[_Directory] = []
 
     def run(self, tree: str) -> Found:
-        self._pending.append(_Directory((), tree, (), (), None))
+        self._pending.append(_Directory((), tree, (), (), None, self._is_root(())))
         while self._pending:
             self._seen += 1
             if self._seen > limits.DIRECTORIES_MAX:
@@ -169,7 +171,7 @@ class _Walk:
         return Found(found, tuple(self._reused))
 
     def _visit(self, directory: _Directory) -> None:
-        is_root = any(patterns.matches(pattern, directory.path) for pattern in self._paths.values())
+        is_root = directory.is_root
         inputs = self._inputs(directory, is_root=is_root)
         if is_root or directory.owner is not None:
             # Whether it is a bundle of its own, the same tree said before.
@@ -246,14 +248,17 @@ class _Walk:
         if entry.kind is objects.Kind.DIRECTORY:
             if starts and entry.name == OVERLAYS:
                 owner = None
-            self._descend(msgspec.structs.replace(directory, path=path, tree=entry.oid, owner=owner), entry)
+            below = _Directory(path, entry.oid, directory.rules, directory.above, owner, self._is_root(path))
+            self._descend(below, entry)
         elif owner is not None:
             _gather(owner, entry, path, starts)
 
+    def _is_root(self, path: patterns.Segments) -> bool:
+        return any(patterns.matches(pattern, path) for pattern in self._paths.values())
+
     def _descend(self, directory: _Directory, entry: objects.TreeEntry) -> None:
-        wanted = any(patterns.may_match_below(pattern, directory.path) for pattern in self._paths.values())
-        wanted = wanted or any(patterns.matches(pattern, directory.path) for pattern in self._paths.values())
-        if directory.owner is None and not wanted:
+        wanted = directory.is_root or directory.owner is not None
+        if not (wanted or any(patterns.may_match_below(pattern, directory.path) for pattern in self._paths.values())):
             return
         if entry.odd:
             raise errors.PathsError(f"directory {_text(directory.path)}: its name is not UTF-8, or unprintable")

@@ -36,7 +36,7 @@ class Rules(msgspec.Struct, frozen=True):
 def matches(pattern: Sequence[str], path: Sequence[str]) -> bool:
     """Does the whole path match? `*` stays within a name, `**` stands for any number of names."""
     if _ANY_DEPTH not in pattern:
-        return len(pattern) == len(path) and all(map(fnmatch.fnmatchcase, path, pattern))
+        return len(pattern) == len(path) and all(map(_is_named, path, pattern))
     # reached[i]: the pattern's first i segments match the part of the path seen so far.
     reached = [True, *([False] * len(pattern))]
     _skip_any_depth(pattern, reached)
@@ -47,7 +47,7 @@ def matches(pattern: Sequence[str], path: Sequence[str]) -> bool:
                 continue
             if segment == _ANY_DEPTH:
                 after[at] = True
-            elif fnmatch.fnmatchcase(name, segment):
+            elif _is_named(name, segment):
                 after[at + 1] = True
         reached = after
         _skip_any_depth(pattern, reached)
@@ -60,6 +60,11 @@ def may_match_below(pattern: Sequence[str], path: Sequence[str]) -> bool:
         if matches(pattern[:length], path):
             return True
     return not path or (bool(pattern) and pattern[-1] == _ANY_DEPTH and matches(pattern, path))
+
+
+def _is_named(name: str, segment: str) -> bool:
+    # `apps/*` is what most sources say, and is asked of every directory with every commit.
+    return segment == "*" or (name == segment if segment.isalnum() else fnmatch.fnmatchcase(name, segment))
 
 
 def _skip_any_depth(pattern: Sequence[str], reached: list[bool]) -> None:

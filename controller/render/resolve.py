@@ -156,8 +156,9 @@ class _Before:
         return (entry, *(self._entries[below] for below in self._paths[start:end]))
 
     def _is_same(self, entry: catalogs.Entry) -> bool:
-        rests = catalogs.is_tried_again(entry) and entry.path in self._request.resting
-        if (catalogs.is_open(entry) and not rests) or not self._is_anybodys(entry):
+        is_open = catalogs.is_open(entry)
+        rests = is_open and catalogs.is_tried_again(entry) and entry.path in self._request.resting
+        if (is_open and not rests) or not self._is_anybodys(entry):
             return False
         # What keeps its last good content was tried on another commit than that content was made from.
         looked_at = [entry.looked_at] if rests and entry.errors else [one.looked_at for one in entry.variants]
