@@ -83,35 +83,39 @@ class Keeper:
         bounds = self._bounds
         starts = {of: fights.next_at(one, bounds) for of, one in self._contests.items()}
         waiting = (self._calm.get(of, starts.get(of, 0.0)) for of in self._pending)
-        ends = (fights.over_at(one, bounds) for one in self._contests.values() if fights.is_fight(one, bounds))
+        fought = ((of, self._fight(of)) for of in self._contests.keys() - self._pending.keys())
+        ends = (fights.over_at(one, bounds) for _, one in fought if one is not None)
         return min((*waiting, *ends), default=NEVER)
 
     def learn(self, item: plan.Wanted, seen: statuses.Observed, *, applied: bool) -> statuses.Observed:
         """What was found at a look or (`applied`) after an apply, completed by what is known of its drift."""
-        before = self._open.get(item.object)
+        of, before = item.object, self._open.get(item.object)
+        if drift.policy(item) is not bundles.Drift.REVERT or (before is not None and before.options != item.options):
+            self._contests.pop(of, None)  # nobody fights any more, or about something else
         if seen.drift is not None and drift.has_passed(seen.drift) and seen.drift.policy is not bundles.Drift.REVERT:
             seen = self._passed(seen, seen.drift, before)
-        found = seen.drift or self._fought(item, before)
-        if found is not None:
-            contest = self._contests.get(item.object)
-            if contest is not None and fights.is_fight(contest, self._bounds):
-                found = msgspec.structs.replace(found, fighting=fights.told(contest))
-            self._open[item.object] = ledger.opened(before, item, found)
-            return msgspec.structs.replace(seen, drift=self._open[item.object].drift)
-        if before is not None:
-            self._close(ledger.corrected(before, item, self._clock.now(), applied=applied), item.object)
-        return seen
+        found, fight = seen.drift, self._fight(of)
+        if found is None and fight is not None and before is not None and before.digest == item.digest:
+            found = before.drift  # just reverted; other content from Git ends that
+        if found is None:
+            if before is not None:
+                self._close(ledger.corrected(before, item, self._clock.now(), applied=applied), of)
+            return seen
+        if fight is not None:
+            found = msgspec.structs.replace(found, fighting=fights.told(fight))
+        self._open[of] = ledger.opened(before, item, found, stands=seen.drift is not None)
+        return msgspec.structs.replace(seen, drift=self._open[of].drift)
 
     def reverting(self, item: plan.Wanted) -> None:
         """It is about to be applied again, because it has drifted."""
         opened = self._open.get(item.object)
         found = opened.drift if opened is not None else _unnamed(item, self._clock)
-        contest = fights.reverted(
+        self._contests[item.object] = fights.reverted(
             self._contests.get(item.object), found, at=self._clock.monotonic(), bounds=self._bounds
         )
-        self._contests[item.object] = contest
-        if opened is not None and fights.is_fight(contest, self._bounds):
-            fighting = msgspec.structs.replace(found, fighting=fights.told(contest))
+        fight = self._fight(item.object)
+        if opened is not None and fight is not None:
+            fighting = msgspec.structs.replace(found, fighting=fights.told(fight))
             self._open[item.object] = msgspec.structs.replace(opened, drift=fighting)
 
     def forget(self, wanted: dict[ids.ObjectId, plan.Wanted]) -> None:
@@ -137,22 +141,29 @@ class Keeper:
             self._closed.append(drifts.Correction(found, drifts.Means.GONE, self._clock.now()))
         return msgspec.structs.replace(seen, drift=None)
 
-    def _fought(self, item: plan.Wanted, before: ledger.Opened | None) -> drifts.Drift | None:
-        """A drift that is fought over is open though it was just reverted; other content from Git ends that."""
-        contest = self._contests.get(item.object)
-        if contest is None or before is None or before.digest != item.digest:
+    def _fight(self, of: ids.ObjectId) -> fights.Contest | None:
+        """The fight over an object that goes on."""
+        contest = self._contests.get(of)
+        if contest is None or contest.lasted or not fights.is_fight(contest, self._bounds):
             return None
-        return before.drift if fights.is_fight(contest, self._bounds) else None
+        return contest
 
     def _faded(self, now: float) -> list[ids.ObjectId]:
-        over = [of for of, one in self._contests.items() if self._has_lasted(of, one, now)]
+        bounds = self._bounds
+        self._contests = {of: one for of, one in self._contests.items() if not fights.is_forgotten(one, now, bounds)}
         found = []
-        for of in over:
-            fought = fights.is_fight(self._contests.pop(of), self._bounds)
-            if fought and of in self._open:
-                drifted = self._open[of].drift
-                self._close(drifts.Correction(drifted, drifts.Means.REVERTED, self._clock.now()), of)
-                found.append(of)
+        for of in [of for of, one in self._contests.items() if not one.lasted and self._has_lasted(of, one, now)]:
+            fight = self._fight(of)
+            self._contests[of] = msgspec.structs.replace(self._contests[of], lasted=True)
+            opened = self._open.get(of)
+            if fight is None or opened is None:
+                continue
+            found.append(of)
+            if opened.stands:  # the revert failed, and goes on to be tried
+                peaceful = msgspec.structs.replace(opened.drift, fighting=None)
+                self._open[of] = msgspec.structs.replace(opened, drift=peaceful)
+            else:
+                self._close(drifts.Correction(opened.drift, drifts.Means.REVERTED, self._clock.now()), of)
         return found
 
     def _has_lasted(self, of: ids.ObjectId, contest: fights.Contest, now: float) -> bool:

@@ -176,8 +176,8 @@ class Cluster:
         """Look at what the watches saw change. True: something is other than it was, and perhaps has to be reverted."""
         self.keeper.see(self._parts.sight.take())
         turn = self.keeper.turn(self.observed)
-        for of in turn.faded:
-            self.observed[of] = msgspec.structs.replace(self.observed[of], drift=None)
+        for of in self.observed.keys() & set(turn.faded):
+            self.observed[of] = msgspec.structs.replace(self.observed[of], drift=self.keeper.open.get(of))
         try:
             await self._look_again(turn)
             if turn.drifted:

@@ -16,17 +16,19 @@ class Opened(msgspec.Struct, frozen=True):
     drift: drifts.Drift
     digest: Digest
     options: bundles.BundleOptions
+    stands: bool = True
+    """Does the object differ now? False: it was just put right, and that is fought over."""
 
 
 Open = Mapping[ids.ObjectId, Opened]
 """By the objects with their namespaces resolved."""
 
 
-def opened(before: Opened | None, item: plan.Wanted, found: drifts.Drift) -> Opened:
+def opened(before: Opened | None, item: plan.Wanted, found: drifts.Drift, *, stands: bool = True) -> Opened:
     """The drift as it is now; it has lasted since it was first noticed."""
     if before is not None and before.drift.kind is found.kind:
         found = msgspec.structs.replace(found, since=before.drift.since)
-    return Opened(found, item.digest, item.options)
+    return Opened(found, item.digest, item.options, stands)
 
 
 def corrected(before: Opened, item: plan.Wanted, at: datetime.datetime, *, applied: bool) -> drifts.Correction:

@@ -219,6 +219,73 @@ def test_other_content_from_git_ends_a_fight() -> None:
     assert [one.means for one in kept.take_closed()] == [Means.ACCEPTED]
 
 
+def test_who_comes_back_after_a_fight_goes_on_with_it() -> None:
+    """A controller that looks every few minutes is noticed as well; each end is told."""
+    clock, of = Clock(), item()
+    kept = keeper.Keeper(clock, BOUNDS)
+    for number in range(1, BOUNDS.reverts_min + 2):
+        fought(kept, clock, of, 1)
+        assert (kept.open.get(of.object) is not None) == (number >= BOUNDS.reverts_min)
+        clock.at += BOUNDS.window_s + BOUNDS.memory_s / 2
+        kept.turn({of.object: seen(of)})
+        assert kept.open == {}
+
+    ends = [one.drift.fighting.count if one.drift.fighting else 0 for one in kept.take_closed()]
+    assert ends == [0, 0, 3, 4]
+
+
+def test_a_fight_ends_where_the_bundle_says_that_it_is_not_reverted_any_more() -> None:
+    """What differs then stays open, and is nobody's fight."""
+    clock, of, alert = Clock(), item(), item(options=bundles.BundleOptions(drift=bundles.Drift.ALERT))
+    kept = keeper.Keeper(clock, BOUNDS)
+    fought(kept, clock, of)
+    kept.take_closed()
+    kept.learn(alert, seen(alert, found=changed(alert)), applied=False)
+    assert kept.open[of.object].fighting is None
+
+    clock.at += BOUNDS.pause_base_s + BOUNDS.window_s
+    assert kept.turn({of.object: seen(alert)}).faded == ()
+    assert (list(kept.open), kept.take_closed(), kept.next_at) == ([of.object], [], keeper.NEVER)
+
+
+def test_a_fight_ends_where_the_bundle_ignores_what_it_is_about() -> None:
+    clock, of = Clock(), item()
+    kept = keeper.Keeper(clock, BOUNDS)
+    fought(kept, clock, of)
+    kept.take_closed()
+    ignoring = item(options=bundles.BundleOptions(ignore=(bundles.IgnoreRule(pointers=("/data/a",)),)))
+
+    assert kept.learn(ignoring, seen(ignoring), applied=False).drift is None
+    assert [one.means for one in kept.take_closed()] == [Means.IGNORED]
+
+
+def test_a_drift_whose_revert_fails_does_not_end_with_the_fight() -> None:
+    clock, of = Clock(), item()
+    kept = keeper.Keeper(clock, BOUNDS)
+    fought(kept, clock, of)
+    kept.take_closed()
+    kept.learn(of, seen(of, found=changed(of)), applied=False)
+    kept.reverting(of)
+    clock.at = kept.next_at
+
+    assert kept.turn({of.object: seen(of)}).faded == (of.object,)
+    assert (kept.open, kept.take_closed()) == ({of.object: changed(of)}, [])
+
+
+def test_what_waits_to_be_looked_at_does_not_make_the_end_of_a_fight_a_hot_loop() -> None:
+    clock, of = Clock(), item()
+    kept = keeper.Keeper(clock, BOUNDS)
+    fought(kept, clock, of)
+    clock.at = kept.next_at - 0.1
+    kept.see({of.object: Sighting("uid", "11", 7)})
+    assert kept.turn({of.object: seen(of)}).changed == (of.object,)
+    kept.see({of.object: Sighting("uid", "12", 7)})
+    clock.at += 0.2
+
+    assert not kept.turn({of.object: seen(of)})
+    assert kept.next_at > clock.at
+
+
 def test_only_what_the_policy_reverts_is_reverted() -> None:
     of, alert = item(), item(options=bundles.BundleOptions(drift=bundles.Drift.ALERT))
     whole = item(options=bundles.BundleOptions(ignore=(bundles.IgnoreRule(kind="ConfigMap"),)))

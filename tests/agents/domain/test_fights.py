@@ -20,7 +20,7 @@ def by(manager: str = "hpa", field: str = ".spec.replicas") -> drifts.Drift:
 
 
 def fought(count: int, at: float = 0.0) -> fights.Contest:
-    return fights.Contest("hpa", ".spec.replicas", count, at)
+    return fights.Contest("hpa", ".spec.replicas", count, count, at)
 
 
 def test_the_same_change_again_and_again_is_a_fight() -> None:
@@ -34,8 +34,23 @@ def test_the_same_change_again_and_again_is_a_fight() -> None:
 
 
 @pytest.mark.parametrize("other", [by("kubectl"), by(field=".spec.paused")], ids=["somebody else", "another field"])
-def test_another_change_begins_to_count_anew(other: drifts.Drift) -> None:
-    assert fights.reverted(fought(7), other, at=1.0, bounds=BOUNDS).count == 1
+def test_another_change_is_no_fight_over_the_same(other: drifts.Drift) -> None:
+    contest = fights.reverted(fought(2), other, at=1.0, bounds=BOUNDS)
+
+    assert (contest.count, contest.reverts) == (1, 3)
+    assert not fights.is_fight(contest, BOUNDS)
+
+
+def test_who_changes_another_field_each_time_fights_too() -> None:
+    """Later than who insists on one; and is answered less and less often as well."""
+    contest, found = None, [by(field=f".data.f{number}") for number in range(BOUNDS.mixed_min + 1)]
+    for number, one in enumerate(found, start=1):
+        contest = fights.reverted(contest, one, at=float(number), bounds=BOUNDS)
+        assert fights.is_fight(contest, BOUNDS) == (number >= BOUNDS.mixed_min)
+
+    assert contest is not None
+    assert fights.told(contest) == drifts.Fight("hpa", ".data.f6", 7)
+    assert fights.next_at(contest, BOUNDS) == contest.at + 2 * BOUNDS.pause_base_s
 
 
 def test_an_object_that_is_deleted_again_and_again_is_fought_over_too() -> None:
@@ -43,17 +58,20 @@ def test_an_object_that_is_deleted_again_and_again_is_fought_over_too() -> None:
 
     once = fights.reverted(None, gone, at=1.0, bounds=BOUNDS)
 
-    assert fights.reverted(once, gone, at=2.0, bounds=BOUNDS) == fights.Contest("", "", 2, 2.0)
+    assert fights.reverted(once, gone, at=2.0, bounds=BOUNDS) == fights.Contest("", "", 2, 2, 2.0)
 
 
-def test_a_change_long_after_the_last_revert_is_another_story() -> None:
+def test_a_revert_that_was_not_undone_for_a_while_has_lasted() -> None:
+    """Who comes back goes on where he was; long after, it is another story."""
     before = fought(5)
-    late = fights.over_at(before, BOUNDS)
+    over = fights.over_at(before, BOUNDS)
+    assert not fights.is_over(before, over - 0.1, BOUNDS)
+    assert fights.is_over(before, over, BOUNDS)
 
-    assert fights.reverted(before, by(), at=late - 0.1, bounds=BOUNDS).count == 6
-    assert fights.reverted(before, by(), at=late, bounds=BOUNDS).count == 1
-    assert not fights.is_over(before, late - 0.1, BOUNDS)
-    assert fights.is_over(before, late, BOUNDS)
+    lasted = fights.Contest(before.manager, before.field, 5, 5, before.at, lasted=True)
+    late = over + BOUNDS.memory_s
+    assert fights.reverted(lasted, by(), at=late - 0.1, bounds=BOUNDS) == fought(6, late - 0.1)
+    assert fights.reverted(lasted, by(), at=late, bounds=BOUNDS) == fought(1, late)
 
 
 def test_reverts_of_a_fight_get_rarer_up_to_a_bound() -> None:
