@@ -40,6 +40,7 @@ from agents import (
     measuring,
     observing,
     outbox,
+    parts,
     passes,
     planning,
     pruning,
@@ -256,7 +257,7 @@ class Agent:
         )
         pace = reflector.Pace(silence_s=options.watch_silence, base_s=options.retry_base)
         sight = watcher.Watcher(api, around=watcher.Surroundings(pace, around.clocks, around.chance))
-        parts = passes.Parts(
+        found = parts.Parts(
             api,
             kinds,
             store,
@@ -272,7 +273,7 @@ class Agent:
         )
         work = reconciler.Reconciler(
             accepting,
-            passes.Cluster(parts, established_timeout_s=options.established_timeout),
+            passes.Cluster(found, established_timeout_s=options.established_timeout),
             schedule=scheduling.Schedule(
                 resync_s=options.resync,
                 health_s=options.health_interval,

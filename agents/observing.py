@@ -10,6 +10,7 @@ import structlog
 from agents.domain import event_reasons, health, plan, pods, resources, statuses
 from agents.kube import client
 from agents.kube import errors as kube_errors
+from protocol import drifts
 from protocol.status import Health
 
 PODS_READ_MAX = 50
@@ -42,6 +43,8 @@ class Observer:
         return {item: task.result() for item, task in reads.items()}
 
     async def _read(self, item: plan.Wanted, seen: statuses.Observed) -> statuses.Observed:
+        if seen.drift is not None and seen.drift.kind is not drifts.Kind.CHANGED:
+            return seen  # what has its name now is another object: its health is not that of ours
         try:
             live = await self._api.get(item.resource.path(item.object.namespace, item.object.name))
         except (kube_errors.NotFound, kube_errors.NamespaceMissing):

@@ -4,66 +4,26 @@ The memory is only of this boot. Without it everything is applied once more, whi
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import msgspec
 import structlog
 
-from agents import (
-    acceptor,
-    applying,
-    clock,
-    drifting,
-    errors,
-    inventory_store,
-    keeper,
-    mark_store,
-    observing,
-    pruning,
-    watcher,
-)
-from agents.domain import dependencies, drift, fights, inventory, ownership, plan, prune, statuses
-from agents.kube import client, discovery
+from agents import acceptor, applying, drifting, errors, keeper, mark_store, parts, pruning
+from agents.domain import choosing, dependencies, drift, inventory, ownership, plan, prune, statuses
 from agents.kube import errors as kube_errors
 from protocol import ids, ordering, reports
-from protocol.status import Action, Health
+from protocol.status import Action
 
 ESTABLISHED_POLL_S = 0.2
 """The API server needs about that long to serve a new kind."""
 
 
-class Parts(msgspec.Struct, frozen=True):
-    """What a pass works with."""
-
-    api: client.Client
-    kinds: discovery.Discovery
-    store: inventory_store.InventoryStore
-    marks: mark_store.MarkStore
-    applier: applying.Applier
-    pruner: pruning.Pruner
-    observer: observing.Observer
-    looker: drifting.Looker
-    clocks: clock.Clock
-    check: Callable[[], Awaitable[None]]
-    """Raises unless the API server is still that of the cluster that the agent knows."""
-    sight: watcher.Watcher
-    bounds: fights.Bounds = fights.Bounds()
-
-
-class Scope(msgspec.Struct, frozen=True):
-    """What of the plan a pass applies, beside what is not applied yet."""
-
-    everything: bool
-    """A resync: whatever drifted is put right."""
-    retried: frozenset[ids.BundleId]
-    """Failed bundles whose time has come."""
-
-
 class Cluster:
     """One cluster as this boot knows it."""
 
-    def __init__(self, parts: Parts, *, established_timeout_s: float) -> None:
-        self._parts = parts
+    def __init__(self, work: parts.Parts, *, established_timeout_s: float) -> None:
+        self._parts = work
         self._established_timeout_s = established_timeout_s
         self._namespaces: set[str] = set()
         """Used by bundles, and seen to be there."""
@@ -73,18 +33,22 @@ class Cluster:
         """What the last pass was about."""
         self._renewed: frozenset[ids.BundleId] = frozenset()
         """Bundles whose new content was not worked through yet."""
+        self._restated: frozenset[ids.BundleId] = frozenset()
+        """Bundles that say something new of drift, by which their objects were not looked at yet."""
+        self._untold: frozenset[ids.ObjectId] = frozenset()
+        """Objects at which the last look failed: whether they have drifted is not told yet."""
         self.observed: dict[ids.ObjectId, statuses.Observed] = {}
         self.failures: dict[ids.ObjectId, statuses.Failure] = {}
         self._held_back: frozenset[ids.BundleId] = frozenset()
         """Bundles that the last pass left alone, because others have to come first."""
         self._reverts: tuple[plan.Wanted, ...] = ()
         """Found to have drifted, and not put right yet."""
-        self.keeper = keeper.Keeper(parts.clocks, parts.bounds)
+        self.keeper = keeper.Keeper(work.clocks, work.bounds)
         self.noticed: Callable[[], None] = lambda: None
         """Called when drift may have been found that this pass is about to put right."""
-        parts.sight.known = self._known
+        work.sight.known = self._known
 
-    async def apply(self, held: acceptor.Held, scope: Scope, *, stop: Callable[[], bool]) -> bool:
+    async def apply(self, held: acceptor.Held, scope: choosing.Scope, *, stop: Callable[[], bool]) -> bool:
         """Apply what is due: the bundles that wait for none, then those that waited for them, and so on. False: a newer
         state ended the pass. Errors that concern all objects raise."""
         await self._parts.check()
@@ -92,36 +56,52 @@ class Cluster:
         self._planned = await self._plan(held)
         self._parts.sight.follow(self._planned.wanted)
         if held is not self._held:
+            names = {entry.bundle for entry in held.root.bundles}
+            self._renewed = (self._renewed | drift.renewed(self._planned)) & names
+            if self._held is not None:
+                self._restated = (self._restated | drift.restated(self._held.indexes, held.indexes)) & names
             self._held = held
-            self._renewed |= drift.renewed(self._planned)
-            self._renewed &= {entry.bundle for entry in held.root.bundles}
         tried: frozenset[ids.BundleId] = frozenset()
         while layer := self._free(held) - tried:
             if not await self._layer(held, scope, layer, stop=stop):
                 return False
             tried |= layer
-            self._renewed -= layer
+            self._renewed, self._restated = self._renewed - layer, self._restated - layer
         self._forget_unwanted(self._planned)
         self._hold_back(frozenset(entry.bundle for entry in held.root.bundles) - tried)
         return True
 
     async def _layer(
-        self, held: acceptor.Held, scope: Scope, layer: frozenset[ids.BundleId], *, stop: Callable[[], bool]
+        self, held: acceptor.Held, scope: choosing.Scope, layer: frozenset[ids.BundleId], *, stop: Callable[[], bool]
     ) -> bool:
         """Apply what is due of these bundles, stage by stage. False: a newer state ended the pass."""
         for stage in ordering.Stage:
             if stage is ordering.Stage.REST:
                 self._planned = await self._served(held, self._planned, layer)
             items = [item for item in self._planned.stage(stage) if item.bundle in layer]
-            await self._look_at([item for item in items if self._is_looked_at(item, scope)], stop)
-            due = [item for item in items if self._is_due(item, scope)]
-            if unseen := [item for item in due if self._is_unseen(item, scope)]:
-                await self._look_at(unseen, stop, self.observed)
-                self.noticed()
+            await self._look_at([item for item in items if self._chosen(scope).is_looked_at(item)], stop)
+            due = [item for item in items if self._chosen(scope).is_due(item)]
+            due = await self._seen_first(due, self._chosen(scope), stop)
             await self._stage(await self._with_namespaces(due), str(held.mark), stop)
             if stop():
                 return False
         return True
+
+    async def _seen_first(
+        self, due: list[plan.Wanted], choice: choosing.Choice, stop: Callable[[], bool]
+    ) -> list[plan.Wanted]:
+        """Look at what only this pass sees. Without those at which that failed: they are applied the next time, told or
+        not."""
+        unseen = [item for item in due if choice.is_unseen(item)]
+        if not unseen:
+            return due
+        fresh = {of: seen for of, seen in self.observed.items() if seen.bundle not in self._restated}
+        await self._look_at(unseen, stop, fresh)
+        self.noticed()
+        for item in unseen:
+            if self._is_reverted(item):
+                self.keeper.reverting(item)
+        return [item for item in due if item.object not in self._untold or item.object in choice.untold]
 
     def is_released(self, held: acceptor.Held) -> bool:
         """May a bundle go ahead that the last pass held back?"""
@@ -337,6 +317,9 @@ class Cluster:
             self.observed[object_id] = seen
             self.failures.pop(object_id, None)
         self.failures.update(results.failures)
+        self._untold -= results.applied.keys()
+        if not applied:
+            self._untold |= results.failures.keys()
         for problem in results.failures.values():
             if problem.reason == kube_errors.NamespaceMissing.reason:
                 self._namespaces.discard(problem.object.namespace)
@@ -354,38 +337,20 @@ class Cluster:
     def _is_applied(self, item: plan.Wanted) -> bool:
         return statuses.is_applied(item, self.observed, self.failures)
 
-    def _is_unseen(self, item: plan.Wanted, scope: Scope) -> bool:
-        """Does only this pass see whether it has drifted? As where nobody watches, and after a start."""
-        if item.object not in self.observed:
-            return drift.has_content(item) and drift.is_compared(item)
-        return scope.everything and self._is_ours(item) and not self._parts.sight.covers(item)
-
     def _is_reverted(self, item: plan.Wanted) -> bool:
         seen = self.observed.get(item.object)
         return seen is not None and item.object not in self.failures and keeper.is_reverted(item, seen)
 
-    def _is_looked_at(self, item: plan.Wanted, scope: Scope) -> bool:
-        """Is it left alone, and time to see how it is?"""
-        return drift.is_left_alone(item, self._renewed) and self._is_behind(item, scope)
-
-    def _is_due(self, item: plan.Wanted, scope: Scope) -> bool:
-        if not drift.is_left_alone(item, self._renewed):
-            return drift.is_applied_whole(item, self._renewed) or self._is_behind(item, scope)
-        seen = self.observed.get(item.object)
-        return (
-            drift.is_created_again(item, self._renewed)
-            and seen is not None
-            and seen.assessment.health is Health.MISSING
+    def _chosen(self, scope: choosing.Scope) -> choosing.Choice:
+        return choosing.Choice(
+            scope,
+            self.observed,
+            self.failures,
+            self._renewed,
+            self._restated,
+            self._untold,
+            self._parts.sight.covers,
         )
-
-    def _is_behind(self, item: plan.Wanted, scope: Scope) -> bool:
-        if scope.everything or (item.bundle in scope.retried and item.object in self.failures):
-            return True
-        seen = self.observed.get(item.object)
-        if seen is not None and seen.assessment.health is Health.MISSING:
-            return True
-        known = item.object in self.failures and self.failures[item.object].bundle == item.bundle
-        return not known and not self._is_applied(item)
 
     def _is_restless(self, item: plan.Wanted) -> bool:
         seen = self.observed.get(item.object)
@@ -396,3 +361,4 @@ class Cluster:
         self.keeper.forget(wanted)
         self.observed = {key: value for key, value in self.observed.items() if key in wanted}
         self.failures = {key: value for key, value in self.failures.items() if key in wanted}
+        self._untold &= wanted.keys()

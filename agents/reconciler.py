@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from agents import acceptor, announcing, clock, errors, measuring, passes, pruning, scheduling
-from agents.domain import statuses
+from agents.domain import choosing, statuses
 from agents.kube import errors as kube_errors
 from protocol import ids, reports, tracing
 from protocol.canonical import NO_DIGEST, Digest
@@ -139,7 +139,7 @@ class Reconciler:
         retried = self._schedule.retried(now)
         if not self._worked_through:
             retried = frozenset(index.bundle for index in held.indexes)
-        whole = await self._apply(held, passes.Scope(everything, retried))
+        whole = await self._apply(held, choosing.Scope(everything, retried))
         if not whole:
             return  # the newer state has raised its signal
         outcome = await self._prune(held)
@@ -153,7 +153,7 @@ class Reconciler:
         self._schedule.failing(done, failing, failing)
         self._schedule.finished(done, pending=bool(outcome and outcome.undeleted), changed=changed)
 
-    async def _apply(self, held: acceptor.Held, scope: passes.Scope) -> bool:
+    async def _apply(self, held: acceptor.Held, scope: choosing.Scope) -> bool:
         name, origin = ("resync", self._again(held)) if self._worked_through else ("apply", self._following(held))
         with self._watchers.traces.span(name, self._attributes(held), origin=origin) as span:
             self._traceparent = tracing.traceparent_of(span) or held.traceparent

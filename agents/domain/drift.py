@@ -6,7 +6,7 @@ that content, with `off` only how it is.
 """
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -31,6 +31,13 @@ MANAGERS_MAX = 3
 def renewed(planned: plan.Plan) -> frozenset[ids.BundleId]:
     """Bundles with new content: some of their objects were never applied, or with other content."""
     return frozenset(wanted.bundle for wanted in planned.wanted if not has_content(wanted))
+
+
+def restated(before: Iterable[bundles.BundleIndex], after: Iterable[bundles.BundleIndex]) -> frozenset[ids.BundleId]:
+    """Bundles that say something else of what is drift, and of what happens then, than before."""
+    said = {index.bundle: (index.options.drift, index.options.ignore) for index in before}
+    saying = {index.bundle: (index.options.drift, index.options.ignore) for index in after}
+    return frozenset(name for name, options in saying.items() if said.get(name, options) != options)
 
 
 def is_left_alone(wanted: plan.Wanted, renewed: frozenset[ids.BundleId]) -> bool:

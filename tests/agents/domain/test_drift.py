@@ -9,7 +9,7 @@ import pytest
 from agents.domain import drift, forecast, plan
 from protocol import bundles, drifts, ids, reports
 from protocol.bundles import Drift
-from tests.agents.domain.examples import ONE, TWO, bundle_id, config_map, entry, wanted
+from tests.agents.domain.examples import ONE, TWO, bundle_id, config_map, entry, index, wanted
 
 WHOLE = (bundles.IgnoreRule(kind="ConfigMap"),)
 FIELD = (bundles.IgnoreRule(kind="ConfigMap", pointers=("/data/a",)),)
@@ -39,6 +39,15 @@ def test_what_has_not_is_new_content_and_applied(kept: Any) -> None:
 
     assert not drift.is_left_alone(found, NONE)
     assert drift.renewed(plan.Plan((found,), (), ())) == NEW
+
+
+def test_a_bundle_that_says_something_else_of_drift_is_known_by_name() -> None:
+    """What it says of pruning and adopting is no matter here; a new bundle says nothing else than before."""
+    before = [index("web", drift=Drift.ALERT), index("api", ignore=FIELD), index("db"), index("gone")]
+    after = [index("web"), index("api"), index("db", prune=bundles.Prune.NEVER), index("new", drift=Drift.OFF)]
+
+    assert drift.restated(before, after) == {bundle_id("web"), bundle_id("api")}
+    assert drift.restated(before, before) == NONE
 
 
 def test_a_bundle_with_some_new_content_is_applied_whole() -> None:

@@ -94,7 +94,8 @@ async def test_with_alert_an_object_that_is_gone_or_another_is_told(
     station.options = station.faster(resync=SOON)
     path = path_of(place, "settings")
     async with station.running():
-        await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, a="1"), drift="alert"))
+        part = bundle("web", config_map("settings", place.namespace, a="1"), drift="alert")
+        await hub_of_test.publish(part, beacon(place))
         await hub_of_test.applied()
         metadata = (await place.find(path) or {})["metadata"]
         await place.api.delete(path, uid=metadata["uid"], resource_version=metadata["resourceVersion"])
@@ -102,10 +103,15 @@ async def test_with_alert_an_object_that_is_gone_or_another_is_told(
         assert gone.bundles[0].failures[0].message == drift.GONE
 
         await place.foreign.apply(path, config_map("settings", place.namespace, a="1"), force=False)
-        await hub_of_test.hear(
+        other = await hub_of_test.hear(
             reports.Applied,
             lambda report: is_drifted(report) and report.bundles[0].failures[0].message.startswith("another object"),
         )
+        assert (gone.bundles[0].health, other.bundles[0].health) == (Health.MISSING, Health.MISSING)
+        heard = len(hub_of_test.heard)
+        await place.foreign.merge(path, {"metadata": {"labels": {"team": "a"}}})
+        await resynced(place, hub_of_test)
+        assert not any(isinstance(report, reports.Ready) for report in hub_of_test.heard[heard:])
         assert (await place.find(path) or {})["metadata"]["managedFields"][0]["manager"] == "somebody"
 
 

@@ -5,12 +5,14 @@ On the sandbox and on a real API server. No resync comes by itself here.
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from agents.domain import fights
 from protocol import reports
+from protocol.bundles import IgnoreRule
 from protocol.drifts import Kind, Means
 from tests.agents import faults
 from tests.agents.conftest import Place, Station
@@ -125,6 +127,90 @@ async def test_with_alert_what_came_and_went_between_two_looks_is_told(
     (passed,), (field,) = ended.drift.fields, found.fields
     assert (passed.field, passed.passed, passed.manager, ended.means) == (".data.a", True, "somebody", Means.GONE)
     assert (field.actual, field.passed) == ('"3"', False)
+
+
+@pytest.mark.parametrize(
+    ("options", "means", "left"),
+    [
+        ({"drift": "alert", "ignore": (IgnoreRule(pointers=("/data/a",)),)}, Means.IGNORED, "2"),
+        ({"drift": "off"}, Means.IGNORED, "2"),
+        ({"drift": "revert"}, Means.REVERTED, "1"),
+    ],
+    ids=["ignored", "off", "revert"],
+)
+async def test_what_a_bundle_says_of_its_drift_counts_at_once(
+    place: Place, station: Station, hub_of_test: Publisher, options: dict[str, Any], means: Means, left: str
+) -> None:
+    """Though the content is what it was, and no resync comes."""
+    path, content = path_of(place, "settings"), config_map("settings", place.namespace, a="1")
+    async with station.running():
+        await hub_of_test.publish(bundle("web", content, drift="alert"))
+        await hub_of_test.applied()
+        await place.foreign.merge(path, {"data": {"a": "2"}})
+        await detected(hub_of_test, "settings")
+        await hub_of_test.publish(bundle("web", content, **options))
+        ended = await corrected(hub_of_test, "settings")
+        applied = await hub_of_test.applied()
+
+    assert (ended.means, applied.bundles[0].drifted) == (means, 0)
+    assert (await place.find(path) or {})["data"] == {"a": left}
+
+
+async def test_what_a_bundle_ignored_until_now_is_told_and_put_right(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    path, content = path_of(place, "settings"), config_map("settings", place.namespace, a="1")
+    async with station.running():
+        await hub_of_test.publish(bundle("web", content, ignore=(IgnoreRule(pointers=("/data/a",)),)))
+        await hub_of_test.applied()
+        await place.foreign.merge(path, {"data": {"a": "2"}})
+        await hub_of_test.publish(bundle("web", content))
+        found = await detected(hub_of_test, "settings")
+        ended = await corrected(hub_of_test, "settings")
+
+    assert (found.fields[0].actual, found.fields[0].manager, ended.means) == ('"2"', "somebody", Means.REVERTED)
+    assert (await place.find(path) or {})["data"] == {"a": "1"}
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["seen", "after a start"])
+async def test_drift_is_told_before_it_is_put_right_though_the_first_look_fails(
+    place: Place, station: Station, hub_of_test: Publisher, tmp_path: Path, *, restart: bool
+) -> None:
+    path = path_of(place, "settings")
+    async with faults.proxied(place.access, tmp_path) as (proxy, way):
+        station.identity = msgspec.structs.replace(station.identity, access=way)
+        async with station.running():
+            await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, a="1")))
+            await hub_of_test.applied()
+            if not restart:
+                failing = proxy.strike("PATCH", "/configmaps/settings", query="dryRun", status=503, times=1)
+                await place.foreign.merge(path, {"data": {"a": "2"}})
+                await corrected(hub_of_test, "settings")
+        if restart:
+            failing = proxy.strike("PATCH", "/configmaps/settings", query="dryRun", status=503, times=1)
+            await place.foreign.merge(path, {"data": {"a": "2"}})
+            async with station.running():
+                await corrected(hub_of_test, "settings")
+        found = await detected(hub_of_test, "settings")
+
+    assert failing.struck == 1
+    assert (found.fields[0].actual, found.fields[0].manager) == ('"2"', "somebody")
+    assert (await place.find(path) or {})["data"] == {"a": "1"}
+
+
+async def test_where_the_look_goes_on_failing_drift_is_put_right_untold(
+    place: Place, station: Station, hub_of_test: Publisher, tmp_path: Path
+) -> None:
+    """That the cluster is as Git says comes before what is told of it."""
+    path = path_of(place, "settings")
+    async with faults.proxied(place.access, tmp_path) as (proxy, way):
+        station.identity = msgspec.structs.replace(station.identity, access=way)
+        async with station.running():
+            await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, a="1")))
+            await hub_of_test.applied()
+            proxy.strike("PATCH", "/configmaps/settings", query="dryRun", status=503)
+            await place.foreign.merge(path, {"data": {"a": "2"}})
+            await place.until(path, lambda live: live["data"]["a"] == "1")
 
 
 async def test_of_a_field_that_was_taken_away_whoever_wrote_last_is_named(
