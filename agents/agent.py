@@ -198,7 +198,7 @@ class Agent:
             tasks.create_task(serving.reconciler.run(), name="reconciler")
             tasks.create_task(serving.planner.run(), name="planner")
             tasks.create_task(serving.sight.run(), name="watcher")
-            tasks.create_task(serving.survey.run(lambda: self._say_hello(serving)), name="survey")
+            tasks.create_task(serving.survey.run(lambda: self._served_anew(serving)), name="survey")
 
     async def _prepared(self, api: client.Client) -> "_Serving":
         """Everything that needs the API server."""
@@ -314,6 +314,10 @@ class Agent:
             self._announcer.forget()
             self._serving.reconciler.look()
             self._say_hello(self._serving)
+
+    def _served_anew(self, serving: "_Serving") -> None:
+        self._say_hello(serving)
+        serving.reconciler.served_anew()
 
     def _say_hello(self, serving: "_Serving") -> None:
         facts = serving.survey.facts

@@ -154,6 +154,11 @@ class Cluster:
 
     async def attend(self, held: acceptor.Held, *, stop: Callable[[], bool]) -> bool:
         """Look at what the watches saw change. True: something is other than it was, and perhaps has to be reverted."""
+        vanished = self._parts.sight.take_vanished()
+        if vanished:
+            self._parts.kinds.forget(vanished)
+            self._planned = await self._plan(held)
+            self._parts.sight.follow(self._planned.wanted)
         self.keeper.see(self._parts.sight.take())
         turn = self.keeper.turn(self.observed)
         for of in self.observed.keys() & set(turn.faded):
@@ -165,7 +170,7 @@ class Cluster:
         except (kube_errors.KubeError, errors.AgentError):
             self.keeper.again(turn)
             raise
-        return bool(turn)
+        return bool(turn or vanished)
 
     async def _look_again(self, turn: keeper.Turn) -> None:
         """At the health of what changed, but not in our fields."""
@@ -184,6 +189,10 @@ class Cluster:
         self._reverts = tuple(
             item for item in self._planned.wanted if item.object in waiting and self._is_reverted(item)
         )
+
+    def forget_kinds(self) -> None:
+        """The API server serves something else than before."""
+        self._parts.kinds.forget()
 
     async def revert(self, held: acceptor.Held, *, stop: Callable[[], bool]) -> None:
         """Put right what `attend` found; what could not be tried stays to be done."""
@@ -323,6 +332,8 @@ class Cluster:
         for problem in results.failures.values():
             if problem.reason == kube_errors.NamespaceMissing.reason:
                 self._namespaces.discard(problem.object.namespace)
+            elif problem.reason == kube_errors.NotServed.reason:
+                self._parts.kinds.forget({problem.object.group})  # its definition was deleted, or has other versions
         if not stop() and len(results.applied) + len(results.failures) < len(items):
             raise kube_errors.Unreachable("API server: too many requests in a row got no answer")
 

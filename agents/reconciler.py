@@ -69,6 +69,12 @@ class Reconciler:
         self._asked = True
         self._acceptor.changed.raise_()
 
+    def served_anew(self) -> None:
+        """The API server serves something else than before: what failed for want of a kind may go well."""
+        self._cluster.forget_kinds()
+        self._schedule.hurry(self._clock.monotonic())
+        self._acceptor.changed.raise_()
+
     def wake(self) -> None:
         """Look at what the watches saw change."""
         self._acceptor.changed.raise_()

@@ -67,6 +67,10 @@ class Schedule:
         failed = set(bundles)
         self._bundles = {bundle: self._later(now, bundle, patience.get(bundle, 0.0)) for bundle in sorted(failed)}
 
+    def hurry(self, now: float) -> None:
+        """What failed may go well now: its turn comes at once."""
+        self._bundles = {bundle: (count, min(at, now)) for bundle, (count, at) in self._bundles.items()}
+
     def stumbled(self, now: float) -> int:
         """The whole pass failed: look again later. The number of times in a row."""
         delay = retry.backoff(

@@ -44,6 +44,7 @@ class Watcher:
         self._narrow: frozenset[resources.GroupKind] = frozenset()
         self._items: Sequence[plan.Wanted] = ()
         self._seen: dict[ids.ObjectId, ownership.Sighting] = {}
+        self._vanished = frozenset[str]()
         self._running: dict[scopes.Scope, tuple[reflector.Reflector, asyncio.Task[None]]] = {}
         self._changed = signals.Signal()
         self._gathering: asyncio.TimerHandle | None = None
@@ -70,6 +71,11 @@ class Watcher:
         found, self._seen = self._seen, {}
         return found
 
+    def take_vanished(self) -> frozenset[str]:
+        """The API groups of which something that is watched was found not to be served, since they were last taken."""
+        found, self._vanished = self._vanished, frozenset()
+        return found
+
     def covers(self, item: plan.Wanted) -> bool:
         """Would a change of it be seen?"""
         kind = resources.kind_of(item.object)
@@ -85,14 +91,18 @@ class Watcher:
         if known is not None and not ownership.has_changed(known, sighting):
             return
         self._seen[of] = sighting
-        if self._gathering is None:
-            self._gathering = asyncio.get_running_loop().call_later(GATHER_S, self._gathered)
+        self._gather()
 
     def refused(self, scope: scopes.Scope) -> None:
         """A kind that may not be watched in the whole cluster may be in single namespaces."""
         if not scope.namespace:
             self._narrow |= {resources.GroupKind(scope.group, scope.kind)}
             self.follow(self._items)
+
+    def vanished(self, scope: scopes.Scope) -> None:
+        """What is known of its group is not true any more."""
+        self._vanished |= {scope.group}
+        self._gather()
 
     async def run(self) -> None:
         """Keep the watches that are wanted running, for ever."""
@@ -115,6 +125,10 @@ class Watcher:
             self._api, scope, receiver=self, pace=around.pace, clocks=around.clocks, chance=around.chance
         )
         return made, tasks.create_task(made.run(), name=f"watch {scope}")
+
+    def _gather(self) -> None:
+        if self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(GATHER_S, self._gathered)
 
     def _gathered(self) -> None:
         self._gathering = None

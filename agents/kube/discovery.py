@@ -5,7 +5,8 @@ may have brought it; a group whose API server is down is an error of that group,
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -38,10 +39,12 @@ class Discovery:
         self._versions: dict[str, tuple[str, ...]] | None = None
         self._groups: dict[str, _Group] = {}
 
-    def forget(self) -> None:
-        """Read everything again at the next question."""
+    def forget(self, groups: Collection[str] | None = None) -> None:
+        """Read these groups again at the next question; None: all of them."""
         self._versions = None
-        self._groups = {}
+        self._groups = {
+            name: found for name, found in self._groups.items() if groups is not None and name not in groups
+        }
 
     async def resolve(self, kinds: Iterable[GroupKind]) -> dict[GroupKind, Resource | Unresolved]:
         """The resource of each kind, or why it is not known. Raise KubeError if the server cannot be asked at all."""
@@ -84,10 +87,11 @@ class Discovery:
         if self._versions is None:
             document = await self._api.get("/apis")
             versions: dict[str, tuple[str, ...]] = {"": ("v1",)}
-            for group in document.get("groups") or ():
-                preferred = (group.get("preferredVersion") or {}).get("version", "")
-                listed = [item["version"] for item in group["versions"]]
-                versions[group["name"]] = tuple(sorted(listed, key=lambda version: version != preferred))
+            with _readable("/apis"):
+                for group in document.get("groups") or ():
+                    preferred = (group.get("preferredVersion") or {}).get("version", "")
+                    listed = [item["version"] for item in group["versions"]]
+                    versions[group["name"]] = tuple(sorted(listed, key=lambda version: version != preferred))
             self._versions = versions
         return self._versions
 
@@ -106,10 +110,12 @@ class Discovery:
             path = f"/apis/{group}/{version}" if group else f"/api/{version}"
             try:
                 document = await self._api.get(path)
+                with _readable(path):
+                    listed = list(_listed(group, version, document))
             except errors.KubeError as error:
                 failures.append(error)
                 continue
-            for resource in _listed(group, version, document):
+            for resource in listed:
                 kinds.setdefault(resource.kind, resource)
         return _Group(kinds, tuple(failures))
 
@@ -122,11 +128,26 @@ async def api_versions(api: client.Client) -> tuple[frozenset[str], frozenset[st
     and versions only.
     """
     document = await api.get("/apis", accept=f"{AGGREGATED}, {client.JSON}")
-    listed = [(item["metadata"]["name"], item.get("versions") or ()) for item in document.get("items") or ()]
-    listed += [(group["name"], group.get("versions") or ()) for group in document.get("groups") or ()]
-    names = frozenset(name for group, versions in listed for name in _named(group, versions))
-    stale = [(group, one["version"]) for group, versions in listed for one in versions if one.get("freshness") == STALE]
-    return names, frozenset(f"{group}/{version}" for group, version in stale)
+    with _readable("/apis"):
+        listed = [(item["metadata"]["name"], item.get("versions") or ()) for item in document.get("items") or ()]
+        listed += [(group["name"], group.get("versions") or ()) for group in document.get("groups") or ()]
+        names = frozenset(name for group, versions in listed for name in _named(group, versions))
+        stale = [
+            f"{group}/{one['version']}"
+            for group, versions in listed
+            for one in versions
+            if one.get("freshness") == STALE
+        ]
+    return names, frozenset(stale)
+
+
+@contextlib.contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """What the API server passes on from the servers of others may be anything."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise errors.Unexpected(f"{path}: the answer is not what the API says ({error!r})") from error
 
 
 def _named(group: str, versions: Iterable[Object]) -> Iterator[str]:
@@ -135,7 +156,9 @@ def _named(group: str, versions: Iterable[Object]) -> Iterator[str]:
     for version in versions:
         yield f"{group}/{version['version']}"
         for resource in version.get("resources") or ():
-            yield f"{group}/{version['version']}/{resource['responseKind']['kind']}"
+            # None, or one without a name, of what has subresources only: KubeVirt serves such a group.
+            if kind := (resource.get("responseKind") or {}).get("kind"):
+                yield f"{group}/{version['version']}/{kind}"
 
 
 def _listed(group: str, version: str, document: Object) -> Iterable[Resource]:

@@ -73,6 +73,9 @@ class Receiver(Protocol):
     def refused(self, scope: scopes.Scope) -> None:
         """The collection may not be watched."""
 
+    def vanished(self, scope: scopes.Scope) -> None:
+        """The collection is not served, at least not in this version."""
+
 
 class _ListMeta(msgspec.Struct, rename="camel"):
     resource_version: str = ""
@@ -162,11 +165,15 @@ class Reflector:
         """Seconds to wait after it. What is new is told once, what is usual (a connection broke) is not."""
         if self._clock.monotonic() - begun >= STEADY_S:
             self._attempt = 0
-        if isinstance(error, errors.Forbidden | errors.NotServed):
+        if isinstance(error, errors.Forbidden):
             self.synced = False
             self._say(error)
             self._receiver.refused(self._scope)
             return retry.jittered(self._pace.forbidden_s, self._chance.random())
+        if isinstance(error, errors.NotServed):
+            # Its definition was deleted, or serves another version: what comes back later is listed anew.
+            self.synced, self._version = False, ""
+            self._receiver.vanished(self._scope)
         if self._attempt:
             self._say(error)
         return max(self._pause(), error.retry_after_s)

@@ -36,6 +36,7 @@ class Receiver:
         self.names = {name(one) for one in names}
         self.seen: list[tuple[str, Sighting]] = []
         self.refusals = 0
+        self.vanishings = 0
 
     def members(self, scope: scopes.Scope) -> Collection[ids.ObjectId]:
         assert scope == SCOPE
@@ -47,6 +48,10 @@ class Receiver:
     def refused(self, scope: scopes.Scope) -> None:
         assert scope == SCOPE
         self.refusals += 1
+
+    def vanished(self, scope: scopes.Scope) -> None:
+        assert scope == SCOPE
+        self.vanishings += 1
 
     @property
     def told(self) -> list[tuple[str, str]]:
@@ -203,6 +208,22 @@ async def test_what_it_may_not_watch_is_told_once_and_asked_again_seldom(tmp_pat
         ("not watched; the resync looks instead", "Forbidden")
     ]
     assert receiver.refusals == 2
+
+
+async def test_a_collection_that_is_not_served_is_asked_for_again_soon_and_listed_anew(tmp_path: Path) -> None:
+    """Its definition was deleted, and made again: versions of before may mean anything."""
+    receiver = Receiver("a")
+    lists = [page(7, metadata("a", 3)), status(404), page(4, metadata("a", 4))]
+    pace = reflector.Pace(silence_s=30, base_s=0.02, ceiling_s=0.1, forbidden_s=3600)
+
+    assert await followed(tmp_path, receiver, Script(lists, [status(404)]), pace) == [
+        ("list", ""),
+        ("watch", "7"),
+        ("list", ""),
+        ("list", ""),
+        ("watch", "4"),
+    ]
+    assert (receiver.told, receiver.vanishings) == ([("a", "3"), ("a", "4")], 2)
 
 
 async def test_a_server_that_ends_every_watch_at_once_is_not_asked_in_a_hot_loop(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import random
 
 from agents import scheduling
+from protocol import ids
 
 
 def schedule() -> scheduling.Schedule:
@@ -34,3 +35,13 @@ def test_a_pass_that_ended_well_holds_up_nothing() -> None:
     made.finished(11, pending=True, changed=False)
 
     assert not made.is_paused(11)
+
+
+def test_what_failed_has_its_turn_at_once_where_something_tells_that_it_may_go_well() -> None:
+    made, web = schedule(), ids.BundleId("fleet/web")
+    made.failing(10, [web], {web: 100.0})
+    assert made.retried(10) == frozenset()
+
+    made.hurry(10)
+    assert made.retried(10) == {web}
+    assert made.next() == 10

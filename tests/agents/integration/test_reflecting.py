@@ -55,6 +55,9 @@ class Sink:
     def refused(self, scope: scopes.Scope) -> None:
         raise AssertionError(f"{scope}: may be watched")
 
+    def vanished(self, scope: scopes.Scope) -> None:
+        raise AssertionError(f"{scope}: is served")
+
     async def until(self, count: int) -> None:
         async with asyncio.timeout(60):
             while len(self.seen) < count:
