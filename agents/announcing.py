@@ -42,9 +42,8 @@ class Announcer:
     def applied(self, held: acceptor.Held, statuses: Statuses, inventory: int, *, traceparent: str) -> None:
         """A generation was worked through: the bundles that it touched, and those that came out otherwise than said."""
         self._enter(held.mark.epoch)
-        touched = [
-            item for bundle, item in sorted(statuses.items()) if _apply_of(item) != _apply_of(self._said.get(bundle))
-        ]
+        news = self._news(statuses)
+        touched = [item for item in news if _apply_of(item) != _apply_of(self._said.get(item.bundle))]
         if touched or self._generation != str(held.mark):
             for part in reporter.parts(touched) or [()]:
                 make = functools.partial(reports.Applied, root=held.mark.root, bundles=part, inventory=inventory)
@@ -67,9 +66,8 @@ class Announcer:
 
     def ready(self, held: acceptor.Held, statuses: Statuses, *, traceparent: str) -> None:
         """Bundles whose health is another than said."""
-        changed = [
-            item for bundle, item in sorted(statuses.items()) if _health_of(item) != _health_of(self._said.get(bundle))
-        ]
+        news = self._news(statuses)
+        changed = [item for item in news if _health_of(item) != _health_of(self._said.get(item.bundle))]
         for part in reporter.parts(changed):
             make = functools.partial(reports.Ready, root=held.mark.root, bundles=part)
             self._outbox.say(make, traceparent=traceparent)
@@ -124,6 +122,10 @@ class Announcer:
             make = functools.partial(reports.DriftDetected, drifts=part, all=whole, left_out=left_out)
             self._outbox.say(make)
         self._drifts, self._noticed = told, {}
+
+    def _news(self, statuses: Statuses) -> list[reports.BundleStatus]:
+        """What may be otherwise than said, in the order of names: whatever is the very same value is not."""
+        return [item for bundle, item in sorted(statuses.items()) if item is not self._said.get(bundle)]
 
     def _enter(self, epoch: int) -> None:
         """A hub that begins an epoch has lost something: perhaps what it was told."""

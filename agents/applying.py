@@ -228,6 +228,8 @@ class Applier:
 
     async def _look(self, items: Sequence[plan.Wanted], results: Results) -> list[_Task]:
         """Read what is new to us, and decide what to do about what is there."""
+        if not items:
+            return []
         pool = Pool(items, lambda: False)
         uids = inventory.by_uid(self._store.entries)
         decided: list[_Task] = []

@@ -37,6 +37,9 @@ class InventoryStore:
         self._places: dict[ids.ObjectId, int] = {}
         self._shards: dict[int, _Shard] = {}
         self._read = False
+        self._size = 0
+        self.revision = 0
+        """Another one whenever what is in memory is something else."""
 
     @property
     def entries(self) -> inventory.Inventory:
@@ -44,7 +47,7 @@ class InventoryStore:
         return self._entries
 
     def __len__(self) -> int:
-        return sum(1 for _ in inventory.owned(self._entries))
+        return self._size
 
     async def ensure_read(self) -> None:
         """Read the whole inventory unless what is in memory is known to be right. Errors raise."""
@@ -65,6 +68,7 @@ class InventoryStore:
             found[number] = _Shard(item["metadata"]["resourceVersion"], load)
         self._entries, self._places, self._shards = entries, places, found
         self._read = True
+        self._changed()
 
     async def write(self, changes: inventory.Changes) -> None:
         """Make the changes, one request a shard. Raise Superseded if another agent wrote meanwhile."""
@@ -81,6 +85,7 @@ class InventoryStore:
             raise _first(group) from group
         self._remember(changes, places)
         self._read = True
+        self._changed()
         self._boundary("inventory")
 
     def _patches(self, changes: inventory.Changes) -> tuple[dict[int, dict[str, str | None]], dict[ids.ObjectId, int]]:
@@ -114,6 +119,10 @@ class InventoryStore:
         except (kube_errors.Conflict, kube_errors.AlreadyExists, kube_errors.NotFound) as error:
             raise errors.Superseded(f"inventory shard {number}: changed by somebody else ({error})") from error
         self._shards[number] = _Shard(stored["metadata"]["resourceVersion"], shard.load if shard else shards.Load())
+
+    def _changed(self) -> None:
+        self.revision += 1
+        self._size = sum(1 for _ in inventory.owned(self._entries))
 
     def _remember(self, changes: inventory.Changes, places: dict[ids.ObjectId, int]) -> None:
         for object_id in changes.remove:

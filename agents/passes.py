@@ -4,13 +4,13 @@ The memory is only of this boot. Without it everything is applied once more, whi
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 import structlog
 
-from agents import acceptor, applying, drifting, errors, keeper, mark_store, parts, pruning
-from agents.domain import choosing, dependencies, drift, inventory, ownership, plan, prune, statuses
+from agents import acceptor, applying, drafting, drifting, errors, keeper, mark_store, parts, pruning
+from agents.domain import choosing, dependencies, drift, ownership, plan, prune, statuses
 from agents.kube import errors as kube_errors
 from protocol import ids, ordering, reports
 from protocol.status import Action
@@ -27,7 +27,8 @@ class Cluster:
         self._established_timeout_s = established_timeout_s
         self._namespaces: set[str] = set()
         """Used by bundles, and seen to be there."""
-        self._planned = plan.Plan((), (), ())
+        self._drafts = drafting.Drafts(work.kinds, work.store)
+        self._planned = self._drafts.plan
         self._log = structlog.get_logger()
         self._held: acceptor.Held | None = None
         """What the last pass was about."""
@@ -174,7 +175,7 @@ class Cluster:
 
     async def _look_again(self, turn: keeper.Turn) -> None:
         """At the health of what changed, but not in our fields."""
-        changed = [item for item in self._planned.wanted if item.object in turn.changed and self._is_applied(item)]
+        changed = [item for item in self._among(turn.changed) if self._is_applied(item)]
         for item, seen in (await self._parts.observer.read(changed, self.observed)).items():
             self.observed[item.object] = msgspec.structs.replace(seen, sighting=turn.sightings[item.object])
 
@@ -183,12 +184,10 @@ class Cluster:
         await self._parts.check()
         await self._parts.store.ensure_read()
         self._planned = await self._plan(held)
-        drifted = [item for item in self._planned.wanted if item.object in turn.drifted and self._is_ours(item)]
+        drifted = [item for item in self._among(turn.drifted) if self._is_ours(item)]
         await self._look_at(drifted, stop, self.observed)
         waiting = {item.object for item in (*self._reverts, *drifted)}
-        self._reverts = tuple(
-            item for item in self._planned.wanted if item.object in waiting and self._is_reverted(item)
-        )
+        self._reverts = tuple(item for item in self._among(waiting) if self._is_reverted(item))
 
     def forget_kinds(self) -> None:
         """The API server serves something else than before."""
@@ -196,8 +195,7 @@ class Cluster:
 
     async def revert(self, held: acceptor.Held, *, stop: Callable[[], bool]) -> None:
         """Put right what `attend` found; what could not be tried stays to be done."""
-        waiting = {item.object for item in self._reverts}
-        items = [item for item in self._planned.wanted if item.object in waiting and self._is_ours(item)]
+        items = [item for item in self._among(item.object for item in self._reverts) if self._is_ours(item)]
         before = {item.object: self._known(item.object) for item in items}
         for item in items:
             self.keeper.reverting(item)
@@ -215,7 +213,7 @@ class Cluster:
 
     @property
     def is_restless(self) -> bool:
-        return any(self._is_restless(item) for item in self._planned.wanted)
+        return any(seen.assessment.health not in statuses.RESTING for seen in self.observed.values())
 
     @property
     def size(self) -> int:
@@ -224,12 +222,10 @@ class Cluster:
 
     def statuses(self, held: acceptor.Held) -> dict[ids.BundleId, reports.BundleStatus]:
         """How every bundle of the held state stands."""
-        digests = {entry.bundle: entry.index for entry in held.root.bundles}
-        indexes = [(index, digests[index.bundle]) for index in held.indexes]
-        return statuses.compose(self._planned, indexes, self.observed, self.failures, self._waiting(held))
+        return self._drafts.statuses(self.observed, self.failures, self._waiting(held))
 
     def orphans(self, held: acceptor.Held) -> tuple[reports.Orphan, ...]:
-        return prune.orphans(self._world(held), self._parts.store.entries)
+        return self._drafts.orphans(lambda: self._world(held))
 
     def failing(self) -> dict[ids.BundleId, float]:
         """Bundles that have to be tried again, each with the patience that a server asked for, in seconds."""
@@ -243,7 +239,7 @@ class Cluster:
     @property
     def adopted(self) -> frozenset[ids.ObjectId]:
         """What existed before us and is ours, as written."""
-        return frozenset(entry.written for entry in inventory.owned(self._parts.store.entries) if entry.adopted)
+        return self._drafts.adopted
 
     def _world(self, held: acceptor.Held) -> prune.World:
         applied = frozenset(item.object for item in self._planned.wanted if self._is_applied(item))
@@ -258,8 +254,12 @@ class Cluster:
         )
 
     async def _plan(self, held: acceptor.Held) -> plan.Plan:
-        known = await self._parts.kinds.resolve(plan.kinds(held.indexes))
-        return plan.make(held.indexes, self._parts.store.entries, known)
+        return await self._drafts.make(held)
+
+    def _among(self, objects: Iterable[ids.ObjectId]) -> list[plan.Wanted]:
+        """What is planned of these, in the order of stages."""
+        found = [self._drafts.items[of] for of in set(objects) if of in self._drafts.items]
+        return sorted(found, key=lambda item: (ordering.stage_of(item.object), item.object))
 
     async def _served(self, held: acceptor.Held, planned: plan.Plan, layer: frozenset[ids.BundleId]) -> plan.Plan:
         """The plan again, once the definitions that were applied are served: their objects had no resource before."""

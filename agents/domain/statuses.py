@@ -115,29 +115,37 @@ def standings(
     }
 
 
-def compose(
-    planned: plan.Plan,
-    indexes: Sequence[tuple[bundles.BundleIndex, Digest]],
-    observed: Observations,
-    failures: Failures,
-    waiting: dependencies.Unmets = dependencies.NONE,
-) -> dict[ids.BundleId, reports.BundleStatus]:
-    """The status of every bundle; `indexes` come with their own digests, `waiting` are the bundles that are held back,
-    each with what holds it back."""
+class Part(msgspec.Struct, frozen=True):
+    """One bundle of a plan."""
+
+    index: bundles.BundleIndex
+    digest: Digest
+    """Of the index."""
+    wanted: tuple[plan.Wanted, ...]
+    rejected: tuple[plan.Rejection, ...]
+
+
+def parts(planned: plan.Plan, indexes: Sequence[tuple[bundles.BundleIndex, Digest]]) -> list[Part]:
+    """The plan by bundles."""
     wanted: dict[ids.BundleId, list[plan.Wanted]] = {index.bundle: [] for index, _ in indexes}
     rejected: dict[ids.BundleId, list[plan.Rejection]] = {index.bundle: [] for index, _ in indexes}
     for item in planned.wanted:
         wanted[item.bundle].append(item)
     for rejection in planned.rejections:
         rejected[rejection.bundle].append(rejection)
-    found = {
-        index.bundle: _held_back(digest, wanted[index.bundle], rejected[index.bundle], known, waiting[index.bundle])
-        if index.bundle in waiting
-        else _status(digest, wanted[index.bundle], rejected[index.bundle], known)
-        for index, digest in indexes
-        for known in (_Known(index, observed, failures),)
-    }
-    return object_states.bounded(found)
+    return [
+        Part(index, digest, tuple(wanted[index.bundle]), tuple(rejected[index.bundle])) for index, digest in indexes
+    ]
+
+
+def of_part(
+    part: Part, observed: Observations, failures: Failures, unmet: tuple[dependencies.Unmet, ...] | None
+) -> reports.BundleStatus:
+    """How a bundle stands; `unmet` is what holds it back, if anything."""
+    known = _Known(part.index, observed, failures)
+    if unmet is None:
+        return _status(part, known)
+    return _held_back(part, known, unmet)
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -146,18 +154,16 @@ class _Known(msgspec.Struct, frozen=True):
     failures: Failures
 
 
-def _status(
-    digest: Digest, wanted: list[plan.Wanted], rejected: list[plan.Rejection], known: _Known
-) -> reports.BundleStatus:
-    failed = [reports.ObjectFailure(item.object, item.reason, item.message) for item in rejected]
+def _status(part: Part, known: _Known) -> reports.BundleStatus:
+    failed = [reports.ObjectFailure(item.object, item.reason, item.message) for item in part.rejected]
     drifted: list[reports.ObjectFailure] = []
     unhealthy: list[tuple[status.Health, reports.ObjectFailure]] = []
-    parts = [health.MISSING for _ in rejected]
+    found = [health.MISSING for _ in part.rejected]
     changed, untried = 0, 0
-    for item in wanted:
+    for item in part.wanted:
         problem, seen = known.failures.get(item.object), known.observed.get(item.object)
-        part = seen.assessment if seen else health.MISSING if problem else health.UNREAD
-        parts.append(part)
+        read = seen.assessment if seen else health.MISSING if problem else health.UNREAD
+        found.append(read)
         if problem is not None:
             failed.append(reports.ObjectFailure(item.written, problem.reason, problem.message))
         elif seen is None or not is_applied(item, known.observed, known.failures):
@@ -166,16 +172,16 @@ def _status(
             changed += seen.action in (status.Action.CREATED, status.Action.CONFIGURED)
             if seen.drift is not None:
                 drifted.append(reports.ObjectFailure(item.written, drift.REASON, drift.told(seen.drift)))
-        if problem is None and part.health is not status.Health.HEALTHY:
-            unhealthy.append((part.health, reports.ObjectFailure(item.written, part.reason, part.message)))
+        if problem is None and read.health is not status.Health.HEALTHY:
+            unhealthy.append((read.health, reports.ObjectFailure(item.written, read.reason, read.message)))
     unhealthy.sort(key=lambda entry: -status.SEVERITY.index(entry[0]))
-    states = [*map(_rejected, rejected), *(_state(item, known) for item in wanted)]
+    states = [*map(_rejected, part.rejected), *(_state(item, known) for item in part.wanted)]
     told = object_states.summary(states)
     return reports.BundleStatus(
         bundle=known.index.bundle,
-        index=digest,
+        index=part.digest,
         sync=_sync(len(failed), untried, len(drifted)),
-        health=health.whole(parts),
+        health=health.whole(found),
         objects=len(known.index.objects),
         changed=changed,
         failed=len(failed),
@@ -207,28 +213,26 @@ def _state(item: plan.Wanted, known: _Known) -> reports.ObjectState:
     return reports.ObjectState(item.written, status.Sync.OUT_OF_SYNC, part.health, reason, message)
 
 
-def _held_back(
-    digest: Digest,
-    wanted: list[plan.Wanted],
-    rejected: list[plan.Rejection],
-    known: _Known,
-    unmet: tuple[dependencies.Unmet, ...],
-) -> reports.BundleStatus:
+def _held_back(part: Part, known: _Known, unmet: tuple[dependencies.Unmet, ...]) -> reports.BundleStatus:
     """A bundle that waits for others is under way, not failed: what of it was not tried, or failed with older content,
     says nothing about it. One that waits in vain has failed, by the name of what it waits for."""
     hopeless = [item.failure for item in unmet if item.is_failure]
     failed = [
         *hopeless,
-        *(reports.ObjectFailure(item.object, item.reason, item.message) for item in rejected if not item.retryable),
+        *(
+            reports.ObjectFailure(item.object, item.reason, item.message)
+            for item in part.rejected
+            if not item.retryable
+        ),
     ]
     standing = Assessment(status.Health.DEGRADED if hopeless else status.Health.PROGRESSING)
-    parts = [standing, *(health.MISSING for item in rejected if not item.retryable)]
+    found = [standing, *(health.MISSING for item in part.rejected if not item.retryable)]
     changed = 0
-    states = [_rejected(item) for item in rejected if not item.retryable]
-    for item in wanted:
+    states = [_rejected(item) for item in part.rejected if not item.retryable]
+    for item in part.wanted:
         if is_applied(item, known.observed, known.failures):
             seen = known.observed[item.object]
-            parts.append(seen.assessment)
+            found.append(seen.assessment)
             states.append(_state(item, known))
             changed += seen.action in (status.Action.CREATED, status.Action.CONFIGURED)
         else:
@@ -237,9 +241,9 @@ def _held_back(
     waits = [item.failure for item in unmet if not item.is_failure]
     return reports.BundleStatus(
         bundle=known.index.bundle,
-        index=digest,
+        index=part.digest,
         sync=_sync(len(failed), untried=1),
-        health=health.whole(parts),
+        health=health.whole(found),
         objects=len(known.index.objects),
         changed=changed,
         failed=len(failed),

@@ -12,7 +12,16 @@ from typing import Any
 import rich.console
 import rich.table
 
-BENCHMARKS = ("bench_log", "bench_api", "bench_yaml", "bench_change", "bench_memory", "bench_render", "bench_sandbox")
+BENCHMARKS = (
+    "bench_log",
+    "bench_api",
+    "bench_yaml",
+    "bench_change",
+    "bench_drift",
+    "bench_memory",
+    "bench_render",
+    "bench_sandbox",
+)
 SIZED = ("bench_render",)
 SHOWN = {"what", "ratio", "goal"}
 

@@ -1,11 +1,12 @@
 """Small values for the tests of the domain, and strategies for the properties."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
 
-from agents.domain import inventory, plan, resources
-from protocol import bundles, canonical, desired, ids
+from agents.domain import dependencies, inventory, object_states, plan, resources, statuses
+from protocol import bundles, canonical, desired, ids, reports
 from protocol.canonical import Digest
 
 CONFIG_MAP = resources.Resource(group="", version="v1", kind="ConfigMap", plural="configmaps", namespaced=True)
@@ -90,6 +91,21 @@ def wanted(object_id: ids.ObjectId | None = None, bundle: str = "web", **changes
         **changes,
     }
     return plan.Wanted(object=found, bundle=bundle_id(bundle), **fields)
+
+
+def composed(
+    planned: plan.Plan,
+    indexes: Sequence[tuple[bundles.BundleIndex, Digest]],
+    observed: statuses.Observations,
+    failures: statuses.Failures,
+    waiting: dependencies.Unmets = dependencies.NONE,
+) -> dict[ids.BundleId, reports.BundleStatus]:
+    """How the bundles of a plan stand."""
+    parts = statuses.parts(planned, indexes)
+    found = {
+        part.index.bundle: statuses.of_part(part, observed, failures, waiting.get(part.index.bundle)) for part in parts
+    }
+    return object_states.bounded(found)
 
 
 names = st.sampled_from(["a", "b", "c"])

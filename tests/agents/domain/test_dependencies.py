@@ -9,7 +9,7 @@ from protocol import bundles, ids, status
 from protocol.bundles import Dependency, DependencyState
 from protocol.status import Action, Health, Sync
 from tests.agents.domain import examples
-from tests.agents.domain.examples import ONE, TWO, bundle_id, config_map, entry, index, owned
+from tests.agents.domain.examples import ONE, TWO, bundle_id, composed, config_map, entry, index, owned
 
 DONE = Standing(applied=True, ready=True, had=True)
 ILL = Standing(applied=True, ready=False, had=True)
@@ -190,7 +190,7 @@ def test_a_waiting_bundle_is_under_way_and_says_for_what() -> None:
     waiting = dependencies.judge(
         root({"db": (), "web": (("db", DependencyState.READY),)}), {bundle_id("db"): NEW, bundle_id("web"): NEW}
     )
-    found = statuses.compose(planned, [(part, TWO)], {}, failures, waiting)[bundle_id("web")]
+    found = composed(planned, [(part, TWO)], {}, failures, waiting)[bundle_id("web")]
 
     assert (found.sync, found.health, found.failed) == (Sync.UNKNOWN, Health.PROGRESSING, 0)
     assert [str(item.object) for item in found.failures] == ["Bundle.flotilla.gitops test/db"]
@@ -206,7 +206,7 @@ def test_what_a_waiting_bundle_has_already_still_counts() -> None:
     waiting = dependencies.judge(
         root({"db": (), "web": (("db", DependencyState.READY),)}), {bundle_id("db"): NEW, bundle_id("web"): NEW}
     )
-    found = statuses.compose(planned, [(part, TWO)], {here.object: degraded}, {}, waiting)[bundle_id("web")]
+    found = composed(planned, [(part, TWO)], {here.object: degraded}, {}, waiting)[bundle_id("web")]
 
     assert (found.sync, found.health, found.failed, found.changed) == (Sync.OUT_OF_SYNC, Health.DEGRADED, 1, 1)
     assert [item.reason for item in found.failures] == ["ClusterScoped", dependencies.NOT_MET]
@@ -217,7 +217,7 @@ def test_a_bundle_that_waits_in_vain_is_degraded() -> None:
     part = index("web", config_map())
     planned = plan.make((part,), {}, examples.KNOWN)
     waiting = dependencies.judge(root({"web": (("db", DependencyState.READY),)}), {bundle_id("web"): DONE})
-    found = statuses.compose(planned, [(part, TWO)], {}, {}, waiting)[bundle_id("web")]
+    found = composed(planned, [(part, TWO)], {}, {}, waiting)[bundle_id("web")]
 
     assert (found.sync, found.health, found.failed) == (Sync.OUT_OF_SYNC, status.Health.DEGRADED, 1)
     assert [item.reason for item in found.failures] == [dependencies.MISSING]

@@ -9,7 +9,7 @@ from agents.domain import dependencies, drift, health, plan, statuses
 from protocol import drifts, ids, reports, status
 from protocol.status import Action, Health, Sync
 from tests.agents.domain import examples
-from tests.agents.domain.examples import ONE, TWO, bundle_id, config_map, index, wanted
+from tests.agents.domain.examples import ONE, TWO, bundle_id, composed, config_map, index, wanted
 
 NOON = datetime.datetime(2026, 11, 5, 12, tzinfo=datetime.UTC)
 
@@ -34,7 +34,7 @@ def compose(
 ) -> reports.BundleStatus:
     part = index("web", *objects)
     planned = plan.make((part,), {}, examples.KNOWN)
-    return statuses.compose(planned, [(part, TWO)], observed or {}, failures or {})[bundle_id("web")]
+    return composed(planned, [(part, TWO)], observed or {}, failures or {})[bundle_id("web")]
 
 
 def test_a_bundle_that_is_there_and_works() -> None:
@@ -210,7 +210,7 @@ def test_objects_of_a_bundle_that_waits_are_unknown_unless_they_are_there() -> N
     planned = plan.make((part,), {}, examples.KNOWN)
     unmet = dependencies.Unmet(bundle_id("db"), "NotReady", "it is not ready")
     observed = {there.object: seen(there)}
-    found = statuses.compose(planned, [(part, TWO)], observed, {}, {bundle_id("web"): (unmet,)})[bundle_id("web")]
+    found = composed(planned, [(part, TWO)], observed, {}, {bundle_id("web"): (unmet,)})[bundle_id("web")]
 
     assert states(found) == [("new", "Unknown", "Unknown", "HeldBack"), ("old2", "Unknown", "Unknown", "HeldBack")]
     assert found.healths == {"Healthy": 1, "Unknown": 2}
@@ -221,6 +221,6 @@ def test_all_bundles_of_a_cluster_together_name_a_bounded_number_of_objects() ->
     parts = [index(name, *(config_map(f"{name}{number:03}") for number in range(90))) for name in ("a", "b", "c")]
     planned = plan.make(tuple(parts), {}, examples.KNOWN)
     failures = {item.object: statuses.failure(item, "Invalid", "no") for item in planned.wanted}
-    found = statuses.compose(planned, [(part, TWO) for part in parts], {}, failures)
+    found = composed(planned, [(part, TWO) for part in parts], {}, failures)
 
     assert [(len(one.states), one.ailing) for one in found.values()] == [(90, 90), (90, 90), (20, 90)]
