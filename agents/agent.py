@@ -284,7 +284,7 @@ class Agent:
             watchers=reconciler.Watchers(self._announcer, around.traces, self._measures, self._log, facts.cluster_uid),
             clocks=around.clocks,
         )
-        sight.wake = work.wake
+        sight.wake, sight.blinded = work.wake, self._see_less
         box = inbox.Inbox(self._cluster, self._hub, accepting, interval_s=options.resync, chance=around.chance)
         planner = planning.Planner(destination, api, library=library, outbox=self._reporter, clocks=around.clocks)
         return _Serving(survey, store, accepting, box, work, planner, sight)
@@ -315,6 +315,11 @@ class Agent:
             self._serving.reconciler.look()
             self._say_hello(self._serving)
 
+    def _see_less(self) -> None:
+        """Something else cannot be watched than before."""
+        if self._serving is not None:
+            self._say_hello(self._serving)
+
     def _served_anew(self, serving: "_Serving") -> None:
         self._say_hello(serving)
         serving.reconciler.served_anew()
@@ -333,6 +338,7 @@ class Agent:
                 lost=self._reporter.lost,
                 agent_key=self._hub.public_key,
                 renews=self._identity.renewal is not None,
+                unwatched=serving.sight.unwatched,
             )
         )
 

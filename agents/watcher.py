@@ -14,7 +14,7 @@ import structlog
 from agents import clock, signals
 from agents.domain import ownership, plan, resources, scopes
 from agents.kube import reflector
-from protocol import ids
+from protocol import ids, reports
 
 GATHER_S = 0.1
 """Between the first change and the look at all that came until then."""
@@ -45,6 +45,8 @@ class Watcher:
         self._items: Sequence[plan.Wanted] = ()
         self._seen: dict[ids.ObjectId, ownership.Sighting] = {}
         self._vanished = frozenset[str]()
+        self._refused: set[scopes.Scope] = set()
+        self._told: tuple[str, ...] = ()
         self._running: dict[scopes.Scope, tuple[reflector.Reflector, asyncio.Task[None]]] = {}
         self._changed = signals.Signal()
         self._gathering: asyncio.TimerHandle | None = None
@@ -52,6 +54,8 @@ class Watcher:
         self.known: Known = lambda _: None
         self.wake: Callable[[], None] = lambda: None
         """Called when there is something to take."""
+        self.blinded: Callable[[], None] = lambda: None
+        """Called when something else cannot be watched than before."""
 
     def follow(self, items: Sequence[plan.Wanted]) -> None:
         """Watch these objects from now on, and no others."""
@@ -65,6 +69,7 @@ class Watcher:
             self._scopes.setdefault(resources.GroupKind(scope.group, scope.kind), []).append(scope)
         if self._wanted.members.keys() != before.members.keys():
             self._changed.raise_()
+        self._tell()
 
     def take(self) -> dict[ids.ObjectId, ownership.Sighting]:
         """What was seen to change since it was last taken."""
@@ -79,8 +84,7 @@ class Watcher:
     def covers(self, item: plan.Wanted) -> bool:
         """Would a change of it be seen?"""
         kind = resources.kind_of(item.object)
-        found = (self._running.get(scope) for scope in self._scopes.get(kind, ()) if item.object in self.members(scope))
-        return any(running is not None and running[0].synced for running in found)
+        return any(self._is_synced(scope) for scope in self._scopes.get(kind, ()) if item.object in self.members(scope))
 
     def members(self, scope: scopes.Scope) -> Collection[ids.ObjectId]:
         return self._wanted.members.get(scope, NOBODY)
@@ -95,9 +99,18 @@ class Watcher:
 
     def refused(self, scope: scopes.Scope) -> None:
         """A kind that may not be watched in the whole cluster may be in single namespaces."""
+        self._refused.add(scope)
         if not scope.namespace:
             self._narrow |= {resources.GroupKind(scope.group, scope.kind)}
-            self.follow(self._items)
+        self.follow(self._items)
+
+    @property
+    def unwatched(self) -> tuple[str, ...]:
+        """What cannot be watched, and why."""
+        self._refused = {scope for scope in self._refused & self._wanted.members.keys() if not self._is_synced(scope)}
+        found = [f"{scope} (Forbidden)" for scope in sorted(self._refused)]
+        found += [f"{scope} (TooManyKinds)" for scope in self._wanted.left_out]
+        return tuple(found[: reports.UNWATCHED_MAX])
 
     def vanished(self, scope: scopes.Scope) -> None:
         """What is known of its group is not true any more."""
@@ -125,6 +138,16 @@ class Watcher:
             self._api, scope, receiver=self, pace=around.pace, clocks=around.clocks, chance=around.chance
         )
         return made, tasks.create_task(made.run(), name=f"watch {scope}")
+
+    def _is_synced(self, scope: scopes.Scope) -> bool:
+        running = self._running.get(scope)
+        return running is not None and running[0].synced
+
+    def _tell(self) -> None:
+        now = self.unwatched
+        if now != self._told:
+            self._told = now
+            self.blinded()
 
     def _gather(self) -> None:
         if self._gathering is None:

@@ -37,6 +37,10 @@ ITEMS_MAX = 1000
 """Confirmations, adoptions or orphans in one report; more are split."""
 
 
+UNWATCHED_MAX = 50
+"""Collections that cannot be watched, told one by one: they have one cause, or few."""
+
+
 class Origin(msgspec.Struct, frozen=True, rename="camel"):
     """Who says it, in which order, resting on what."""
 
@@ -116,6 +120,9 @@ class Hello(msgspec.Struct, frozen=True, rename="camel", tag="Hello"):
     """The public user nkey by which the agent is let in: a hub whose log was lost knows it from here alone."""
     renews: bool = False
     """The agent's token ends, and the agent renews it."""
+    unwatched: tuple[str, ...] = ()
+    """Collections with managed objects that it cannot watch, each with the reason, such as `ConfigMap in shop
+    (Forbidden)`: what changes there is seen by the resync alone. At most UNWATCHED_MAX."""
 
 
 class Applied(msgspec.Struct, frozen=True, rename="camel", tag="Applied"):

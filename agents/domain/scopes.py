@@ -15,8 +15,8 @@ from protocol import ids
 NAMESPACES_MAX = 4
 """Namespaces of one kind that are watched one by one."""
 
-NARROW_NAMESPACES_MAX = 16
-"""The same where the whole cluster may not be watched."""
+NARROW_NAMESPACES_MAX = 64
+"""The same where the whole cluster may not be watched: it is that, or not to watch."""
 
 WATCHES_MAX = 96
 """Watches of one cluster, a connection each: a cluster with sixty managed kinds has room."""

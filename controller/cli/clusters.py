@@ -256,6 +256,8 @@ def _summary(found: dict[str, Any]) -> None:
         screen.print(
             f"refused: an agent of another cluster (UID {found['agent']['refusedUid']}) with a token of this one"
         )
+    for line in found["unwatched"]:
+        screen.print(f"not watched: {line}; drift there is seen by the regular apply", markup=False)
     for refusal, count in found["refusals"].items():
         screen.print(f"refused as {refusal}: {count}", markup=False)
 

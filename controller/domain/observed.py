@@ -69,6 +69,8 @@ class Observed(msgspec.Struct, frozen=True, rename="camel"):
     inventory: int = 0
     lost: int = 0
     """Reports that its agent ever dropped for want of room."""
+    unwatched: tuple[str, ...] = ()
+    """What its agent cannot watch, and why."""
     agent: str = ""
     """Which of its agents acts."""
     clock_ahead_s: float | None = None
@@ -241,6 +243,7 @@ def _greeted(state: Observed, report: reports.Hello, order: Order) -> Observed:
         agent_version=report.agent_version,
         kubernetes_version=report.kubernetes_version,
         lost=report.lost,
+        unwatched=report.unwatched,
         inventory=state.inventory if order < state.applied_said else report.inventory,
         hello_said=order,
     )

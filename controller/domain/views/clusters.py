@@ -135,6 +135,8 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     """Objects that left Git and stay until a person approves, each with its deletion set."""
     orphans: list[str]
     """In the inventory, neither desired nor held, nor named for deletion."""
+    unwatched: list[str]
+    """Collections that its agent cannot watch, with the reason: drift there is seen by the regular apply alone."""
     refusals: dict[str, int]
     lost_reports: int
     """That its agent ever dropped, for want of room while the hub was away; all was said again."""
@@ -221,6 +223,7 @@ def detail(looking: sight.Sight, cluster: clusters.Cluster) -> Detail:
             for one in seen.orphans
             if one.object not in looking.owed(cluster.id).waiting
         ][: sight.NAMES_MAX],
+        unwatched=list(seen.unwatched),
         refusals=seen.refusals,
         lost_reports=seen.lost,
         published_at=looking.publication(cluster.id).at,

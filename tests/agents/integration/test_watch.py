@@ -278,6 +278,8 @@ async def test_where_watching_is_not_allowed_the_resync_tells_the_same(
             await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, colour="blue")))
             await hub_of_test.applied()
             await place.patience(lambda: refused.struck > 0)
+            blind = f"ConfigMap in {place.namespace} (Forbidden)"
+            await hub_of_test.hear(reports.Hello, lambda hello: hello.unwatched == (blind,))
             await place.foreign.merge(path_of(place, "settings"), {"data": {"colour": "red"}})
             ended = await corrected(hub_of_test, "settings")
             live = await place.find(path_of(place, "settings")) or {}
