@@ -94,6 +94,20 @@ async def test_a_request_during_an_outage_waits_for_the_server(rig: rigs.Rig, hu
 
 
 @pytest.mark.nats
+async def test_nothing_is_left_of_a_connection_that_is_closed_while_its_socket_is_broken(
+    rig: rigs.Rig, hub: doors.Doors
+) -> None:
+    """With something still to be said, as in the midst of connecting anew."""
+    await outage(rig, hub)
+    client = hub.hub._client
+    client._pending, client._pending_data_size = [b"PING\r\n"], 6
+
+    await hub.hub.close()
+
+    assert client._subs == {}
+
+
+@pytest.mark.nats
 async def test_a_connection_that_the_server_ends_for_good_is_lost(rig: rigs.Rig, hub: doors.Doors) -> None:
     """What no reconnect can mend must reach the supervisor, not leave a hub that hears nothing."""
     lost = asyncio.ensure_future(hub.hub.lost())
