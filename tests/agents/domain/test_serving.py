@@ -1,5 +1,6 @@
 """What counts as served, from one look to the next."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,11 +45,30 @@ def test_what_a_server_that_is_away_served_is_not_gone() -> None:
     assert after(look(*NAMES), away, away, away).api_versions == tuple(NAMES)
 
 
-def test_another_version_of_kubernetes_counts_at_once() -> None:
+def test_a_newer_version_of_kubernetes_counts_at_once() -> None:
     before, now = after(look()), after(look(), Look("v1.36.0"))
 
     assert now.kubernetes_version == "v1.36.0"
     assert serving.differ(before, now)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("v1.9.11", "v1.10.0"),
+        ("v1.35.4", "v1.35.11"),
+        ("v1.35", "v1.35.1+k3s1"),
+        ("v1.35.4-eks-1", "v1.35.4-eks-2"),
+        ("unknown", "v1.35.4"),
+    ],
+)
+def test_servers_that_are_upgraded_one_by_one_do_not_take_the_version_back_and_forth(old: str, new: str) -> None:
+    upgrading = [Look(old), *[Look(new), *[Look(old)] * (serving.OLDER_LOOKS - 1)] * 3]
+
+    versions = [after(*upgrading[:count]).kubernetes_version for count in range(1, len(upgrading) + 1)]
+
+    assert versions == [old, *[new] * (len(upgrading) - 1)]
+    assert after(*upgrading, Look(old)).kubernetes_version == old, "somebody went back"
 
 
 def test_that_something_may_be_gone_makes_no_difference_yet() -> None:
