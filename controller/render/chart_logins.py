@@ -18,6 +18,7 @@ REGISTRIES = "config/registries.json"
 
 _CREDENTIALS = re.compile(r"//[^/\s]*@")
 """Up to the last @: a password may hold one."""
+_HOST = re.compile(r"(?:[^:\[\]]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?")
 _HIDDEN = "…"
 
 
@@ -62,6 +63,13 @@ def split(address: str) -> Login | None:
     username, _, password = credentials.partition(":")
     unquoted = urllib.parse.unquote
     return Login(f"{scheme}://{host}{slash}{path}", host, unquoted(username), unquoted(password))
+
+
+def is_plain(address: str) -> bool:
+    """Is it clear where the name of the host ends? A / in a password that is not escaped ends it too early: the rest of
+    the password would pass for a path, and be shown."""
+    place = address.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    return _HOST.fullmatch(place) is not None
 
 
 def without_credentials(text: str) -> str:

@@ -237,6 +237,9 @@ class Store:
 
 
 def _check(remote: Remote) -> None:
+    if not chart_logins.is_plain(remote.repo or remote.chart):
+        # Not quoted: what of it is a password cannot be told.
+        raise errors.UnreadableError("chart: its repository's address is none (in a password, / is written %2F)")
     if remote.repo:
         if not remote.repo.startswith(_HTTP) or not _NAME.fullmatch(remote.chart):
             raise errors.UnreadableError(f"{remote}: not the name of a chart in an http:// or https:// repository")

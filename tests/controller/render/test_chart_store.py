@@ -200,6 +200,22 @@ def test_a_login_that_is_refused_is_named_without_its_password(
     assert [secret for secret in secrets("wr0ng@") if secret in everything] == []
 
 
+@pytest.mark.parametrize(("chart", "repo"), [("lib", "https://ada:s3/cr3t@a.example/x"), ("oci://ada:s3/cr3t@a/x", "")])
+def test_a_password_that_ends_the_address_too_early_is_not_shown(
+    store: chart_store.Store, chart: str, repo: str
+) -> None:
+    with pytest.raises(errors.UnreadableError, match=r"%2F") as raised:
+        store.fetch(chart_store.Remote(chart, repo, "1.0.0"))
+
+    assert "cr3t" not in raised.value.reason
+
+
+@pytest.mark.parametrize("host", ["a.example", "localhost:8080", "[::1]:5000", "[2001:db8::1]", "ada:a%2Fb@h:1"])
+def test_common_addresses_are_plain(host: str) -> None:
+    assert chart_logins.is_plain(f"https://{host}/stable/x@y")
+    assert chart_logins.is_plain(f"oci://{host}")
+
+
 def test_an_address_is_parted_from_its_login() -> None:
     found = chart_logins.split("https://ada:a%40b@charts.example.com:8443/stable/x@y")
 
