@@ -91,6 +91,8 @@ class Face:
         server = self._hub.server
         if server is not None and server.problem:
             found.append(f"nats-server: is being started again ({server.problem})")
+        if self.transactor.trouble:
+            found.append(self.transactor.trouble)
         recovering = self._hub.shared.world.fleet.recovering
         if recovering:
             found.append(f"recovery: nothing is published ({recovering})")

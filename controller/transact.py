@@ -35,8 +35,13 @@ _ATTRIBUTES = {
 Decide = Callable[[world.World], Sequence[log.Event]]
 
 
+TROUBLE_S = 60.0
+"""How long an append that came to nothing makes the hub unready: whoever must write tries again sooner, and a hub that
+has nothing to write must not stay unready for ever, for then nobody would ask it to."""
+
+
 class ContendedError(errors.Transient):
-    """Another writer was first every time."""
+    """The log took none of the attempts: another writer was first, or the server did not store."""
 
 
 class Store(Protocol):
@@ -89,6 +94,10 @@ class Transactor:
         self._boundary = boundary
         self._lock = asyncio.Lock()
         self._signals: list[Signal] = []
+        self._refusal = ""
+        """Why the last attempt to append came to nothing."""
+        self._refused_at: datetime.datetime | None = None
+        """When a decision could not be written; None: the last one was."""
         self.world = world.World()
         self.traceparents: dict[str, str] = {}
         """Of the last TRACED event, by subject: whoever starts anew, or is another hub, goes on in the same trace."""
@@ -98,6 +107,13 @@ class Transactor:
         signal = Signal()
         self._signals.append(signal)
         return signal
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing was written lately that had to be; empty: nothing was in the way."""
+        if self._refused_at is None or self._clock() - self._refused_at > datetime.timedelta(seconds=TROUBLE_S):
+            return ""
+        return f"log: not written ({self._refusal})"
 
     async def catch_up(self) -> int:
         """Fold what the log has beyond the world; return how many events that were."""
@@ -117,7 +133,7 @@ class Transactor:
 
         `reads` names the aggregates (by subject) that the decision rests on beside those it writes. `trace`: the
         traceparent of what led to it; empty: the span that is open. A Rejection of the decision passes through;
-        ContendedError after ATTEMPTS_MAX lost races.
+        ContendedError after ATTEMPTS_MAX attempts that came to nothing.
         """
         async with self._lock:
             for _ in range(ATTEMPTS_MAX):
@@ -130,11 +146,13 @@ class Transactor:
                 if last is None:
                     await self._catch_up()
                     continue
+                self._refused_at = None
                 self._boundary("append")
                 await self._fold(batch, last)
                 self._notify()
                 return written
-        raise ContendedError(f"log: another writer was first {ATTEMPTS_MAX} times in a row")
+        self._refused_at = self._clock()
+        raise ContendedError(f"log: not written in {ATTEMPTS_MAX} attempts (the last: {self._refusal})")
 
     def _span(self, events: Sequence[log.Event], trace: str) -> AbstractContextManager[object]:
         attributes: tracing.Attributes = {
@@ -150,7 +168,8 @@ class Transactor:
         fences = {subject: self._last(subject) for subject in reads if subject not in subjects}
         try:
             return await self._store.append(batch, reads=fences)
-        except records.Conflict:
+        except records.Conflict as error:
+            self._refusal = str(error)
             return None
 
     async def _fold(self, batch: Sequence[records.Pending], last: int) -> None:
