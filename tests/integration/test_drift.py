@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from controller.domain.views import bundles, sight
+from controller.domain.views import bundles
 from controller.domain.views import drifts as drift_views
 from protocol import drifts, ids
 from tests.fixtures import fleet as fleets
@@ -36,29 +36,16 @@ def files(fleet: Fleet, other: str) -> dict[str, str]:
     }
 
 
-def looking(fleet: Fleet) -> sight.Sight:
-    """The fleet as the commands see it."""
-    shared = fleet.hub.shared
-    facts = sight.Facts(
-        observed=shared.observed,
-        published=shared.published,
-        catalogs=shared.library.catalogs,
-        roots=shared.library.roots,
-        silence=shared.clock() - shared.started_at,
-    )
-    return sight.Sight(shared.world, facts, shared.clock())
-
-
 def told(fleet: Fleet) -> dict[str, tuple[str, str]]:
     """How the bundle stands on each cluster, as `flotilla bundle show` tells it."""
-    view = looking(fleet)
+    view = fleet.looking()
     (found,) = [one for one in bundles.every(view) if one.entry.bundle == ids.BundleId("fleet/apps/web")]
     return {one.cluster: (one.state.value, one.reason) for one in bundles.detail(view, found, ()).clusters}
 
 
 def ended(fleet: Fleet) -> list[drift_views.Row]:
     """What drifted and is over, as `flotilla drift list --ended` tells it."""
-    return [row for row in drift_views.every(looking(fleet), drift_views.Wish(ended=True)) if row.ended is not None]
+    return [row for row in drift_views.every(fleet.looking(), drift_views.Wish(ended=True)) if row.ended is not None]
 
 
 def stages(fleet: Fleet) -> list[tuple[str, str]]:

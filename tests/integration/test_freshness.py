@@ -1,11 +1,10 @@
 """A cluster that falls silent on a running hub, and on one that was started anew: Unknown, and what it was."""
 
-import datetime
 import json
 
 import pytest
 
-from controller.domain.views import clusters, freshness, overview, rollouts, sight
+from controller.domain.views import clusters, freshness, overview, rollouts
 from protocol import ids, status
 from tests.fixtures import fleet as fleets
 from tests.fixtures.fleet import Fleet, Site
@@ -14,21 +13,8 @@ from tests.fixtures.kube import ControlPlanes
 pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
 
-def looking(fleet: Fleet) -> sight.Sight:
-    """The fleet as the API shows it now."""
-    shared = fleet.hub.shared
-    facts = sight.Facts(
-        observed=shared.observed,
-        published=shared.published,
-        catalogs=shared.library.catalogs,
-        roots=shared.library.roots,
-        silence=datetime.timedelta(seconds=shared.timing.silence_s),
-    )
-    return sight.Sight(shared.world, facts, shared.clock())
-
-
 def row(fleet: Fleet, name: str) -> clusters.Row:
-    view = looking(fleet)
+    view = fleet.hub.shared.looking()
     (found,) = [clusters.row(view, one) for one in view.clusters if one.name == name]
     return found
 
@@ -70,7 +56,7 @@ async def _story(fleet: Fleet, sites: list[Site]) -> None:
     heard = fleet.hub.shared.seen(silent).said_at  # only now: its last words may have been under way when it stopped
     assert heard is not None
     _assert_unknown(fleet, f"not heard since {freshness.moment(heard)}; was ")
-    view = looking(fleet)
+    view = fleet.hub.shared.looking()
     shown = rollouts.detail(view, rollouts.get(view, "fleet"))
     assert (shown.rollout.succeeded, shown.health.healthy, shown.health.unknown) == (2, 1, 1)
 
@@ -84,10 +70,12 @@ async def _story(fleet: Fleet, sites: list[Site]) -> None:
 
 def _assert_unknown(fleet: Fleet, reason: str) -> None:
     """The silent cluster counts nowhere as well, and what it was is said."""
-    found, fleet_view = row(fleet, "edge-2"), overview.overview(looking(fleet))
+    found, fleet_view = row(fleet, "edge-2"), overview.overview(fleet.hub.shared.looking())
     assert (found.sync, found.health) == (status.Sync.UNKNOWN, status.Health.UNKNOWN)
     assert found.reason.startswith(reason)
     assert found.was == clusters.Was(sync=status.Sync.SYNCED, health=status.Health.HEALTHY, reason="")
     assert (fleet_view.clusters.online, fleet_view.clusters.healthy, fleet_view.clusters.unknown) == (1, 1, 1)
-    shown = clusters.detail(looking(fleet), looking(fleet).world.clusters[ids.ClusterId(found.id)])
+    shown = clusters.detail(
+        fleet.hub.shared.looking(), fleet.hub.shared.looking().world.clusters[ids.ClusterId(found.id)]
+    )
     assert [(one.health, one.was) for one in shown.bundles] == [(status.Health.UNKNOWN, status.Health.HEALTHY)]

@@ -32,14 +32,14 @@ async def test_a_rollout_survives_the_death_of_the_embedded_server(
     # The agent waits for the API server as long as the test does: only the faults below hold it up.
     await fleet.add_cluster("a", fleet_sandbox.pop(), {}, request_timeout=200)
     await fleet.declare()
-    await fleet.completed(fleet.merge(_web(fleet, "1"), "first"))
+    await fleet.completed(fleet.merge(fleet.settings("1"), "first"))
     gate, server = Gate(), fleet.hub.server
     assert server is not None
     monkeypatch.setattr(nats_server, "start", gate.start)
     port, pid = server.port, server.pid
     site = fleet.sites["a"]
     await site.fault(hang=True, verb="patch", namespace=fleet.namespace, times=0)
-    second = fleet.merge(_web(fleet, "2"), "second")
+    second = fleet.merge(fleet.settings("2"), "second")
     await fleet.until("the rollout begins", lambda: _is_under_way(fleet, second))
 
     server.signal(signal.SIGKILL)
@@ -54,7 +54,7 @@ async def test_a_rollout_survives_the_death_of_the_embedded_server(
     await fleet.completed(second)
     await fleet.until("readiness tells the end of it", lambda: not seen.problems())
     assert (server.port, server.pid == pid) == (port, False)
-    await fleet.completed(fleet.merge(_web(fleet, "3"), "third"))
+    await fleet.completed(fleet.merge(fleet.settings("3"), "third"))
 
 
 async def test_a_hub_whose_server_cannot_come_up_ends_with_the_reason(
@@ -79,16 +79,3 @@ async def test_a_hub_whose_server_cannot_come_up_ends_with_the_reason(
 def _is_under_way(fleet: Fleet, commit: str) -> bool:
     current = fleet.rollout()
     return current is not None and commit in current.revision and current.phase != "completed"
-
-
-def _web(fleet: Fleet, value: str) -> dict[str, str]:
-    settings = f"""\
-apiVersion: v1
-kind: ConfigMap
-metadata: {{name: settings}}
-data: {{value: "{value}"}}
-"""
-    return {
-        "apps/web/flotilla.yaml": f"defaultNamespace: {fleet.namespace}\n",
-        "apps/web/settings.yaml": settings,
-    }

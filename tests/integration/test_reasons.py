@@ -10,7 +10,6 @@ from protocol import ids, status
 from tests.fixtures import fleet as fleets
 from tests.fixtures.fleet import Fleet, Site
 from tests.fixtures.kube import ControlPlanes
-from tests.integration.test_freshness import looking
 
 pytestmark = [pytest.mark.nats, pytest.mark.timeout(900)]
 
@@ -70,7 +69,7 @@ async def _no_image(site: Site, namespace: str) -> None:
 
 def deployment_row(fleet: Fleet) -> objects.Row | None:
     """The Deployment as the hub shows it; None: the bundle is not published yet."""
-    view = looking(fleet)
+    view = fleet.hub.shared.looking()
     (cluster,) = view.clusters
     if ids.BundleId("fleet/apps/web") not in view.content(cluster.id):
         return None
@@ -92,7 +91,7 @@ async def _story(fleet: Fleet, site: Site) -> None:
         return found is not None and found.reason == "ErrImagePull"
 
     await fleet.until("the reason is told", is_told)
-    found, view = deployment_row(fleet), looking(fleet)
+    found, view = deployment_row(fleet), fleet.hub.shared.looking()
     assert found is not None
     assert found.health in (status.Health.PROGRESSING, status.Health.DEGRADED)
     assert f"container web ({IMAGE}): {NOT_FOUND}" in found.message

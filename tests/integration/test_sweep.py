@@ -20,12 +20,12 @@ async def test_the_fleet_goes_on_after_a_sweep(fleet: Fleet, fleet_sandbox: list
     for name in ("a", "b", "sleeper"):  # the first stage is "a": a stage of sleepers would wait
         await fleet.add_cluster(name, fleet_sandbox.pop(), {})
     await fleet.declare()
-    await fleet.completed(fleet.merge(_web(fleet, "1"), "first"))
+    await fleet.completed(fleet.merge(fleet.settings("1"), "first"))
     await fleet.stop_agent("sleeper")
     by_name = {one.name: one.id for one in fleet.hub.shared.world.clusters.values()}
     await fleet.until("it is offline", lambda: by_name["sleeper"] not in fleet.hub.shared.online())
     for value in ("2", "3", "4"):
-        await fleet.completed(fleet.merge(_web(fleet, value), value))
+        await fleet.completed(fleet.merge(fleet.settings(value), value))
 
     before = await fleet.hub.doors.blobs.held()
     swept = await _sweep(fleet)
@@ -37,15 +37,15 @@ async def test_the_fleet_goes_on_after_a_sweep(fleet: Fleet, fleet_sandbox: list
 
     fleet.start_agent("sleeper")
     await fleet.until("it is awake", lambda: by_name["sleeper"] in fleet.hub.shared.online())
-    await fleet.completed(fleet.merge(_web(fleet, "2"), "again"))
+    await fleet.completed(fleet.merge(fleet.settings("2"), "again"))
     assert await _values(fleet) == dict.fromkeys(fleet.sites, "2")
 
     await _sweep(fleet)
     await fleet.stop_hub()
     await fleet.start_hub()
-    await fleet.completed(fleet.merge(_web(fleet, "1"), "back"))
+    await fleet.completed(fleet.merge(fleet.settings("1"), "back"))
     await fleet.until("all are heard", lambda: len(fleet.hub.shared.online()) == 3)
-    await fleet.completed(fleet.merge(_web(fleet, "5"), "fifth"))
+    await fleet.completed(fleet.merge(fleet.settings("5"), "fifth"))
     assert await _values(fleet) == dict.fromkeys(fleet.sites, "5")
 
 
@@ -64,16 +64,3 @@ async def _values(fleet: Fleet) -> dict[str, str]:
         assert live is not None
         found[name] = live["data"]["value"]
     return found
-
-
-def _web(fleet: Fleet, value: str) -> dict[str, str]:
-    settings = f"""\
-apiVersion: v1
-kind: ConfigMap
-metadata: {{name: settings}}
-data: {{value: "{value}"}}
-"""
-    return {
-        "apps/web/flotilla.yaml": f"defaultNamespace: {fleet.namespace}\n",
-        "apps/web/settings.yaml": settings,
-    }

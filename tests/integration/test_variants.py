@@ -7,7 +7,7 @@ import os
 import pytest
 
 from controller.domain import clusters
-from controller.domain.views import bundles, sight, sources
+from controller.domain.views import bundles, sources
 from controller.render import programs
 from protocol import specs
 from tests.fixtures import fleet as fleets
@@ -59,19 +59,6 @@ async def data(fleet: Fleet, cluster: str, name: str) -> dict[str, str]:
     return dict(found["data"]) if found is not None else {}
 
 
-def looking(fleet: Fleet) -> sight.Sight:
-    """The hub as its views see it."""
-    shared = fleet.hub.shared
-    facts = sight.Facts(
-        observed=shared.observed,
-        published=shared.published,
-        catalogs=shared.library.catalogs,
-        roots=shared.library.roots,
-        silence=shared.clock() - shared.started_at,
-    )
-    return sight.Sight(shared.world, facts, shared.clock())
-
-
 def generations(fleet: Fleet) -> dict[str, int]:
     world, published = fleet.hub.shared.world, fleet.hub.shared.published
     return {world.clusters[cluster].name: one.generation for cluster, one in published.items()}
@@ -92,7 +79,7 @@ async def test_a_variant_that_breaks_keeps_its_content_and_the_others_go_on(
     await fleet.completed(commit)
     assert [await data(fleet, name, "web") for name in ("dev", "prod")] == [{"replicas": "2"}, {"replicas": "3"}]
 
-    view = looking(fleet)
+    view = fleet.looking()
     shown = bundles.detail(view, bundles.get(view, WEB), ())
     assert len(shown.errors) == 1
     assert "apps/web/env/prod.yaml" in shown.errors[0]
@@ -147,11 +134,11 @@ async def test_a_chart_waits_for_the_kustomization_that_it_depends_on(
     await fleet.declare()
 
     def waits() -> bool:
-        found = [one for one in bundles.every(looking(fleet)) if one.entry.bundle == WEB]
+        found = [one for one in bundles.every(fleet.looking()) if one.entry.bundle == WEB]
         return (
             any(
                 "waits for bundle fleet/apps/db" in one.reason
-                for one in bundles.on_clusters(looking(fleet), found[0].entry)
+                for one in bundles.on_clusters(fleet.looking(), found[0].entry)
             )
             if found
             else False

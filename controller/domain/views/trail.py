@@ -62,7 +62,7 @@ class Trail:
         origin = Origin(event=sequence, at=record.at, by=record.by, cause=record.cause)
         event = record.event
         if isinstance(event, cluster_events.ClusterAdded) and self._name in (event.name, event.cluster):
-            self._cluster = event.cluster
+            self._begin(event.cluster)
         elif isinstance(event, source_events.RevisionResolved):
             self._note_revision(event)
         elif isinstance(event, deletion_events.Event):
@@ -74,6 +74,13 @@ class Trail:
         elif isinstance(event, fleet_events.HubRecovered):
             for source in list(self.given):
                 self._note_given(world, source, origin)
+
+    def _begin(self, cluster: ids.ClusterId) -> None:
+        """Another cluster that gets the name has nothing of the one before."""
+        if cluster != self._cluster:
+            self._cluster = cluster
+            self.given, self._catalogs = {}, {}
+            self.decisions, self._sets = [], {}
 
     def _note_revision(self, event: source_events.RevisionResolved) -> None:
         if self._commit and event.revision.commit.startswith(self._commit):

@@ -14,6 +14,13 @@ async def delete(place: Place, path: str) -> None:
     await place.api.delete(path, uid=metadata["uid"], resource_version=metadata["resourceVersion"])
 
 
+async def insist(place: Place, path: str) -> None:
+    """A controller that wants a ConfigMap its own way, for ever."""
+    while True:
+        await place.until(path, lambda live: live["data"]["a"] == "1")
+        await place.foreign.merge(path, {"data": {"a": "2"}})
+
+
 async def detected(hub_of_test: Publisher, name: str, *, after: int = 0) -> drifts.Drift:
     """The first report that an object has drifted."""
 

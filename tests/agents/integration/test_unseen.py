@@ -16,7 +16,7 @@ from protocol.bundles import IgnoreRule
 from protocol.drifts import Kind, Means
 from tests.agents import faults
 from tests.agents.conftest import Place, Station
-from tests.agents.integration.telling import corrected, delete, detected, drifted, path_of
+from tests.agents.integration.telling import corrected, delete, detected, drifted, insist, path_of
 from tests.agents.publisher import Publisher, bundle, config_map
 
 pytestmark = pytest.mark.nats
@@ -235,16 +235,11 @@ async def test_a_fight_is_over_once_nobody_undoes_a_revert(
     path = path_of(place, "settings")
     station.bounds = fights.Bounds(window_s=5, pause_base_s=0.1, pause_ceiling_s=0.5)
 
-    async def rewrite() -> None:
-        while True:
-            await place.until(path, lambda live: live["data"]["a"] == "1")
-            await place.foreign.merge(path, {"data": {"a": "2"}})
-
     async with station.running():
         await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, a="1")))
         await hub_of_test.applied()
         async with asyncio.TaskGroup() as tasks:
-            controller = tasks.create_task(rewrite())
+            controller = tasks.create_task(insist(place, path))
             await hub_of_test.hear(reports.DriftDetected, lambda report: any(
                 found.fighting and found.fighting.count > 4 for found in report.drifts
             ))  # fmt: skip

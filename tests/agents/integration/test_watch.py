@@ -16,7 +16,7 @@ from protocol import bundles, drifts, reports
 from protocol.drifts import Kind, Means
 from tests.agents import faults
 from tests.agents.conftest import Place, Station
-from tests.agents.integration.telling import corrected, delete, detected, drifted, path_of
+from tests.agents.integration.telling import corrected, delete, detected, drifted, insist, path_of
 from tests.agents.publisher import Bundle, Manifest, Publisher, bundle, config_map
 
 pytestmark = pytest.mark.nats
@@ -236,17 +236,11 @@ async def test_somebody_who_undoes_every_revert_is_told_by_name_and_not_raced(
     path = path_of(place, "settings")
     station.bounds = fights.Bounds(window_s=3600, pause_base_s=3600, pause_ceiling_s=3600)
 
-    async def rewrite() -> None:
-        """A controller that wants it its own way."""
-        while True:
-            await place.until(path, lambda live: live["data"]["a"] == "1")
-            await place.foreign.merge(path, {"data": {"a": "2"}})
-
     async with station.running():
         await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, a="1")), beacon(place))
         await hub_of_test.applied()
         async with asyncio.TaskGroup() as tasks:
-            controller = tasks.create_task(rewrite())
+            controller = tasks.create_task(insist(place, path))
             report = await hub_of_test.hear(
                 reports.DriftDetected, lambda report: any(found.fighting for found in report.drifts)
             )

@@ -3,6 +3,7 @@
 from controller.domain import debts
 from controller.domain.views import trail
 from controller.domain.world import World
+from protocol import specs
 from protocol.events import clusters as cluster_events
 from protocol.events import deletions as deletion_events
 from protocol.events import fleet as fleet_events
@@ -100,3 +101,18 @@ async def test_a_cluster_of_another_name_leaves_no_trail(fleet: Fleet) -> None:
     await write(fleet, cluster_events.ClusterResumed(cluster=fleet.a))
 
     assert (await noted(fleet, "no-such")).given == {}
+
+
+async def test_a_cluster_that_gets_the_name_of_another_begins_its_own_trail(fleet: Fleet) -> None:
+    await give(fleet)
+    await fleet.owe(whole=True)
+    (held,) = fleet.hub.world.ledger.sets.values()
+    await write(fleet, deletion_events.DeletionsApproved(set=held.id, digest=held.digest))
+    other = hubs.account(77)
+
+    await write(fleet, cluster_events.ClusterRemoved(cluster=fleet.a))
+    await write(fleet, cluster_events.ClusterAdded(cluster=other, name="a", labels={}, managed_by=specs.ManagedBy.FILE))
+
+    found = await noted(fleet)
+    assert (found.given, found.decisions) == ({}, [])
+    assert (await noted(fleet, fleet.a)).given.keys() == {examples.SHOP}
