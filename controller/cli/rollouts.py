@@ -112,8 +112,8 @@ def _summary(found: dict[str, Any]) -> None:
     if found["canary"]:
         screen.print(f"canary: {found['canary']}")
     screen.print(output.tabled(found["stages"], STAGES))
-    health = found["health"]
-    screen.print("now: " + ", ".join(f"{count} {word}" for word, count in health.items() if count), markup=False)
+    health = ", ".join(f"{count} {word}" for word, count in found["health"].items() if count)
+    screen.print(f"now: {health or 'on no cluster'}", markup=False)
     for one in found["worst"]:
         screen.print(
             f"  {one['cluster']}: {one['health']}: {one['reason']} (as of {output.moment(one['asOf'])})", markup=False

@@ -116,8 +116,8 @@ def add(
         "url": url, "ref": ref, "paths": path or ["/"], "allClusters": all_clusters, "rolloutPolicy": policy,
         "intervalS": interval,
     }  # fmt: skip
-    if target:
-        wanted = [word for words in target for word in words.split(",")]
+    wanted = [word for words in target or [] for word in words.split(",")]
+    if wanted:
         spec["targets"] = [{"matchLabels": options.pairs(wanted, "--target")}]
     known = {
         "username": username, "passwordEnv": password_env, "passwordFile": password_file, "caFile": ca_file,
@@ -127,12 +127,15 @@ def add(
     if any(known.values()):
         spec["credentials"] = {key: value for key, value in known.items() if value}
     body = {"name": name, "spec": spec, "suspended": suspended, "replace": replace}
-    access = options.hub(hub_url, token).post("sources", body)["access"]
+    hub = options.hub(hub_url, token)
+    access = hub.post("sources", body)["access"]
     output.done(
         f"source {name} added"
         + (" suspended" if suspended else "")
         + (f" ({access['ref']} is at {access['commit'][:12]})" if access else "")
     )
+    if wanted and not hub.get("clusters", labels=",".join(wanted), limit="1")["items"]:
+        output.done(f"no cluster has the labels {','.join(wanted)} yet: it goes nowhere until one does")
 
 
 @app.command("list")

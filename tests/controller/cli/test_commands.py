@@ -56,8 +56,9 @@ async def test_a_source_whose_remote_cannot_be_reached_is_not_saved(run: Run, fl
 
 async def test_a_source_is_added_suspended_resumed_and_removed(run: Run, fleet: fixtures.Hub) -> None:
     words = ["shop", "https://git.example.com/shop.git", "--path", "apps/*", "--target", "env=prod"]
+    added, said, _ = await run("source", "add", *words)
     outcomes = [
-        (await run("source", "add", *words))[0],
+        added,
         (await run("source", "suspend", "shop", "--reason", "freeze"))[0],
         (await run("source", "resume", "shop"))[0],
         (await run("source", "sync", "shop"))[0],
@@ -66,6 +67,7 @@ async def test_a_source_is_added_suspended_resumed_and_removed(run: Run, fleet: 
 
     assert outcomes == [0, 0, 0, 0, 0]
     assert [source.removed for source in fleet.world.sources.values()] == [True]
+    assert "no cluster has" not in said
     assert "shop" in fleet.woken
 
 
@@ -73,9 +75,10 @@ async def test_a_source_is_replaced_only_where_that_is_said(run: Run, fleet: fix
     words = ["source", "add", "shop", "https://git.example.com/shop.git", "--target"]
     await run(*words, "env=dev")
     refused, _, why = await run(*words, "env=prod,tier=web")
-    code, _, _ = await run(*words, "env=prod,tier=web", "--replace")
+    code, said, _ = await run(*words, "env=prod,tier=web", "--replace")
 
     assert (refused, "--replace" in why, code) == (1, True, 0)
+    assert "no cluster has the labels env=prod,tier=web yet" in said
     (target,) = fleet.world.sources[ids.SourceName("shop")].spec.targets
     assert target.match_labels == {"env": "prod", "tier": "web"}
 
