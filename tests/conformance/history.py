@@ -19,12 +19,13 @@ def forget(api: Api, version: str, *, plane: ControlPlane | None) -> None:
     if plane is None:
         assert api.call("DELETE", "/sandbox/history").code == 200
     else:
-        _compact(plane.directory / "etcd.sock", api.get("/api/v1/namespaces")["metadata"]["resourceVersion"])
+        compact(plane.directory / "etcd.sock", api.get("/api/v1/namespaces")["metadata"]["resourceVersion"])
     path = f"{api.path('secrets')}?resourceVersionMatch=Exact&resourceVersion={version}"
     eventually(lambda: api.call("GET", path).code == 410)
 
 
-def _compact(etcd: Path, revision: str) -> None:
+def compact(etcd: Path, revision: str) -> None:
+    """Make etcd forget what was before a revision."""
     _ask(etcd, "/v3/kv/put", {"key": _coded(COMPACTED), "value": _coded(revision)})
     _ask(etcd, "/v3/kv/compaction", {"revision": revision, "physical": True})
 

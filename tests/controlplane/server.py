@@ -5,8 +5,10 @@ An API server is a cluster of its own (the UID of its namespace kube-system name
 
 import base64
 import json
+import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -80,6 +82,18 @@ class ControlPlane:
         except BaseException:
             self.stop()
             raise
+
+    def end_api_server(self) -> None:
+        """Kill the API server; its port stays ours, and whoever asks is refused."""
+        self._port = _reserved_port(int(self.server.rpartition(":")[2]))
+        [child] = [child for child in self._children if child.name == "kube-apiserver"]
+        os.kill(child.pid, signal.SIGKILL)
+        child.stop()
+        self._children.remove(child)
+
+    def start_api_server(self) -> None:
+        """Start it again on what etcd holds; `wait` for it."""
+        self._start_api_server()
 
     def stop(self) -> None:
         """End the programs and remove what they wrote; may be called again."""
@@ -206,12 +220,12 @@ def _polls(deadline: float) -> Iterator[None]:
         time.sleep(POLL_S)
 
 
-def _reserved_port() -> socket.socket:
+def _reserved_port(port: int = 0) -> socket.socket:
     """A bound socket that never listens: its port stays ours until the API server has bound it as well.
 
     Looking for a free port and then naming it is a race with every other test run; SO_REUSEPORT on both sides is not.
     """
     keeper = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    keeper.bind((HOST, 0))
+    keeper.bind((HOST, port))
     return keeper
