@@ -116,3 +116,13 @@ async def test_a_cluster_that_gets_the_name_of_another_begins_its_own_trail(flee
     found = await noted(fleet)
     assert (found.given, found.decisions) == ({}, [])
     assert (await noted(fleet, fleet.a)).given.keys() == {examples.SHOP}
+
+
+async def test_a_cluster_that_comes_back_goes_on_with_its_trail(fleet: Fleet) -> None:
+    given_at = await give(fleet)
+
+    await write(fleet, cluster_events.ClusterRemoved(cluster=fleet.a))
+    again = cluster_events.ClusterAdded(cluster=fleet.a, name="a", labels={}, managed_by=specs.ManagedBy.FILE)
+    await write(fleet, again)
+
+    assert [one.event for one in (await noted(fleet)).given.values()] == [given_at]
