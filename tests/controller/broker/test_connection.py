@@ -37,13 +37,19 @@ def test_headers_are_read_as_they_were_written() -> None:
 
 @pytest.mark.nats
 async def test_keys_of_another_hub_are_not_let_in(rig: rigs.Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 4.0)
     other = keys.KeyRing(rig.state_dir / "other")
     user = connection.User(name="stranger", identity=other.hub_user, token=tenancy.Minter(other).hub_user(at=rigs.NOW))
+    reason = ""
 
-    with pytest.raises(connection.ConnectionLost, match=r"not made.*Authorization Violation"):
-        async with connection.connected([rig.url], user):
-            pass
+    for time_s in (2.0, 60.0):  # all of it is spent; the server of a busy machine may not have answered in the first
+        monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", time_s)
+        if "Authorization Violation" not in reason:
+            with pytest.raises(connection.ConnectionLost, match="not made") as lost:
+                async with connection.connected([rig.url], user):
+                    pass
+            reason = str(lost.value)
+
+    assert "Authorization Violation" in reason
 
 
 @pytest.mark.nats
