@@ -263,6 +263,7 @@ class Acceptor:
         known = self._known_indexes()
         indexes = [known.get(entry.index) or await self._index(entry) for entry in root.bundles]
         manifests = {item.manifest for index in indexes for item in index.objects}
+        manifests |= {hook.manifest for index in indexes for hook in index.hooks}
         await self._library.ensure(manifests, bundles.MANIFEST_TAG)
         held = Held(state, candidate.mark, root, tuple(indexes), deletions, candidate.record.traceparent)
         needed = {state.root, state.deletions, *(entry.index for entry in root.bundles), *manifests}

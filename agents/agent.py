@@ -30,6 +30,7 @@ from agents import (
     disk,
     drifting,
     errors,
+    hooking,
     hub,
     inbox,
     inventory_store,
@@ -38,6 +39,7 @@ from agents import (
     lease_store,
     mark_store,
     measuring,
+    namespaces,
     observing,
     outbox,
     parts,
@@ -231,10 +233,9 @@ class Agent:
     def _assemble(self, api: client.Client, survey: surveying.Survey) -> "_Serving":
         around, options, facts = self._around, self._options, survey.facts
         library = blobs.Library(self._disk, self._hub, fetches_max=options.blob_fetches_max)
-        marks = mark_store.MarkStore(api)
         check = functools.partial(surveying.check, api, facts)
         trusted = frozenset(self._identity.credentials.trusted_keys)
-        store = inventory_store.InventoryStore(api, around.boundary)
+        marks, store = mark_store.MarkStore(api), inventory_store.InventoryStore(api, around.boundary)
         destination = acceptor.Destination(self._cluster, facts.cluster_uid, trusted, check)
         accepting = acceptor.Acceptor(
             destination,
@@ -246,23 +247,24 @@ class Agent:
             traces=around.traces,
             boundary=around.boundary,
         )
-        kinds = discovery.Discovery(api)
-        applier = applying.Applier(
-            api,
-            store=store,
-            library=library,
-            workers_max=options.requests_max,
-            chance=around.chance,
-            boundary=around.boundary,
-        )
-        pace = reflector.Pace(silence_s=options.watch_silence, base_s=options.retry_base)
-        sight = watcher.Watcher(api, around=watcher.Surroundings(pace, around.clocks, around.chance))
+        kinds, spaces = discovery.Discovery(api), namespaces.Namespaces(api)
+        sight = self._watcher(api)
         found = parts.Parts(
-            api,
             kinds,
             store,
             marks,
-            applier,
+            spaces,
+            hooking.Hooks(
+                hooking.Means(api, kinds, library, spaces, around.clocks, around.boundary, options.hook_timeout)
+            ),
+            applying.Applier(
+                api,
+                store=store,
+                library=library,
+                workers_max=options.requests_max,
+                chance=around.chance,
+                boundary=around.boundary,
+            ),
             pruning.Pruner(api, kinds, store=store, boundary=around.boundary),
             observing.Observer(api),
             drifting.Looker(api, library, clocks=around.clocks, veil=keys.veil(self._identity.seed)),
@@ -288,6 +290,10 @@ class Agent:
         box = inbox.Inbox(self._cluster, self._hub, accepting, interval_s=options.resync, chance=around.chance)
         planner = planning.Planner(destination, api, library=library, outbox=self._reporter, clocks=around.clocks)
         return _Serving(survey, store, accepting, box, work, planner, sight)
+
+    def _watcher(self, api: client.Client) -> watcher.Watcher:
+        pace = reflector.Pace(silence_s=self._options.watch_silence, base_s=self._options.retry_base)
+        return watcher.Watcher(api, around=watcher.Surroundings(pace, self._around.clocks, self._around.chance))
 
     def _receive(self, message: hub.Message) -> None:
         if enrolment.is_hint(message.data):

@@ -143,7 +143,7 @@ def _apply_of(item: reports.BundleStatus | None) -> reports.BundleStatus | None:
         return None
     failures = item.failures[: item.failed + item.drifted]
     return msgspec.structs.replace(
-        item, health=status.Health.UNKNOWN, failures=failures, healths={}, states=(), ailing=0
+        item, health=status.Health.UNKNOWN, failures=failures, healths={}, states=(), ailing=0, hooks=()
     )
 
 
@@ -153,7 +153,8 @@ def _health_of(item: reports.BundleStatus | None) -> object:
         return None
     ailments = tuple((problem.object, problem.reason) for problem in item.failures[item.failed + item.drifted :])
     states = tuple((state.object, state.sync, state.health, state.reason) for state in item.states)
-    return item.health, ailments, states, item.healths
+    hooks = tuple((hook.object, hook.phase, hook.progress, hook.reason) for hook in item.hooks)
+    return item.health, ailments, states, item.healths, hooks
 
 
 def _reasons(failing: Statuses) -> dict[ids.BundleId, tuple[object, ...]]:

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from agents import acceptor
-from agents.domain import dependencies, inventory, object_states, plan, prune, resources, statuses
+from agents.domain import inventory, object_states, plan, prune, resources, statuses
 from protocol import bundles, ids, reports
 from protocol.canonical import Digest
 
@@ -48,7 +48,7 @@ class _Told(msgspec.Struct, frozen=True):
     part: statuses.Part
     seen: list[statuses.Observed | None]
     problems: list[statuses.Failure | None]
-    unmet: tuple[dependencies.Unmet, ...] | None
+    unmet: tuple[statuses.Holdup, ...] | None
     status: reports.BundleStatus
 
 
@@ -84,7 +84,7 @@ class Drafts:
         return self.plan
 
     def statuses(
-        self, observed: statuses.Observations, failures: statuses.Failures, waiting: dependencies.Unmets
+        self, observed: statuses.Observations, failures: statuses.Failures, waiting: statuses.Holdups
     ) -> dict[ids.BundleId, reports.BundleStatus]:
         """How every bundle of the plan stands."""
         told: dict[ids.BundleId, _Told] = {}

@@ -52,12 +52,12 @@ class Observer:
         except kube_errors.KubeError as error:
             unknown = health.Assessment(Health.UNKNOWN, error.reason, "the object could not be read")
             return msgspec.structs.replace(seen, assessment=unknown)
-        assessment = await self._explained(item, live, health.assess(live))
+        assessment = await self.explained(item, live, health.assess(live))
         return msgspec.structs.replace(
             seen, assessment=assessment, version=live["metadata"]["resourceVersion"], uid=live["metadata"]["uid"]
         )
 
-    async def _explained(
+    async def explained(
         self, item: plan.Wanted, live: dict[str, Any], assessment: health.Assessment
     ) -> health.Assessment:
         """Add what a failing pod or an event says; what cannot be read leaves the reason as it is."""

@@ -4,18 +4,30 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from agents import applying, clock, drifting, inventory_store, mark_store, observing, pruning, watcher
+from agents import (
+    applying,
+    clock,
+    drifting,
+    hooking,
+    inventory_store,
+    mark_store,
+    namespaces,
+    observing,
+    pruning,
+    watcher,
+)
 from agents.domain import fights
-from agents.kube import client, discovery
+from agents.kube import discovery
 
 
 class Parts(msgspec.Struct, frozen=True):
     """What a pass works with."""
 
-    api: client.Client
     kinds: discovery.Discovery
     store: inventory_store.InventoryStore
     marks: mark_store.MarkStore
+    namespaces: namespaces.Namespaces
+    hooks: hooking.Hooks
     applier: applying.Applier
     pruner: pruning.Pruner
     observer: observing.Observer

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable
 import msgspec
 import structlog
 
-from agents import acceptor, applying, drafting, drifting, errors, keeper, mark_store, parts, pruning
-from agents.domain import choosing, dependencies, drift, ownership, plan, prune, statuses
+from agents import acceptor, applying, drafting, drifting, errors, keeper, parts, precedence, pruning
+from agents.domain import choosing, dependencies, drift, hooks, ownership, plan, prune, statuses
 from agents.kube import errors as kube_errors
 from protocol import ids, ordering, reports
+from protocol.hooks import Moment
 from protocol.status import Action
 
 ESTABLISHED_POLL_S = 0.2
@@ -25,8 +26,6 @@ class Cluster:
     def __init__(self, work: parts.Parts, *, established_timeout_s: float) -> None:
         self._parts = work
         self._established_timeout_s = established_timeout_s
-        self._namespaces: set[str] = set()
-        """Used by bundles, and seen to be there."""
         self._drafts = drafting.Drafts(work.kinds, work.store)
         self._planned = self._drafts.plan
         self._log = structlog.get_logger()
@@ -41,7 +40,8 @@ class Cluster:
         self.observed: dict[ids.ObjectId, statuses.Observed] = {}
         self.failures: dict[ids.ObjectId, statuses.Failure] = {}
         self._held_back: frozenset[ids.BundleId] = frozenset()
-        """Bundles that the last pass left alone, because others have to come first."""
+        """Bundles that the last pass left alone, because others, or hooks, have to come first."""
+        self._precedence = precedence.Precedence(work.hooks, self._standings)
         self._reverts: tuple[plan.Wanted, ...] = ()
         """Found to have drifted, and not put right yet."""
         self.keeper = keeper.Keeper(work.clocks, work.bounds)
@@ -54,6 +54,8 @@ class Cluster:
         state ended the pass. Errors that concern all objects raise."""
         await self._parts.check()
         await self._parts.store.ensure_read()
+        await self._parts.hooks.ensure_read()
+        self._parts.hooks.again(self._parts.hooks.problems if scope.everything else scope.retried)
         self._planned = await self._plan(held)
         self._parts.sight.follow(self._planned.wanted)
         if held is not self._held:
@@ -63,13 +65,19 @@ class Cluster:
                 self._restated = (self._restated | drift.restated(self._held.indexes, held.indexes)) & names
             self._held = held
         tried: frozenset[ids.BundleId] = frozenset()
-        while layer := self._free(held) - tried:
-            if not await self._layer(held, scope, layer, stop=stop):
+        reached: frozenset[ids.BundleId] = frozenset()
+        while layer := self._precedence.free(held) - tried:
+            await self._precedence.hook(held, Moment.PRE, layer, self._around(stop))
+            ready = layer - self._precedence.hooked
+            if stop() or not await self._layer(held, scope, ready, stop=stop):
                 return False
+            await self._precedence.hook(held, Moment.POST, ready, self._around(stop))
             tried |= layer
-            self._renewed, self._restated = self._renewed - layer, self._restated - layer
+            reached |= ready
+            self._renewed, self._restated = self._renewed - ready, self._restated - ready
         self._forget_unwanted(self._planned)
-        self._hold_back(frozenset(entry.bundle for entry in held.root.bundles) - tried)
+        await self._precedence.forget(held, self._parts.store.entries)
+        self._hold_back(frozenset(entry.bundle for entry in held.root.bundles) - reached)
         return True
 
     async def _layer(
@@ -106,27 +114,13 @@ class Cluster:
 
     def is_released(self, held: acceptor.Held) -> bool:
         """May a bundle go ahead that the last pass held back?"""
-        return bool(self._held_back & self._free(held))
+        return self._precedence.is_released(held, self._held_back)
 
-    def _free(self, held: acceptor.Held) -> frozenset[ids.BundleId]:
-        """Bundles that need not wait for another one."""
-        return frozenset(entry.bundle for entry in held.root.bundles) - self._waiting(held).keys()
-
-    def _waiting(self, held: acceptor.Held) -> dict[ids.BundleId, tuple[dependencies.Unmet, ...]]:
-        """Bundles that have to wait, each with what for."""
-        unmets = self._unmets(held)
-        if not unmets:
-            return {}
-        return {bundle: unmets[bundle] for bundle in dependencies.held_back(unmets, self._standings(held))}
-
-    def _unmets(self, held: acceptor.Held) -> dependencies.Unmets:
-        if not any(entry.depends_on for entry in held.root.bundles):
-            return dependencies.NONE
-        return dependencies.judge(held.root.bundles, self._standings(held))
-
-    def _standings(self, held: acceptor.Held) -> dict[ids.BundleId, dependencies.Standing]:
-        names = [entry.bundle for entry in held.root.bundles]
+    def _standings(self, names: Iterable[ids.BundleId]) -> dict[ids.BundleId, dependencies.Standing]:
         return statuses.standings(self._planned, names, self.observed, self.failures)
+
+    def _around(self, stop: Callable[[], bool]) -> precedence.Around:
+        return precedence.Around(self._planned, self._parts.store.entries, stop)
 
     def _hold_back(self, names: frozenset[ids.BundleId]) -> None:
         """These were not touched. What of them failed before is tried again when their turn comes, not earlier."""
@@ -147,11 +141,19 @@ class Cluster:
             raise errors.Superseded("high-water mark: another agent accepted a newer state")
         return await self._parts.pruner.settle(held.deletions, self._world(held), observed=self.observed, newest=newest)
 
-    async def watch(self) -> None:
-        """Read again what is not healthy yet."""
+    async def watch(self, held: acceptor.Held, *, stop: Callable[[], bool]) -> None:
+        """Read again what is not healthy yet, and let hooks go on."""
         restless = [item for item in self._planned.wanted if self._is_restless(item)]
         for item, seen in (await self._parts.observer.read(restless, self.observed)).items():
             self.observed[item.object] = seen
+
+        if any(map(hooks.is_restless, self._precedence.known(held))):
+            await self._parts.check()
+            await self._parts.store.ensure_read()
+            await self._parts.hooks.ensure_read()
+            reached = frozenset(entry.bundle for entry in held.root.bundles) - self._held_back
+            await self._precedence.hook(held, Moment.PRE, self._precedence.hooked, self._around(stop))
+            await self._precedence.hook(held, Moment.POST, reached, self._around(stop))
 
     async def attend(self, held: acceptor.Held, *, stop: Callable[[], bool]) -> bool:
         """Look at what the watches saw change. True: something is other than it was, and perhaps has to be reverted."""
@@ -213,7 +215,15 @@ class Cluster:
 
     @property
     def is_restless(self) -> bool:
+        """Does anything change by itself?"""
+        if self._held is not None and any(map(hooks.is_restless, self._precedence.known(self._held))):
+            return True
         return any(seen.assessment.health not in statuses.RESTING for seen in self.observed.values())
+
+    @property
+    def is_hooking(self) -> bool:
+        """Does a hook run, of which somebody waits for the end?"""
+        return self._held is not None and any(map(hooks.is_running, self._precedence.known(self._held)))
 
     @property
     def size(self) -> int:
@@ -222,7 +232,10 @@ class Cluster:
 
     def statuses(self, held: acceptor.Held) -> dict[ids.BundleId, reports.BundleStatus]:
         """How every bundle of the held state stands."""
-        return self._drafts.statuses(self.observed, self.failures, self._waiting(held))
+        found = self._drafts.statuses(self.observed, self.failures, self._precedence.holdups(held))
+        for known in self._precedence.known(held):
+            found[known.index.bundle] = statuses.hooked(found[known.index.bundle], known)
+        return found
 
     def orphans(self, held: acceptor.Held) -> tuple[reports.Orphan, ...]:
         return self._drafts.orphans(lambda: self._world(held))
@@ -234,7 +247,7 @@ class Cluster:
         found: dict[ids.BundleId, float] = dict.fromkeys(sorted(retryable - self._held_back), 0.0)
         for problem in self.failures.values():
             found[problem.bundle] = max(found.get(problem.bundle, 0.0), problem.retry_after_s)
-        return found
+        return found | self._parts.hooks.problems
 
     @property
     def adopted(self) -> frozenset[ids.ObjectId]:
@@ -250,7 +263,7 @@ class Cluster:
             deletions=held.deletions,
             applied=applied,
             order=str(held.mark),
-            waiting=frozenset(self._unmets(held)),
+            waiting=self._precedence.unfinished(held),
         )
 
     async def _plan(self, held: acceptor.Held) -> plan.Plan:
@@ -284,10 +297,9 @@ class Cluster:
         """Create the missing namespaces of the items; without those whose namespace cannot be had."""
         refused: dict[str, kube_errors.KubeError] = {}
         used = {item.object.namespace for item in items} & set(self._planned.namespaces)
-        for name in sorted(used - self._namespaces):
+        for name in sorted(used):
             try:
-                await mark_store.ensure_namespace(self._parts.api, name)
-                self._namespaces.add(name)
+                await self._parts.namespaces.ensure(name)
             except kube_errors.KubeError as error:
                 refused[name] = error
         for item in items:
@@ -331,7 +343,7 @@ class Cluster:
             self._untold |= results.failures.keys()
         for problem in results.failures.values():
             if problem.reason == kube_errors.NamespaceMissing.reason:
-                self._namespaces.discard(problem.object.namespace)
+                self._parts.namespaces.missed(problem.object)
             elif problem.reason == kube_errors.NotServed.reason:
                 self._parts.kinds.forget({problem.object.group})  # its definition was deleted, or has other versions
         if not stop() and len(results.applied) + len(results.failures) < len(items):

@@ -105,7 +105,8 @@ class Reconciler:
                 await self._pass(held, now)
                 news = True
             elif self._schedule.health_at <= now:
-                await self._cluster.watch()
+                await self._cluster.watch(held, stop=lambda: self._acceptor.held is not held)
+                self._reckon()
                 news = True
             if self._worked_through:
                 news = await self._attend(held) or news
@@ -129,9 +130,13 @@ class Reconciler:
             self._announce_drift()
             await self._cluster.revert(held, stop=stop)
         if news or drifted:
-            failing = self._cluster.failing()
-            self._schedule.failing(self._clock.monotonic(), failing, failing)
+            self._reckon()
         return news or drifted
+
+    def _reckon(self) -> None:
+        """When what failed is to be tried again."""
+        failing = self._cluster.failing()
+        self._schedule.failing(self._clock.monotonic(), failing, failing)
 
     def _announce_drift(self) -> None:
         kept = self._cluster.keeper
@@ -187,7 +192,8 @@ class Reconciler:
             announcer.pruned(held, self._pruned, traceparent=traceparent)
         self._announce_drift()
         health = {bundle: (item.health, item.failures) for bundle, item in found.items()}
-        changed, self._health = health != self._health, health
+        # A hook that runs is looked at as often as something that changes: nobody wants to wait longer than it takes.
+        changed, self._health = health != self._health or self._cluster.is_hooking, health
         self._schedule.watch(self._clock.monotonic(), unhealthy=self._cluster.is_restless, changed=changed)
         self._trace_healthy(held, found)
 

@@ -40,6 +40,10 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     established_timeout: float = 30.0
     """How long a new CustomResourceDefinition may take to be served before its bundle goes on without it."""
 
+    hook_timeout: float = 600.0
+    """How long a hook may run before its bundle counts as failed: twice what helm waits, and as long as a rollout does.
+    It is still waited for then, and its bundle goes on if it ends well."""
+
     blob_fetches_max: int = 32
     """Concurrent fetches of blobs: hides the latency of a far hub without filling its connection."""
 

@@ -100,7 +100,7 @@ class HookEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     phases: tuple[str, ...] = ()
     """When, in Helm's words: `pre-install`, `post-upgrade`, …"""
     weight: int = 0
-    """Hooks of one phase run in the order of weights, then of ids."""
+    """Hooks of one phase run in the order of weights, then of names and kinds."""
     delete_policies: tuple[str, ...] = ()
     """When its object goes again, in Helm's words: `before-hook-creation`, `hook-succeeded`, `hook-failed`.
     Empty: as Helm does then, before the next one is made."""
@@ -113,8 +113,8 @@ class BundleIndex(msgspec.Struct, frozen=True, rename="camel", tag="BundleIndex"
     options: BundleOptions
     objects: tuple[IndexEntry, ...]
     hooks: tuple[HookEntry, ...] = ()
-    """Neither applied with the objects, nor in the inventory, nor pruned. Left out where there are none, so that the
-    digests of such indexes are what they always were."""
+    """Run around the objects, and neither applied with them, nor in the inventory, nor pruned. Left out where there are
+    none, so that the digests of such indexes are what they always were."""
 
 
 class DependencyState(enum.StrEnum):

@@ -33,6 +33,9 @@ STATE_MESSAGE_CHARS_MAX = 256
 REASON_CHARS_MAX = 64
 """Longest reason that is passed on: one word, but custom resources may hold anything."""
 
+HOOKS_MAX = 20
+"""Hooks of one bundle that are told, those that are not over first: a person reads the first few."""
+
 ITEMS_MAX = 1000
 """Confirmations, adoptions or orphans in one report; more are split."""
 
@@ -77,6 +80,29 @@ class ObjectState(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
     """At most STATE_MESSAGE_CHARS_MAX."""
 
 
+class HookProgress(enum.StrEnum):
+    """How far one hook is."""
+
+    WAITING = "Waiting"
+    """Those before it, or the bundle's objects, come first."""
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+class HookStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One hook of a bundle, in one phase, with the content that the status speaks of."""
+
+    object: ids.ObjectId
+    """As written."""
+    phase: str
+    """In Helm's words: `pre-install`, `post-upgrade`, …"""
+    progress: HookProgress
+    reason: str = ""
+    message: str = ""
+    """At most STATE_MESSAGE_CHARS_MAX."""
+
+
 class BundleStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """How one bundle stands in one cluster."""
 
@@ -100,6 +126,8 @@ class BundleStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     CLUSTER_STATES_MAX. All others are."""
     ailing: int = 0
     """How many such objects there are; more than `states` has: which they are is not told."""
+    hooks: tuple[HookStatus, ...] = ()
+    """Of the present operation, those that are not over first; at most HOOKS_MAX. Left out where there are none."""
 
 
 class Hello(msgspec.Struct, frozen=True, rename="camel", tag="Hello"):

@@ -78,7 +78,7 @@ def make(indexes: Sequence[bundles.BundleIndex], entries: inventory.Inventory, k
     claims: defaultdict[ids.ObjectId, list[Wanted]] = defaultdict(list)
     for index in indexes:
         for item in index.objects:
-            resolved = _resolve(index, item, known)
+            resolved = resolve(index, item, known)
             if isinstance(resolved, Rejection):
                 rejections.append(resolved)
             else:
@@ -94,7 +94,10 @@ def make(indexes: Sequence[bundles.BundleIndex], entries: inventory.Inventory, k
     return Plan(tuple(wanted), tuple(rejections), _implied(wanted))
 
 
-def _resolve(index: bundles.BundleIndex, item: bundles.IndexEntry, known: resources.Resources) -> Wanted | Rejection:
+def resolve(
+    index: bundles.BundleIndex, item: bundles.IndexEntry | bundles.HookEntry, known: resources.Resources
+) -> Wanted | Rejection:
+    """An object of a bundle, or one of its hooks, as it stands in the cluster; it is nobody's yet."""
     kind = resources.kind_of(item.object)
     resource = known.get(kind) or resources.unknown(kind)
     if isinstance(resource, resources.Unresolved):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from agents.domain import dependencies, drift, health, holding, object_states, ownership, plan, resources
+from agents.domain import dependencies, drift, health, holding, hooks, object_states, ownership, plan, resources
 from agents.domain.health import Assessment
 from protocol import bundles, drifts, ids, reports, status
 from protocol.canonical import Digest
@@ -43,6 +43,12 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
     retry_after_s: float = 0.0
 
+
+Holdup = dependencies.Unmet | hooks.Note
+"""What a bundle waits for before its objects are applied."""
+
+Holdups = Mapping[ids.BundleId, tuple[Holdup, ...]]
+"""By bundle; those that may go ahead are not in it."""
 
 Observations = Mapping[ids.ObjectId, Observed]
 Failures = Mapping[ids.ObjectId, Failure]
@@ -139,7 +145,7 @@ def parts(planned: plan.Plan, indexes: Sequence[tuple[bundles.BundleIndex, Diges
 
 
 def of_part(
-    part: Part, observed: Observations, failures: Failures, unmet: tuple[dependencies.Unmet, ...] | None
+    part: Part, observed: Observations, failures: Failures, unmet: tuple[Holdup, ...] | None
 ) -> reports.BundleStatus:
     """How a bundle stands; `unmet` is what holds it back, if anything."""
     known = _Known(part.index, observed, failures)
@@ -213,9 +219,9 @@ def _state(item: plan.Wanted, known: _Known) -> reports.ObjectState:
     return reports.ObjectState(item.written, status.Sync.OUT_OF_SYNC, part.health, reason, message)
 
 
-def _held_back(part: Part, known: _Known, unmet: tuple[dependencies.Unmet, ...]) -> reports.BundleStatus:
-    """A bundle that waits for others is under way, not failed: what of it was not tried, or failed with older content,
-    says nothing about it. One that waits in vain has failed, by the name of what it waits for."""
+def _held_back(part: Part, known: _Known, unmet: tuple[Holdup, ...]) -> reports.BundleStatus:
+    """A bundle that waits for others, or for its hooks, is under way, not failed: what of it was not tried, or failed
+    with older content, says nothing about it. One that waits in vain has failed, by the name of what it waits for."""
     hopeless = [item.failure for item in unmet if item.is_failure]
     failed = [
         *hopeless,
@@ -252,6 +258,18 @@ def _held_back(part: Part, known: _Known, unmet: tuple[dependencies.Unmet, ...])
         states=told.states,
         ailing=told.ailing,
     )
+
+
+def hooked(found: reports.BundleStatus, known: hooks.Known) -> reports.BundleStatus:
+    """The status with what the bundle's hooks make of it: with one of them to come or failed it is not healthy."""
+    found = msgspec.structs.replace(found, hooks=hooks.told(known))
+    note = hooks.holdup(known)
+    if note is None or hooks.stand(known) is hooks.Stand.BEFORE:
+        return found  # what holds the objects back is told already
+    part = status.Health.DEGRADED if note.is_failure else status.Health.PROGRESSING
+    at = len(found.failures) if note.reason == hooks.WAITING else found.failed + found.drifted
+    failures = (*found.failures[:at], note.failure, *found.failures[at:])[: reports.FAILURES_MAX]
+    return msgspec.structs.replace(found, health=status.worst([found.health, part]), failures=failures)
 
 
 def _sync(failed: int, untried: int, drifted: int = 0) -> status.Sync:

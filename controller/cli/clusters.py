@@ -43,6 +43,14 @@ BUNDLES: tuple[output.Column, ...] = (
     ("WAS", output.field("was")),
     ("REASON", output.field("reason")),
 )
+HOOKS: tuple[output.Column, ...] = (
+    ("HOOK", output.field("object")),
+    ("BUNDLE", output.field("bundle")),
+    ("PHASE", output.field("phase")),
+    ("PROGRESS", output.field("progress")),
+    ("REASON", output.field("reason")),
+    ("MESSAGE", output.field("message")),
+)
 OBJECTS: tuple[output.Column, ...] = (
     ("OBJECT", output.field("object")),
     ("SYNC", output.field("sync")),
@@ -143,7 +151,7 @@ def list_clusters(
 
 @app.command()
 def show(name: Name, output_: options.Output = options.TABLE, url: options.Url = "", token: options.Token = "") -> None:
-    """Show one cluster: where it stands, its bundles, what is not well and why, what is kept, orphans, refusals."""
+    """Show one cluster: where it stands, its bundles, what is not well and why, hooks, what is kept, orphans."""
     found = options.hub(url, token).get(f"clusters/{session.quoted(name)}")
     if output_ in (output.Format.TABLE, output.Format.WIDE):
         _summary(found)
@@ -249,6 +257,8 @@ def _summary(found: dict[str, Any]) -> None:
     screen.print(output.tabled(found["bundles"], BUNDLES))
     if found["ailing"]:
         screen.print(output.tabled(found["ailing"], OBJECTS))
+    if found["hooks"]:
+        screen.print(output.tabled(found["hooks"], HOOKS))
     for title, one in (("held", "held"), ("kept", "kept"), ("undeleted", "undeleted"), ("orphans", "orphan")):
         for line in found[title]:
             screen.print(f"{one}: {line}", markup=False)

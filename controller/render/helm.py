@@ -18,6 +18,7 @@ HOOK = "helm.sh/hook"
 
 _CHART = "chart"
 _VALUES = "values"
+_PLACE = re.compile(r"^\w+\.go:[0-9]+: (info: )?")
 _DOCUMENT = re.compile(rb"^---\n(?=# Source: )", re.MULTILINE)
 
 
@@ -151,7 +152,9 @@ def _warnings(asked: templates.Traits) -> Iterator[str]:
 
 
 def _lines(stderr: str) -> list[str]:
-    return [line.strip() for line in stderr.splitlines() if line.strip()]
+    """What helm says, without the place in its own source; hooks that it does not know it leaves out, and says so."""
+    lines = (_PLACE.sub("", line.strip()) for line in stderr.splitlines())
+    return [line for line in lines if line]
 
 
 def _unstable(chart: charts.Chart, asked: templates.Traits, first: bytes, second: bytes) -> errors.ChildError:

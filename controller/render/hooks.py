@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from controller.render import rendering
-from protocol import bundles
+from protocol import bundles, hooks
+from protocol.events import sources
 
 PHASES = "helm.sh/hook"
 WEIGHT = "helm.sh/hook-weight"
@@ -32,6 +33,21 @@ def entry(hook: rendering.Object) -> bundles.HookEntry:
 def entries(found: tuple[rendering.Object, ...]) -> tuple[bundles.HookEntry, ...]:
     """The entries of a bundle's hooks, in the order in which those of one phase run."""
     return tuple(sorted(map(entry, found), key=lambda one: (one.weight, one.object, one.manifest)))
+
+
+def warnings(found: tuple[rendering.Object, ...]) -> tuple[sources.Problem, ...]:
+    """The hooks that no agent runs, each with what it waits for in vain."""
+    told = ((item.path, entry(item)) for item in found)
+    return tuple(
+        sources.Problem(path, f"{one.object}: its hook {', '.join(ignored)} is never run{_rest(one)}")
+        for path, one in told
+        if (ignored := hooks.ignored(one))
+    )
+
+
+def _rest(one: bundles.HookEntry) -> str:
+    run = [phase for phase in one.phases if phase in hooks.RUN]
+    return f" ({', '.join(run)} is)" if run else ""
 
 
 def _annotations(manifest: Any) -> dict[str, str]:

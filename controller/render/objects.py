@@ -73,7 +73,7 @@ def read(staged: staging.Staged, order: staging.Order) -> Objects:
         parts.append(_part(text, left, order))
     if substitute:
         warnings += _near_misses([*loaded, *hooks])
-    return Objects(parts, [_part(text, items, order) for text, items in hooks], tuple(warnings))
+    return Objects(parts, [_part(text, _imaged(items, order), order) for text, items in hooks], tuple(warnings))
 
 
 def _loaded(
@@ -96,6 +96,12 @@ def _patched(values: list[object], order: staging.Order) -> list[object]:
     if wanted.images:
         values = [images.apply(value, wanted.images) for value in values]
     return values
+
+
+def _imaged(hooks: list[_Item], order: staging.Order) -> list[_Item]:
+    """Hooks with their images replaced: a registry that is a mirror is one for them, too. As with Helm's post-renderers
+    patches are not for them."""
+    return [_Item(hook.line, images.apply(hook.value, order.wanted.images)) for hook in hooks]
 
 
 def _part(text: staging.Text, items: list[_Item], order: staging.Order) -> _Part:

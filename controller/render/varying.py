@@ -201,7 +201,7 @@ class Session:
 
     def _warned(self, rendered: rendering.Rendered) -> tuple[sources.Problem, ...]:
         if rendered.objects or rendered.hooks or self._bundle.problems:
-            return rendered.warnings
+            return (*rendered.warnings, *hooks.warnings(rendered.hooks))
         return (*rendered.warnings, sources.Problem(self._bundle.path, "the bundle holds no manifest"))
 
     def _index(self, rendered: rendering.Rendered, options: bundles.BundleOptions) -> bundles.BundleIndex:

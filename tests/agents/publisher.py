@@ -14,6 +14,7 @@ import msgspec
 
 from controller.broker import doors
 from controller.reactors import publishing
+from controller.render import hooks, manifests, rendering
 from protocol import bundles, canonical, credentials, desired, ids, messages, plans, reports, sealing, signing, subjects
 
 R = TypeVar("R", bound=reports.Report)
@@ -40,7 +41,7 @@ class Bundle(msgspec.Struct, frozen=True):
         return ids.BundleId(f"test/{self.name}")
 
     def with_hooks(self, *hooks: Manifest) -> "Bundle":
-        """The same bundle with hooks beside its objects."""
+        """The same bundle with hooks beside its objects; their annotations say when they run."""
         return msgspec.structs.replace(self, hooks=hooks)
 
 
@@ -83,9 +84,9 @@ def content(parts: Sequence[Bundle], kept: Sequence[bundles.Kept] = ()) -> Conte
             blob = sealing.seal(bundles.MANIFEST_TAG, bundles.manifest_bytes(manifest))
             sealed.append(blob)
             objects.append(bundles.IndexEntry(ids.object_id(manifest), blob.id))
-        hooks = tuple(_hook(manifest, sealed) for manifest in part.hooks)
+        made = tuple(_hook(manifest, sealed) for manifest in part.hooks)
         ordered = tuple(sorted(objects, key=lambda item: item.object))
-        index = bundles.BundleIndex(part.id, part.options, ordered, hooks)
+        index = bundles.BundleIndex(part.id, part.options, ordered, made)
         blob = sealing.seal(bundles.INDEX_TAG, messages.INDEX.encode(index))
         sealed.append(blob)
         entries.append(bundles.RootEntry(part.id, blob.id, part.depends_on))
@@ -94,9 +95,9 @@ def content(parts: Sequence[Bundle], kept: Sequence[bundles.Kept] = ()) -> Conte
 
 
 def _hook(manifest: Manifest, sealed: list[sealing.Sealed]) -> bundles.HookEntry:
-    blob = sealing.seal(bundles.MANIFEST_TAG, bundles.manifest_bytes(manifest))
-    sealed.append(blob)
-    return bundles.HookEntry(ids.object_id(manifest), blob.id, phases=("pre-install",))
+    plain = bundles.manifest_bytes(manifest)
+    sealed.append(sealing.seal(bundles.MANIFEST_TAG, plain))
+    return hooks.entry(rendering.Object("chart", manifests.Manifest(ids.object_id(manifest), plain, 0)))
 
 
 class Publisher:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from controller.domain import clusters, debts, observed
-from controller.domain.views import drifts, freshness, letting_in, sight, standbys
+from controller.domain.views import drifts, freshness, hooks, letting_in, sight, standbys
 from protocol import ids, reports, specs, status
 
 WELL = frozenset({status.Health.HEALTHY, status.Health.SUSPENDED})
@@ -125,6 +125,8 @@ class Detail(msgspec.Struct, frozen=True, rename="camel"):
     bundles: list[BundleRow]
     ailing: list[AilingObject]
     """The objects that are not well, the worst first; at most sight.TEXTS_MAX. None of a cluster that nobody hears."""
+    hooks: list[hooks.Row]
+    """Those that are not over first; at most sight.TEXTS_MAX. None of a cluster that nobody hears."""
     drift: list[drifts.Row]
     """What differs from Git and since when, and by whom; at most sight.TEXTS_MAX."""
     kept: list[str]
@@ -214,6 +216,7 @@ def detail(looking: sight.Sight, cluster: clusters.Cluster) -> Detail:
         kubernetes_version=seen.kubernetes_version,
         bundles=list(bundle_rows(looking, cluster.id)),
         ailing=_ailing_objects(looking, cluster.id),
+        hooks=hooks.of_cluster(looking, cluster.id),
         drift=drifts.of_cluster(looking, cluster).open[: sight.TEXTS_MAX],
         kept=[f"{one.object}: {one.reason}" for one in (root.kept if root is not None else ())][: sight.NAMES_MAX],
         undeleted=[f"{one.object}: {one.reason} ({one.message})" for one in seen.undeleted.values()][: sight.TEXTS_MAX],

@@ -1,4 +1,4 @@
-"""Bundles that wait for others, and hooks, which nobody runs yet."""
+"""Bundles that wait for others."""
 
 import pytest
 
@@ -139,17 +139,3 @@ async def test_an_agent_that_starts_again_goes_on_waiting(
         assert of("web", applied.bundles).failures[0].reason == "DependencyNotReady"
         await work(place)
         await place.until(f"/api/v1/namespaces/{place.namespace}/configmaps/settings", lambda _: True)
-
-
-async def test_hooks_are_left_alone(place: Place, station: Station, hub_of_test: Publisher) -> None:
-    """They travel with the bundle, and are neither applied nor ours nor spoken of."""
-    hook = config_map("migrate", place.namespace)
-    part = bundle("web", config_map("settings", place.namespace))
-    async with station.running():
-        await hub_of_test.publish(part.with_hooks(hook))
-        applied = await hub_of_test.applied()
-
-    (found,) = applied.bundles
-    assert (found.sync, found.health, found.objects, found.failures) == (Sync.SYNCED, Health.HEALTHY, 1, ())
-    assert await place.config_map("migrate") is None
-    assert [entry.object.name for entry in await place.inventory()] == ["settings"]

@@ -16,6 +16,14 @@ PULL = reports.ObjectState(
     "pod web-1, container web (web:none): not found",
 )
 
+MIGRATE = reports.HookStatus(
+    examples.object_id("Job", "migrate", "shop"),
+    "pre-upgrade",
+    reports.HookProgress.FAILED,
+    "BackoffLimitExceeded",
+    "no such table",
+)
+
 
 @pytest.fixture
 async def told(fleet: fixtures.Hub) -> fixtures.Hub:
@@ -35,6 +43,7 @@ async def told(fleet: fixtures.Hub) -> fixtures.Hub:
         healths={"Degraded": 1, "Healthy": 1},
         states=(PULL,),
         ailing=1,
+        hooks=(MIGRATE,),
     )
     origin = msgspec.structs.replace(fleet.origin(cluster), generation=4)
     fleet.take(reports.Ready(origin=origin, root=fleet.published[cluster].root, bundles=(found,)))
@@ -54,6 +63,11 @@ async def test_a_cluster_is_shown_with_what_is_not_well_and_why(run: Run) -> Non
         "shop/web: Deployment.apps shop/web: ImagePullBackOff (pod web-1, container web (web:none): not found)" in text
     )
     assert "Degraded=1,Healthy=1" in text
+    assert _line(text, "shop/migrate").split()[3:6] == ["pre-upgrade", "Failed", "BackoffLimitExceeded"]
+
+
+def _line(text: str, part: str) -> str:
+    return next(line for line in text.splitlines() if part in line)
 
 
 @pytest.mark.usefixtures("told")

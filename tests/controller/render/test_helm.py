@@ -103,6 +103,16 @@ def test_hooks_come_apart_and_tests_not_at_all(bench: Workbench, helm_engine: pr
     assert (_names(without.documents), without.hooks) == (["a", "b"], b"")
 
 
+def test_a_hook_that_helm_does_not_know_is_left_out_and_said(bench: Workbench, helm_engine: programs.Engine) -> None:
+    """As `crd-install`, which was Helm 2's."""
+    chart = _chart(bench, {"a.yaml": _map("a"), "b.yaml": _map("crd", annotations='"helm.sh/hook": crd-install')})
+
+    output = helm.template(helm_engine, chart, RELEASE)
+
+    assert (_names(output.documents), output.hooks) == (["a"], b"")
+    assert output.warnings == ('helm: skipping unknown hook: "crd-install"',)
+
+
 def test_definitions_are_included_unless_skipped(bench: Workbench, helm_engine: programs.Engine) -> None:
     chart = _chart(bench, {"a.yaml": _map("a")}, **{"crds/crd.yaml": _map("crd")})
 

@@ -36,6 +36,20 @@ def test_hooks_run_by_weight_then_by_name() -> None:
     assert [one.object.name for one in hooks.entries((heavy, light, odd))] == ["c", "b", "a"]
 
 
+def test_a_hook_that_nobody_runs_is_a_warning() -> None:
+    """What of it is run is said beside it, so that nobody takes the whole hook for dead."""
+    found = (
+        hook("a", hook="pre-install"),
+        hook("b", hook="pre-delete,post-rollback"),
+        hook("c", hook="pre-delete,post-install"),
+    )
+
+    assert [str(problem) for problem in hooks.warnings(found)] == [
+        "web/chart: Job.batch b: its hook pre-delete, post-rollback is never run",
+        "web/chart: Job.batch c: its hook pre-delete is never run (post-install is)",
+    ]
+
+
 @given(st.text(max_size=20), st.text(max_size=20) | st.integers().map(str), st.none() | st.text(max_size=20))
 def test_whatever_the_annotations_say_there_is_an_entry(phases: str, weight: str, policy: str | None) -> None:
     found = hooks.entry(hook(hook=phases, hook_weight=weight, hook_delete_policy=policy))

@@ -104,6 +104,20 @@ def test_hooks_travel_beside_the_objects(bench: Workbench, stager: stages.Stages
     ]
 
 
+def test_images_of_hooks_are_replaced_too(bench: Workbench, stager: stages.Stages) -> None:
+    pod = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: hook, annotations: {helm.sh/hook: pre-install}}\n"
+        "spec: {containers: [{name: main, image: 'tool:1'}]}\n"
+    )
+    said = "images: [{name: tool, newName: mirror.example/tool}]\n"
+    files = CHART | {"templates/hook.yaml": pod, "flotilla.yaml": said}
+    found = run(bench, stager, below("web", files), "web")
+    (hook,) = found.index(DEV).hooks
+    manifest = msgspec.json.decode(bench.blobs[hook.manifest].plain)
+
+    assert manifest["spec"]["containers"] == [{"name": "main", "image": "mirror.example/tool:1"}]
+
+
 def test_a_kustomization_may_have_its_base_beside_it(bench: Workbench, stager: stages.Stages) -> None:
     found = run(bench, stager, below("apps", BASE), "apps/prod")
 

@@ -43,6 +43,11 @@ export function bundleState(word) {
   return { Ready: "ready", Progressing: "progressing", Failed: "degraded", Waiting: "outofsync" }[word] ?? "unknown";
 }
 
+/** The state that a hook of a bundle is drawn with. */
+export function hookState(word) {
+  return { Succeeded: "ready", Running: "progressing", Waiting: "progressing", Failed: "degraded" }[word] ?? "unknown";
+}
+
 /** The state that a source is drawn with. */
 export function sourceState(word) {
   return (

@@ -301,3 +301,30 @@ async def test_rows_follow_the_order_that_is_asked_for(fleet: Fleet) -> None:
     assert [one.name for one in views.rows(fleet.looking, found)] == ["b", "a"]
     assert fleet.looking.name(ids.ClusterId("nobody")) == "nobody"
     assert fleet.looking.head("cluster", "nobody") == 0
+
+
+async def test_hooks_are_told_with_those_first_that_are_not_over(fleet: Fleet) -> None:
+    """What is said of other content is nothing that anybody waits for; of a silent cluster nothing is told."""
+    fleet.hub.say(fleet.a)
+    published = fleet.hub.published[fleet.a]
+    api, web = fleet.hub.roots[published.root].bundles[:2]
+    progress = reports.HookProgress
+    hooks = tuple(
+        reports.HookStatus(examples.object_id("Job", name, "shop"), "pre-upgrade", how, "Why", "because")
+        for name, how in (("a", progress.SUCCEEDED), ("b", progress.RUNNING))
+    )
+    of_api, of_web = (
+        reports.BundleStatus(bundle, index, status.Sync.SYNCED, status.Health.HEALTHY, objects=3, hooks=hooks)
+        for bundle, index in ((api.bundle, NO_DIGEST), (web.bundle, web.index))
+    )
+    fleet.hub.take(reports.Ready(origin=said(fleet), root=published.root, bundles=(of_api, of_web)))
+
+    found = views.detail(fleet.looking, fleet.hub.world.clusters[fleet.a]).hooks
+    fleet.hub.now += datetime.timedelta(seconds=41)
+    silent = views.detail(fleet.looking, fleet.hub.world.clusters[fleet.a]).hooks
+
+    assert [(one.bundle, one.object, one.phase, one.progress, one.message) for one in found] == [
+        ("shop/web", "Job shop/b", "pre-upgrade", progress.RUNNING, "because"),
+        ("shop/web", "Job shop/a", "pre-upgrade", progress.SUCCEEDED, "because"),
+    ]
+    assert silent == []

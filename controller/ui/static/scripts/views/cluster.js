@@ -5,7 +5,7 @@ import { bundle, event, revision, route } from "../links.js";
 import { badge, basis, empty, facts, labels, section, table, texts, time } from "../parts.js";
 import { sourceUrl } from "../store.js";
 import * as times from "../times.js";
-import { STATES, clusterState, count, generation, healthState, short, syncState } from "../words.js";
+import { STATES, clusterState, count, generation, healthState, hookState, short, syncState } from "../words.js";
 import { drift } from "./drift.js";
 import { chosen, objects, path as objectsPath } from "./objects.js";
 
@@ -35,6 +35,7 @@ export function render(place, { data, missing }) {
     drift(data.drift?.cluster === path[1] ? data.drift : null),
     section("Bundles", { note: count(detail.bundles.length, "bundle") }, bundleTable(detail.bundles)),
     objects(place, detail, data.objects),
+    ...hooks(detail.hooks),
     ...leftovers(detail),
     section("What it is", {}, identity(detail)),
   ];
@@ -100,6 +101,18 @@ function bundleTable(rows) {
       cells: [bundle(one.bundle), badge(syncState(one.sync), one.sync), badge(healthState(one.health), one.health), one.failed ? `${one.objects} (${one.failed} failed)` : String(one.objects), times.told(one.reason)],
     })),
   );
+}
+
+function* hooks(rows) {
+  if (!rows.length) return;
+  yield section("Hooks", { note: "of what each bundle's last change was here" }, table(
+    "Hooks on this cluster",
+    ["Hook", "Bundle", "Phase", "Progress", "Why"],
+    rows.map((one) => ({
+      key: `${one.bundle} ${one.phase} ${one.object}`,
+      cells: [one.object, bundle(one.bundle), one.phase, badge(hookState(one.progress), one.progress), [one.reason, one.message].filter(Boolean).join(": ")],
+    })),
+  ));
 }
 
 function* leftovers(detail) {
