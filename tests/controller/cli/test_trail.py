@@ -13,7 +13,7 @@ class Hub(session.Hub):
     """Knows one cluster, and counts how often it is asked."""
 
     def __init__(self) -> None:
-        super().__init__(session.Context(url="http://hub", token=""))
+        super().__init__(session.Context(url="http://127.0.0.1", token=""))
         self.asked = 0
 
     def items(self, path: str, **query: str) -> list[dict[str, Any]]:
