@@ -3,6 +3,7 @@
 On the sandbox and on a real API server. No resync comes by itself here: what happens is what was noticed.
 """
 
+import asyncio
 import copy
 
 import pytest
@@ -11,9 +12,9 @@ from agents.kube import errors as kube_errors
 from protocol import reports
 from protocol.drifts import Kind, Means
 from protocol.status import Sync
-from tests.agents.conftest import Place, Station
+from tests.agents.conftest import POLL_S, Place, Station
 from tests.agents.integration.telling import corrected, detected
-from tests.agents.publisher import Manifest, Publisher, bundle
+from tests.agents.publisher import HEARD_S, Manifest, Publisher, bundle
 
 pytestmark = pytest.mark.nats
 
@@ -62,10 +63,22 @@ async def remove(place: Place) -> None:
             continue
 
 
+async def merge(place: Place, version: str, change: Manifest) -> None:
+    """Somebody changes the object, in a version that may be served a moment later only."""
+    async with asyncio.timeout(HEARD_S):
+        while True:
+            try:
+                await place.foreign.merge(path_of(place, version), change)
+            except (kube_errors.NotServed, kube_errors.Transient):
+                await asyncio.sleep(POLL_S)
+            else:
+                return
+
+
 async def sailing(place: Place, hub_of_test: Publisher, version: str = "v1") -> None:
     """Until a change by hand was told and put right."""
     heard = len(hub_of_test.heard)
-    await place.foreign.merge(path_of(place, version), {"spec": {"sails": 3}})
+    await merge(place, version, {"spec": {"sails": 3}})
     found = await detected(hub_of_test, "ahoy", after=heard)
     assert (found.kind, found.fields[0].actual) == (Kind.CHANGED, "3")
     assert (await corrected(hub_of_test, "ahoy", after=heard)).means is Means.REVERTED
@@ -120,7 +133,7 @@ async def test_a_kind_is_watched_in_another_version_once_its_own_is_not_served_a
         await hub_of_test.publish(bundle("boats", boat(place)))
         await hub_of_test.hear(reports.Applied, is_synced)
         await respecify(place, definition(place, v1=True, v2=True))
-        await place.until(path_of(place, "v2"), lambda _: True)
+        await merge(place, "v2", {})
         await hub_of_test.publish(bundle("boats", boat(place, "v2")))
         await hub_of_test.applied()
         await sailing(place, hub_of_test, "v2")
