@@ -13,7 +13,8 @@ from aiohttp import web
 
 from controller.api import face, feed, following, problems, requests, routes
 from controller.domain import clusters, rejections
-from protocol import codec, subjects
+from protocol import canonical, codec, subjects
+from protocol.events import log
 
 WAIT_S_MAX = 30
 """The longest that a request for one page waits for news."""
@@ -44,12 +45,14 @@ class Page(msgspec.Struct, frozen=True, rename="camel"):
     items: list[Event]
     next: int
     """Ask for `after` this for what follows."""
+    place: str
+    """The same with the hash of the event there, which is refused where the log is another one by then."""
     head: int
     """The log's present end."""
 
 
 QUERY = (
-    routes.Parameter("after", Annotated[int, msgspec.Meta(ge=0)], "Events beyond this place in the log."),
+    routes.Parameter("after", str, "Events beyond this place in the log: its number, or the `place` of a page."),
     routes.Parameter("limit", Annotated[int, msgspec.Meta(ge=1, le=requests.LIMIT_MAX)], "Events of a page."),
     routes.Parameter("wait", Annotated[int, msgspec.Meta(ge=0, le=WAIT_S_MAX)], "Seconds to wait for news."),
     routes.Parameter("follow", bool, "Lines of JSON as the log grows, in place of a page."),
@@ -63,12 +66,7 @@ Wanted = Callable[[face.LoggedEvent], bool]
 
 async def index(request: web.Request) -> web.StreamResponse:
     """The events after a place in the log; with `wait` not before there is one, with `follow` for ever."""
-    hub, after = request.app[requests.HUB], requests.number(request, "after", 0, least=0, most=feed.PLACE_MAX)
-    head = hub.transactor.world.log_head.sequence
-    if after > head:
-        raise problems.ProblemError(
-            409, "changed", f"after={after}: the log ends at event {head}; that place is of another log, or of none"
-        )
+    hub, after = request.app[requests.HUB], await _after(request)
     wanted = _wanted(request)
     if requests.flag(request, "follow"):
         return await _follow(request, after, wanted)
@@ -80,17 +78,31 @@ async def index(request: web.Request) -> web.StreamResponse:
     return requests.answer(await _page(hub, after, wanted, limit))
 
 
+async def _after(request: web.Request) -> int:
+    """The place beyond which events are wanted; a ProblemError where it is of another log than ours."""
+    transactor = request.app[requests.HUB].transactor
+    named = feed.named(request.query.get("after", "0"), "after")
+    if not await feed.is_ours(transactor, named, is_exact=False):
+        head = transactor.world.log_head.sequence
+        detail = f"the log ends at event {head}" if named.sequence > head else "another event stands there"
+        raise problems.ProblemError(
+            409, "changed", f"after={named.sequence}: {detail}; that place is of another log, or of none: begin anew"
+        )
+    return named.sequence
+
+
 async def _page(hub: face.HubFace, after: int, wanted: Wanted, limit: int) -> Page:
     items: list[Event] = []
-    last = after
+    hashes = hub.transactor.world.hashes
+    last, known_by = after, hashes[after - 1] if after else canonical.NO_DIGEST
     async with contextlib.aclosing(hub.events(after)) as events:
         async for one in events:
-            last = one.sequence
+            last, known_by = one.sequence, log.record_hash(one.subject, one.body)
             if wanted(one):
                 items.append(logged(one))
             if len(items) >= limit or last - after >= SCANNED_MAX:
                 break
-    return Page(items=items, next=last, head=hub.transactor.world.log_head.sequence)
+    return Page(items=items, next=last, place=feed.id_of(last, known_by), head=hub.transactor.world.log_head.sequence)
 
 
 async def _follow(request: web.Request, after: int, wanted: Wanted) -> web.StreamResponse:

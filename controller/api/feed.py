@@ -8,17 +8,18 @@ changed ten times since is told once: what counts is that somebody should look.
 import asyncio
 import collections
 import contextlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 
 import msgspec
 import structlog
 from aiohttp import web
 
-from controller import errors
+from controller import errors, transact
 from controller.api import access, face, problems, requests
 from controller.domain.views import changes, sight
 from controller.store import records
-from protocol import ids
+from protocol import canonical, desired, ids
 from protocol.canonical import Digest
 
 logger = structlog.get_logger(__name__)
@@ -33,6 +34,8 @@ others."""
 RECENT_MAX = 500
 """Events kept in memory: who keeps up reads them here; who fell further behind reads the store."""
 
+
+_ID = re.compile(r"(?P<place>[0-9]{1,19})-(?P<hash>[0-9a-f]{64})")
 
 PLACE_MAX = 2**63 - 1
 """The largest that a place in the log can be."""
@@ -206,3 +209,27 @@ def place(text: str, what: str) -> int:
     if len(text) > requests.DIGITS_MAX or not text.isascii() or not text.isdecimal():
         raise requests.bad_parameter(what, f"{text[: requests.SHOWN_CHARACTERS_MAX]!r} is no place in the log")
     return min(int(text), PLACE_MAX)
+
+
+def named(text: str, what: str) -> desired.LogHead:
+    """The event that a client names: a place with its hash or, with an empty one, a place alone."""
+    found = _ID.fullmatch(text)
+    if found is not None:
+        return desired.LogHead(sequence=int(found["place"]), hash=Digest(found["hash"]))
+    return desired.LogHead(sequence=place(text, what), hash=canonical.NO_DIGEST)
+
+
+def id_of(at: int, known_by: Digest) -> str:
+    """How clients name the event at this place, and no event of another log."""
+    return f"{at}-{known_by}" if at else "0"
+
+
+async def is_ours(transactor: transact.Transactor, one: desired.LogHead, *, is_exact: bool) -> bool:
+    """Is the event that a client names in our log? `is_exact`: a place alone names none: there would be one in any."""
+    if one.sequence > transactor.world.log_head.sequence:
+        # Another hub on the same log may have told of what this one did not read yet.
+        with contextlib.suppress(errors.Transient, records.StoreError):
+            await transactor.catch_up()
+    if is_exact or one.hash:
+        return transactor.world.contains(one)
+    return one.sequence <= transactor.world.log_head.sequence

@@ -10,17 +10,13 @@ the same places, and a client that went on there would miss some without a word.
 What it is told of clusters is no history, only a reason to look: after a break it looks at all of them.
 """
 
-import contextlib
-import re
 from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 from aiohttp import web
 
-from controller import errors
 from controller.api import events, face, feed, following, requests, routes
-from controller.store import records
-from protocol import canonical, desired, ids
+from protocol import canonical, ids
 from protocol.canonical import Digest
 from protocol.events import log
 
@@ -32,9 +28,11 @@ RETRY_MS = 2000
 NAMES_MAX = 1000
 """Clusters that one message names; if more changed, it says `all`."""
 
-QUERY = (routes.Parameter("after", int, "Begin after this place in the log; else at its end, or at Last-Event-ID."),)
-
-_ID = re.compile(r"(?P<place>[0-9]{1,19})-(?P<hash>[0-9a-f]{64})")
+QUERY = (
+    routes.Parameter(
+        "after", str, "Begin after this place, or event, in the log; else at its end, or at Last-Event-ID."
+    ),
+)
 
 
 class Clusters(msgspec.Struct, frozen=True, rename="camel"):
@@ -63,22 +61,8 @@ async def _begun(request: web.Request) -> int | None:
     last, after = request.headers.get("Last-Event-ID", ""), request.query.get("after", "")
     if not last and not after:
         return transactor.world.log_head.sequence
-    named = _named(last) if last else desired.LogHead(sequence=feed.place(after, "after"), hash=canonical.NO_DIGEST)
-    if named.sequence > transactor.world.log_head.sequence:
-        # Another hub on the same log may have told of what this one did not read yet.
-        with contextlib.suppress(errors.Transient, records.StoreError):
-            await transactor.catch_up()
-    world = transactor.world
-    is_ours = world.contains(named) if last else named.sequence <= world.log_head.sequence
-    return named.sequence if is_ours else None
-
-
-def _named(last: str) -> desired.LogHead:
-    """The event that a client names as its last. A mere place names none: there would be one in any log."""
-    found = _ID.fullmatch(last)
-    if found is not None:
-        return desired.LogHead(sequence=int(found["place"]), hash=Digest(found["hash"]))
-    return desired.LogHead(sequence=feed.place(last, "Last-Event-ID"), hash=canonical.NO_DIGEST)
+    named = feed.named(last, "Last-Event-ID") if last else feed.named(after, "after")
+    return named.sequence if await feed.is_ours(transactor, named, is_exact=bool(last)) else None
 
 
 async def _messages(request: web.Request, news: feed.Feed, begun: int | None) -> AsyncGenerator[bytes, None]:
@@ -88,7 +72,7 @@ async def _messages(request: web.Request, news: feed.Feed, begun: int | None) ->
     if begun is None:
         beginning += _message("reset", Reset(head=place))
     # An id at once: who is cut off before the first event would else begin at a later end of the log.
-    yield beginning + (_id(place, world.hashes[place - 1]) if place else b"id: 0\n") + b"\n"
+    yield beginning + _id(place, world.hashes[place - 1] if place else canonical.NO_DIGEST) + b"\n"
     while True:
         block, place = await following.block(news, place, _log)
         if news.changes > told:
@@ -117,7 +101,7 @@ def _log(one: face.LoggedEvent) -> bytes:
 
 
 def _id(place: int, known_by: Digest) -> bytes:
-    return b"id: %d-%s\n" % (place, known_by.encode())
+    return b"id: %s\n" % feed.id_of(place, known_by).encode()
 
 
 def _message(kind: str, data: msgspec.Struct) -> bytes:

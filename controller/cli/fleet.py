@@ -143,7 +143,7 @@ def show_status(
     with live.Live(console=output.screen(), auto_refresh=False) as picture:
         head = hub.get("status")["event"]
         picture.update(output.tabled(hub.items("clusters"), clusters.COLUMNS), refresh=True)
-        for _ in hub.pages(head):
+        for _ in hub.pages(str(head)):
             picture.update(output.tabled(hub.items("clusters"), clusters.COLUMNS), refresh=True)
 
 
@@ -161,14 +161,15 @@ def show_events(
     """
     hub = options.hub(url, token)
     names = trail.Names(hub)
+    place = str(after)
     while True:
-        page = hub.get("events", after=str(after), limit="500")
+        page = hub.get("events", after=place, limit="500")
         trail.show(page["items"], output_, names)
-        after = page["next"]
-        if after >= page["head"]:
+        place = page["place"]
+        if page["next"] >= page["head"]:
             break
     if follow:
-        for items in hub.pages(after):
+        for items in hub.pages(place):
             trail.show(items, output_, names)
 
 

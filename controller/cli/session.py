@@ -216,11 +216,12 @@ class Hub:
         """The decoded answer."""
         return asyncio.run(self._ask("DELETE", path, query, None))
 
-    def pages(self, after: int) -> Iterator[list[dict[str, Any]]]:
-        """Pages of events as they come, for ever; each waits on the hub, not here."""
+    def pages(self, after: str) -> Iterator[list[dict[str, Any]]]:
+        """Pages of events as they come, for ever; each waits on the hub, not here. CommandError once the hub has
+        another log."""
         while True:
-            page = self.get("events", after=str(after), wait="30")
-            after = page["next"]
+            page = self.get("events", after=after, wait="30")
+            after = page["place"]
             yield page["items"]
 
     async def _ask(self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None) -> Any:

@@ -52,17 +52,32 @@ async def test_a_page_says_how_to_go_on_even_if_nothing_passed_its_filter(
     async with client.get(f"{EVENTS}?type=NoSuchType") as answer:
         page = await answer.json()
 
-    assert page == {"items": [], "next": 7, "head": 7}
+    assert page == {"items": [], "next": 7, "place": f"7-{busy.world.hashes[6]}", "head": 7}
 
 
-async def test_a_place_beyond_the_log_is_refused(client: aiohttp.ClientSession, busy: hubs.Hub) -> None:
-    async with client.get(f"{EVENTS}?after=8") as answer:
+async def test_a_place_leads_from_page_to_page(client: aiohttp.ClientSession, busy: hubs.Hub) -> None:
+    found, after = [], "0"
+    for _ in range(5):
+        async with client.get(f"{EVENTS}?limit=2&after={after}") as answer:
+            page = await answer.json()
+        found += [one["sequence"] for one in page["items"]]
+        after = page["place"]
+
+    assert (found, after) == ([1, 2, 3, 4, 5, 6, 7], f"7-{busy.world.hashes[6]}")
+
+
+@pytest.mark.parametrize("after", ["8", "9223372036854775808", "7-" + "a" * 64, "8-" + "a" * 64])
+@pytest.mark.parametrize("follow", ["false", "true"])
+async def test_a_place_of_another_log_is_refused(
+    client: aiohttp.ClientSession, busy: hubs.Hub, after: str, follow: str
+) -> None:
+    async with client.get(f"{EVENTS}?after={after}&follow={follow}") as answer:
         problem = await answer.json(content_type="application/problem+json")
 
     assert (answer.status, problem["type"]) == (409, "urn:flotilla:problem:changed")
 
 
-@pytest.mark.parametrize("query", ["about=edge-1", "about=/x", "after=-1", "after=9223372036854775808", "wait=31"])
+@pytest.mark.parametrize("query", ["about=edge-1", "about=/x", "after=-1", "after=1-", "after=x", "wait=31"])
 async def test_a_senseless_filter_is_refused(client: aiohttp.ClientSession, query: str) -> None:
     async with client.get(f"{EVENTS}?{query}") as answer:
         assert answer.status == 400
