@@ -63,12 +63,12 @@ async def remove(place: Place) -> None:
             continue
 
 
-async def merge(place: Place, version: str, change: Manifest) -> None:
-    """Somebody changes the object, in a version that may be served a moment later only."""
+async def served(place: Place, version: str) -> None:
+    """Until the object can be read in a version: the API server serves it a moment after its definition says so."""
     async with asyncio.timeout(HEARD_S):
         while True:
             try:
-                await place.foreign.merge(path_of(place, version), change)
+                await place.api.get(path_of(place, version))
             except (kube_errors.NotServed, kube_errors.Transient):
                 await asyncio.sleep(POLL_S)
             else:
@@ -78,7 +78,8 @@ async def merge(place: Place, version: str, change: Manifest) -> None:
 async def sailing(place: Place, hub_of_test: Publisher, version: str = "v1") -> None:
     """Until a change by hand was told and put right."""
     heard = len(hub_of_test.heard)
-    await merge(place, version, {"spec": {"sails": 3}})
+    await served(place, version)
+    await place.foreign.merge(path_of(place, version), {"spec": {"sails": 3}})
     found = await detected(hub_of_test, "ahoy", after=heard)
     assert (found.kind, found.fields[0].actual) == (Kind.CHANGED, "3")
     assert (await corrected(hub_of_test, "ahoy", after=heard)).means is Means.REVERTED
@@ -133,7 +134,7 @@ async def test_a_kind_is_watched_in_another_version_once_its_own_is_not_served_a
         await hub_of_test.publish(bundle("boats", boat(place)))
         await hub_of_test.hear(reports.Applied, is_synced)
         await respecify(place, definition(place, v1=True, v2=True))
-        await merge(place, "v2", {})
+        await served(place, "v2")
         await hub_of_test.publish(bundle("boats", boat(place, "v2")))
         await hub_of_test.applied()
         await sailing(place, hub_of_test, "v2")
