@@ -27,6 +27,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("repeatable" if os.environ.get("CI") else "searching")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What is left open is told when garbage is collected, by chance in some other test: a build shows it as a warning,
+    and everybody else's run fails by it."""
+    if os.environ.get("CI"):
+        config.addinivalue_line("filterwarnings", "default::pytest.PytestUnraisableExceptionWarning")
+
+
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
     """A command that runs in this process sets up logging to a stream that is closed with its test."""
