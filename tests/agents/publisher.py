@@ -24,6 +24,10 @@ HEARD_S = 120.0
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
+STATUSES = reports.Applied | reports.Failed | reports.Ready
+"""Reports that tell how bundles stand. A state that comes soon enough is already told by the first that is heard of a
+generation: one that waits for a state takes any of them."""
+
 Manifest = dict[str, Any]
 
 
@@ -232,6 +236,20 @@ class Publisher:
                     if isinstance(report, kind) and matches(report):
                         return report
                 await self._more.wait()
+
+    async def stands(
+        self, name: str, holds: Callable[[reports.BundleStatus], bool], *, after: int = 0
+    ) -> reports.BundleStatus:
+        """The first status of a bundle for which something holds, by whichever report, heard or still to come."""
+
+        def meant(report: reports.Report) -> reports.BundleStatus | None:
+            said = report.bundles if isinstance(report, STATUSES) else ()
+            return next((one for one in said if one.bundle == f"test/{name}" and holds(one)), None)
+
+        kinds: type[reports.Report] = msgspec.Struct  # type: ignore[assignment]
+        found = meant(await self.hear(kinds, lambda report: meant(report) is not None, after=after))
+        assert found is not None
+        return found
 
     async def standby(self, matches: Callable[[reports.Standby], bool]) -> reports.Standby:
         """The first heartbeat of an agent that does not act and that matches, heard or still to come."""

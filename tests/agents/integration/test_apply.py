@@ -293,11 +293,12 @@ async def test_a_workload_is_followed_until_it_is_healthy(
     place: Place, station: Station, hub_of_test: Publisher
 ) -> None:
     """Progressing when it was applied; Ready is heard when its status says so, and not before."""
-    labels = {"app": "web"}
+    labels, ready_after = {"app": "web"}, "sandbox.flotilla.gitops/ready-after"
+    metadata = {"name": "web", "namespace": place.namespace, "annotations": {ready_after: "86400"}}
     deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "web", "namespace": place.namespace},
+        "metadata": metadata,
         "spec": {
             "replicas": 2,
             "selector": {"matchLabels": labels},
@@ -308,9 +309,11 @@ async def test_a_workload_is_followed_until_it_is_healthy(
         },
     }
     async with station.running():
-        await hub_of_test.publish(bundle("web", deployment))
+        await hub_of_test.publish(bundle("web", deployment, drift="off"))
         applied = await hub_of_test.applied()
         assert applied.bundles[0].health is Health.PROGRESSING
         if place.has_workloads:
+            path = f"/apis/apps/v1/namespaces/{place.namespace}/deployments/web"
+            await place.foreign.merge(path, {"metadata": {"annotations": {ready_after: "0"}}})
             ready = await hub_of_test.hear(reports.Ready, lambda report: report.bundles[0].health is Health.HEALTHY)
             assert ready.bundles[0].failures == ()

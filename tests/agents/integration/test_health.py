@@ -3,6 +3,7 @@
 On the real control plane a test says what a kubelet would, through the status of the pods; the sandbox says it itself.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -50,9 +51,9 @@ async def report_status(of: client.Client, pod: dict[str, Any], status: dict[str
     await of.merge(path, {"metadata": {"uid": about["uid"]}, "status": status})
 
 
-def why(reason: str) -> Any:
-    """Does a report give this reason for the first bundle?"""
-    return lambda report: any(one.reason == reason for one in report.bundles[0].failures)
+def why(reason: str) -> Callable[[reports.BundleStatus], bool]:
+    """Does a status give this reason?"""
+    return lambda found: any(one.reason == reason for one in found.failures)
 
 
 async def test_a_workload_without_its_image_says_so(place: Place, station: Station, hub_of_test: Publisher) -> None:
@@ -66,10 +67,10 @@ async def test_a_workload_without_its_image_says_so(place: Place, station: Stati
             container = {"name": "web", "image": IMAGE, "imageID": "", "ready": False, "restartCount": 0}
             told = {"phase": "Pending", "containerStatuses": [{**container, "state": waiting}]}
             await report_status(place.foreign, await pod_of(place), told)
-        report = await hub_of_test.hear(reports.Ready, why("ErrImagePull"))
+        found = await hub_of_test.stands("web", why("ErrImagePull"))
 
-    (problem,) = report.bundles[0].failures
-    assert report.bundles[0].health in (Health.PROGRESSING, Health.DEGRADED)
+    (problem,) = found.failures
+    assert found.health in (Health.PROGRESSING, Health.DEGRADED)
     assert f"container web ({IMAGE}): {NO_IMAGE}" in problem.message
     assert problem.message.startswith("pod web-")
 
@@ -84,6 +85,8 @@ async def test_a_volume_that_cannot_be_mounted_is_told_by_an_event(
         await hub_of_test.publish(bundle("web", deployment(place.namespace)))
         await hub_of_test.applied()
         about = (await pod_of(place))["metadata"]
+        path = f"/apis/apps/v1/namespaces/{place.namespace}/deployments/web"
+        await place.until(path, lambda live: live.get("status", {}).get("updatedReplicas") == 1)
         event = {
             "metadata": {"name": "web.mount", "namespace": place.namespace},
             "involvedObject": {"kind": "Pod", "name": about["name"], "namespace": place.namespace, "uid": about["uid"]},
@@ -93,11 +96,9 @@ async def test_a_volume_that_cannot_be_mounted_is_told_by_an_event(
             "lastTimestamp": "2026-11-25T10:00:00Z",
         }
         await place.foreign.create(f"/api/v1/namespaces/{place.namespace}/events", event)
-        report = await hub_of_test.hear(reports.Ready, why("FailedMount"))
+        found = await hub_of_test.stands("web", why("FailedMount"))
 
-    assert report.bundles[0].failures[0].message == (
-        f'pod {about["name"]}: secret "tls" not found (0 of 1 replicas available)'
-    )
+    assert found.failures[0].message == f'pod {about["name"]}: secret "tls" not found (0 of 1 replicas available)'
 
 
 async def test_a_quota_that_is_spent_is_told_by_the_controller(
@@ -118,12 +119,12 @@ async def test_a_quota_that_is_spent_is_told_by_the_controller(
         path = f"/api/v1/namespaces/{place.namespace}/resourcequotas/none"
         await place.until(path, lambda found: "hard" in found.get("status", {}))
         await hub_of_test.publish(bundle("quota", quota), bundle("web", deployment(place.namespace)))
-        report = await hub_of_test.hear(
-            reports.Ready, lambda one: any(f.reason == "FailedCreate" for b in one.bundles for f in b.failures)
+        # A controller that is quicker than another one may be refused for something else at first.
+        found = await hub_of_test.stands(
+            "web", lambda one: any("exceeded quota: none" in problem.message for problem in one.failures)
         )
 
-    (problem,) = next(one for one in report.bundles if one.failures).failures
-    assert "exceeded quota: none" in problem.message
+    assert [problem.reason for problem in found.failures] == ["FailedCreate"]
 
 
 async def test_a_claim_that_nobody_can_serve_says_so(place: Place, station: Station, hub_of_test: Publisher) -> None:
@@ -138,11 +139,11 @@ async def test_a_claim_that_nobody_can_serve_says_so(place: Place, station: Stat
     }
     async with station.running():
         await hub_of_test.publish(bundle("data", claim))
-        report = await hub_of_test.hear(reports.Ready, why("FailedBinding"))
+        found = await hub_of_test.stands("data", why("FailedBinding"))
 
-    (problem,) = report.bundles[0].failures
+    (problem,) = found.failures
     assert "no storage class is set" in problem.message
-    assert report.bundles[0].health is Health.PROGRESSING
+    assert found.health is Health.PROGRESSING
 
 
 async def test_a_heartbeat_names_the_last_report_that_tells_how_things_stand(
@@ -177,9 +178,9 @@ async def test_a_sandbox_tells_of_an_image_as_a_node_would(
     manifest["spec"]["template"]["spec"]["containers"][0]["image"] = "registry.example/does-not-exist:1"
     async with station.running():
         await hub_of_test.publish(bundle("web", manifest))
-        report = await hub_of_test.hear(reports.Ready, why("ImagePullBackOff"))
+        found = await hub_of_test.stands("web", why("ImagePullBackOff"))
 
-    (problem,) = report.bundles[0].failures
+    (problem,) = found.failures
     assert "container web (registry.example/does-not-exist:1): Back-off pulling image" in problem.message
-    (state,) = report.bundles[0].states
-    assert (state.object, state.reason, report.bundles[0].ailing) == (problem.object, problem.reason, 1)
+    (state,) = found.states
+    assert (state.object, state.reason, found.ailing) == (problem.object, problem.reason, 1)

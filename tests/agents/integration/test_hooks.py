@@ -75,25 +75,6 @@ async def _report(of: client.Client, path: str, *, well: bool) -> None:
     await of.merge(path, {"status": {"phase": phase, "containerStatuses": [container]}})
 
 
-def of(name: str, report: Any) -> reports.BundleStatus | None:
-    """What a report says of a bundle."""
-    return next((item for item in report.bundles if item.bundle == f"test/{name}"), None)
-
-
-async def told(hub: Publisher, name: str, holds: Any, *, since: int = 0) -> reports.BundleStatus:
-    """The first status of a bundle for which something holds, by whichever report."""
-
-    def matches(report: reports.Report) -> bool:
-        kinds = reports.Applied | reports.Failed | reports.Ready
-        found = of(name, report) if isinstance(report, kinds) else None
-        return found is not None and bool(holds(found))
-
-    report = await hub.hear(msgspec.Struct, matches, after=since)  # type: ignore[type-var]
-    found = of(name, report)
-    assert found is not None
-    return found
-
-
 def progress(found: reports.BundleStatus) -> dict[str, str]:
     return {f"{one.phase} {one.object.name}": one.progress.value for one in found.hooks}
 
@@ -124,7 +105,7 @@ async def test_objects_wait_for_the_hooks_before_them_and_those_after_wait_for_t
     )
     async with station.running():
         await hub_of_test.publish(part, bundle("other", config_map("other", place.namespace)))
-        waiting = await told(hub_of_test, "web", is_running("migrate"))
+        waiting = await hub_of_test.stands("web", is_running("migrate"))
         await place.until(f"/api/v1/namespaces/{place.namespace}/configmaps/other", lambda _: True)
         assert (waiting.sync, waiting.health, waiting.failed) == (Sync.UNKNOWN, Health.PROGRESSING, 0)
         assert waiting.failures[0].object.name == "migrate"
@@ -137,12 +118,12 @@ async def test_objects_wait_for_the_hooks_before_them_and_those_after_wait_for_t
         assert await place.config_map("settings") is None
 
         await end(place)
-        checking = await told(hub_of_test, "web", is_running("check"))
+        checking = await hub_of_test.stands("web", is_running("check"))
         assert (checking.sync, checking.health) == (Sync.SYNCED, Health.PROGRESSING)
         assert await place.config_map("settings") is not None
 
         await end(place, "check")
-        done = await told(hub_of_test, "web", is_well)
+        done = await hub_of_test.stands("web", is_well)
 
     assert set(progress(done).values()) == {"Succeeded"}
     assert [entry.object.name for entry in await place.inventory()] == ["other", "settings"]
@@ -156,12 +137,12 @@ async def test_a_hook_runs_once_for_its_content_and_again_for_the_next(
     async with station.running():
         await hub_of_test.publish(web(place, hooked(job(place))))
         first = await end(place)
-        await told(hub_of_test, "web", is_well)
+        await hub_of_test.stands("web", is_well)
         heard = len(hub_of_test.heard)
         await hub_of_test.publish(web(place, hooked(job(place))), bundle("other"))
         await hub_of_test.hear(reports.Applied, lambda report: report.origin.generation == 2)
     async with station.running():
-        await told(hub_of_test, "web", is_well, since=heard)
+        await hub_of_test.stands("web", is_well, after=heard)
         again = await place.until(path_of(place), lambda _: True)
         assert again["metadata"]["uid"] == first["metadata"]["uid"]
 
@@ -170,7 +151,9 @@ async def test_a_hook_runs_once_for_its_content_and_again_for_the_next(
         found = await place.config_map("settings") or {}
         assert not found.get("data")
         await end(place)
-        done = await told(hub_of_test, "web", lambda found: is_well(found) and "pre-upgrade migrate" in progress(found))
+        done = await hub_of_test.stands(
+            "web", lambda found: is_well(found) and "pre-upgrade migrate" in progress(found)
+        )
 
     assert progress(done) == {"pre-upgrade migrate": "Succeeded"}
 
@@ -180,14 +163,14 @@ async def test_an_agent_that_starts_again_goes_on_waiting(
 ) -> None:
     async with station.running():
         await hub_of_test.publish(web(place, hooked(job(place))))
-        await told(hub_of_test, "web", is_running("migrate"))
+        await hub_of_test.stands("web", is_running("migrate"))
         heard = len(hub_of_test.heard)
     before = await place.until(path_of(place), lambda _: True)
     async with station.running():
-        await told(hub_of_test, "web", is_running("migrate"), since=heard)
+        await hub_of_test.stands("web", is_running("migrate"), after=heard)
         assert await place.config_map("settings") is None
         assert (await end(place))["metadata"]["uid"] == before["metadata"]["uid"]
-        await told(hub_of_test, "web", is_well, since=heard)
+        await hub_of_test.stands("web", is_well, after=heard)
 
 
 async def test_a_failed_hook_keeps_everything_as_it_was(place: Place, station: Station, hub_of_test: Publisher) -> None:
@@ -196,11 +179,11 @@ async def test_a_failed_hook_keeps_everything_as_it_was(place: Place, station: S
     settings = config_map("settings", place.namespace, colour="blue")
     async with station.running():
         await hub_of_test.publish(bundle("web", settings, old))
-        await told(hub_of_test, "web", is_well)
+        await hub_of_test.stands("web", is_well)
         part = web(place, hooked(job(place)), colour="red")
         await hub_of_test.publish(part, deletions=[deletion("d1", old, part)])
         await end(place, well=False)
-        failed = await told(hub_of_test, "web", lambda found: found.health is Health.DEGRADED)
+        failed = await hub_of_test.stands("web", lambda found: found.health is Health.DEGRADED)
         held = await hub_of_test.hear(reports.Deleted)
         assert (failed.sync, failed.failed, failed.failures[0].object.name) == (Sync.OUT_OF_SYNC, 1, "migrate")
         assert WORDS in failed.failures[0].message
@@ -215,7 +198,7 @@ async def test_a_failed_hook_keeps_everything_as_it_was(place: Place, station: S
         await hub_of_test.publish(part, deletions=[deletion("d1", old, part)])
         await place.until(path_of(place), lambda live: "mended" in str(live["spec"]))
         await end(place)
-        await told(hub_of_test, "web", lambda found: is_well(found) and bool(found.hooks))
+        await hub_of_test.stands("web", lambda found: is_well(found) and bool(found.hooks))
         await hub_of_test.hear(reports.Deleted, lambda report: bool(report.confirmations))
 
     found = await place.config_map("settings")
@@ -232,11 +215,11 @@ async def test_a_failed_hook_after_the_objects_is_the_bundles_failure(
     async with station.running():
         await hub_of_test.publish(part, top)
         await end(place, well=False)
-        failed = await told(hub_of_test, "web", lambda found: found.health is Health.DEGRADED)
+        failed = await hub_of_test.stands("web", lambda found: found.health is Health.DEGRADED)
         heard = len(hub_of_test.heard)
     async with station.running():
-        again = await told(hub_of_test, "web", lambda found: found.health is Health.DEGRADED, since=heard)
-        waiting = await told(hub_of_test, "top", lambda found: bool(found.failures), since=heard)
+        again = await hub_of_test.stands("web", lambda found: found.health is Health.DEGRADED, after=heard)
+        waiting = await hub_of_test.stands("top", lambda found: bool(found.failures), after=heard)
 
     assert (failed.sync, failed.failed, again.failures[0].object.name) == (Sync.SYNCED, 0, "migrate")
     assert WORDS in again.failures[0].message
@@ -254,7 +237,7 @@ async def test_an_object_of_somebody_else_is_never_touched(
     theirs = await place.foreign.create(jobs, job(place, command="theirs"))
     async with station.running():
         await hub_of_test.publish(web(place, hooked(job(place))))
-        failed = await told(hub_of_test, "web", lambda found: bool(found.failed))
+        failed = await hub_of_test.stands("web", lambda found: bool(found.failed))
         live = await place.until(path_of(place), lambda _: True)
         assert (failed.health, failed.failures[0].reason) == (Health.DEGRADED, "AlreadyExists")
         assert live["metadata"]["uid"] == theirs["metadata"]["uid"]
@@ -264,7 +247,7 @@ async def test_an_object_of_somebody_else_is_never_touched(
         await place.api.delete(path_of(place), uid=live["metadata"]["uid"], resource_version=version)
         await place.until(path_of(place), lambda found: found["metadata"]["uid"] != theirs["metadata"]["uid"])
         await end(place)
-        await told(hub_of_test, "web", is_well)
+        await hub_of_test.stands("web", is_well)
 
 
 async def test_a_newer_state_waits_for_no_hook_of_the_one_before(
@@ -272,9 +255,9 @@ async def test_a_newer_state_waits_for_no_hook_of_the_one_before(
 ) -> None:
     async with station.running():
         await hub_of_test.publish(web(place, hooked(job(place)), colour="blue"))
-        await told(hub_of_test, "web", is_running("migrate"))
+        await hub_of_test.stands("web", is_running("migrate"))
         await hub_of_test.publish(web(place, colour="red"))
-        done = await told(hub_of_test, "web", is_well)
+        done = await hub_of_test.stands("web", is_well)
 
     found = await place.config_map("settings")
     assert done.hooks == ()
@@ -302,17 +285,17 @@ async def test_what_hooks_made_goes_by_their_policies_once_all_are_over(
     claims = f"/api/v1/namespaces/{place.namespace}/persistentvolumeclaims/data"
     async with station.running():
         await hub_of_test.publish(part)
-        await told(hub_of_test, "web", is_running("migrate"))
+        await hub_of_test.stands("web", is_running("migrate"))
         assert await place.config_map("seed") is not None
         await end(place)
-        await told(hub_of_test, "web", is_well)
+        await hub_of_test.stands("web", is_well)
         kept = await place.until(claims, lambda _: True)
         assert await place.config_map("seed") is None
         assert await place.find(path_of(place)) is None
 
         await hub_of_test.publish(msgspec.structs.replace(part, manifests=()))
         await end(place)
-        await told(hub_of_test, "web", lambda found: is_well(found) and not found.objects)
+        await hub_of_test.stands("web", lambda found: is_well(found) and not found.objects)
         again = await place.until(claims, lambda _: True)
 
     assert again["metadata"]["uid"] == kept["metadata"]["uid"]
@@ -324,20 +307,20 @@ async def test_a_hook_that_takes_too_long_fails_its_bundle_and_may_still_end_wel
     station.options = station.faster(hook_timeout=0.0)
     async with station.running():
         await hub_of_test.publish(web(place, hooked(job(place))))
-        late = await told(hub_of_test, "web", lambda found: found.health is Health.DEGRADED)
+        late = await hub_of_test.stands("web", lambda found: found.health is Health.DEGRADED)
         assert (late.failures[0].reason, await place.config_map("settings")) == ("HookTimeout", None)
         await end(place)
-        await told(hub_of_test, "web", is_well)
+        await hub_of_test.stands("web", is_well)
 
 
 async def test_a_hook_that_vanished_has_failed(place: Place, station: Station, hub_of_test: Publisher) -> None:
     async with station.running():
         await hub_of_test.publish(web(place, hooked(job(place))))
-        await told(hub_of_test, "web", is_running("migrate"))
+        await hub_of_test.stands("web", is_running("migrate"))
         live = await place.until(path_of(place), lambda _: True)
         version = live["metadata"]["resourceVersion"]
         await place.api.delete(path_of(place), uid=live["metadata"]["uid"], resource_version=version)
-        failed = await told(hub_of_test, "web", lambda found: found.health is Health.DEGRADED)
+        failed = await hub_of_test.stands("web", lambda found: found.health is Health.DEGRADED)
 
     assert failed.failures[0].reason == "HookGone"
 
@@ -357,9 +340,9 @@ async def test_a_hook_whose_creation_got_no_answer_is_not_made_twice(
     fault = proxy.strike("POST", "/jobs", status=500, times=1, after=True)
     async with station.running():
         await hub_of_test.publish(web(place, hooked(job(place))))
-        await told(hub_of_test, "web", is_running("migrate"))
+        await hub_of_test.stands("web", is_running("migrate"))
         await end(place)
-        await told(hub_of_test, "web", is_well)
+        await hub_of_test.stands("web", is_well)
 
     assert (fault.struck, proxy.count("POST", "/jobs")) == (1, 1)
 
@@ -371,13 +354,13 @@ async def test_records_that_cannot_be_read_are_never_taken_for_none(
     async with station.running():
         await hub_of_test.publish(web(place, hooked(job(place))))
         first = await end(place)
-        await told(hub_of_test, "web", is_well)
+        await hub_of_test.stands("web", is_well)
     fault = proxy.strike("GET", "/configmaps", query="flotilla.gitops/hooks", status=500)
     heard = len(hub_of_test.heard)
     async with station.running():
         await hub_of_test.hear(reports.Failed, after=heard)
         fault.times = 0
-        await told(hub_of_test, "web", is_well, since=heard)
+        await hub_of_test.stands("web", is_well, after=heard)
 
     live = await place.find(path_of(place)) or {}
     assert live["metadata"]["uid"] == first["metadata"]["uid"]
@@ -391,7 +374,7 @@ async def test_a_bundle_that_comes_back_is_installed_anew(
     async with station.running():
         await hub_of_test.publish(part)
         first = await end(place)
-        await told(hub_of_test, "web", is_well)
+        await hub_of_test.stands("web", is_well)
         await hub_of_test.publish(bundle("other"))
         await hub_of_test.hear(reports.Applied, lambda report: report.origin.generation == 2)
         assert await place.find(path_of(place)) is not None
