@@ -16,8 +16,6 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from controller import keys, nats_server
 from controller.broker import api, doors
 from controller.store import records
@@ -83,7 +81,6 @@ async def measure(hub: doors.Doors) -> dict[str, float]:
 
 
 async def main() -> int:
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     at = datetime.datetime.now(datetime.UTC)
     with tempfile.TemporaryDirectory() as directory:
         ring = keys.KeyRing(pathlib.Path(directory) / keys.DIRECTORY)
