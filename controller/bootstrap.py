@@ -26,6 +26,7 @@ from controller import (
     locks,
     metrics,
     nats_server,
+    nats_storage,
     repositories,
     runtime,
     settings,
@@ -191,6 +192,7 @@ async def run(hub: Hub) -> None:
         group.create_task(_lost(hub.doors.hub))
         if hub.server is not None:
             group.create_task(_kept(hub.server, hub.shared.clock))
+            group.create_task(_written(hub.server))
         group.create_task(hub.lag.run())
         if hub.exporting is not None:
             group.create_task(hub.exporting.run())
@@ -341,3 +343,7 @@ async def _lost(link: connection.Connection) -> None:
 
 async def _kept(server: nats_server.Server, clock: Callable[[], datetime.datetime]) -> None:
     await server.keep_running(clock)
+
+
+async def _written(server: nats_server.Server) -> None:
+    await nats_storage.Watch(server).run()

@@ -111,6 +111,11 @@ class Server:
         return self._process.pid
 
     @property
+    def log_file(self) -> pathlib.Path:
+        """What it writes of itself, each line with its process id."""
+        return _log_file(self._settings)
+
+    @property
     def url(self) -> str:
         """As this machine reaches it."""
         scheme = "nats" if self._settings.tls is None else "tls"
