@@ -15,8 +15,20 @@ from typing import Any
 import msgspec
 import structlog
 
-from agents import acceptor, applying, blobs, clock, errors, hub, inventory_store, reporter, signals
-from agents.domain import adoption, drift, forecast, ignoring, inventory, plan, resources
+from agents import (
+    acceptor,
+    applying,
+    blobs,
+    clock,
+    errors,
+    hook_store,
+    hooking,
+    hub,
+    inventory_store,
+    reporter,
+    signals,
+)
+from agents.domain import adoption, drift, forecast, hooks, ignoring, inventory, plan, resources
 from agents.kube import client, discovery, rehearsing
 from agents.kube import errors as kube_errors
 from protocol import bundles, canonical, codec, ids, messages, ordering, plans, reports, signing
@@ -38,6 +50,9 @@ ANSWER_BYTES_MAX = 4 * 1024 * 1024
 
 SILENT_MAX = 8
 """Requests in a row without any answer before the rest is given up: two rounds of the workers."""
+
+Contents = list[tuple[bundles.BundleIndex, canonical.Digest]]
+"""The bundles of a root, each with the digest of its index."""
 
 _NEW_NAMESPACE = "not dry-run: its namespace is new"
 _NEW_KIND = "not dry-run: its kind is new"
@@ -126,6 +141,8 @@ class Planner:
                     unchanged=found.unchanged,
                     left_out=found.left_out,
                     problem=found.problem,
+                    hooks=tuple(found.hooks[: reports.PLANNED_HOOKS_MAX]) if number == 1 else (),
+                    hooks_left_out=max(len(found.hooks) - reports.PLANNED_HOOKS_MAX, 0) if number == 1 else 0,
                 )
             )
 
@@ -135,6 +152,7 @@ class _Answer:
 
     def __init__(self) -> None:
         self.objects: list[PlannedObject] = []
+        self.hooks: list[reports.PlannedHook] = []
         self.unchanged = 0
         self.left_out = 0
         self.problem = ""
@@ -160,6 +178,7 @@ class _Look:
     ) -> None:
         self._api = rehearsing.Rehearsal(api)
         self._store = inventory_store.InventoryStore(api, lambda _: None)
+        self._hooks = hook_store.HookStore(api, lambda _: None)
         self._kinds = discovery.Discovery(api)
         self._library = library
         self._request = request
@@ -171,7 +190,8 @@ class _Look:
 
     async def run(self) -> None:
         """Look at every object of the source, and write down what would become of it."""
-        indexes = await self._indexes()
+        contents = await self._contents()
+        indexes = [index for index, _ in contents]
         await self._store.ensure_read()
         self._uids = inventory.by_uid(self._store.entries)
         known = await self._kinds.resolve(plan.kinds(indexes))
@@ -181,6 +201,7 @@ class _Look:
         for rejection in planned.rejections:
             if self._is_asked_about(rejection.bundle):
                 self._found.add(_rejected(rejection, new_kinds))
+        await self._look_at_hooks(contents)
         items = [item for item in planned.wanted if self._is_asked_about(item.bundle)]
         self._new_namespaces = await self._missing(sorted({item.object.namespace for item in items} - {""}))
         queue = iter(items)
@@ -191,10 +212,19 @@ class _Look:
         except* (kube_errors.KubeError, errors.AgentError) as group:
             raise group.exceptions[0] from group
 
+    async def _look_at_hooks(self, contents: Contents) -> None:
+        asked = [(index, content) for index, content in contents if self._is_asked_about(index.bundle)]
+        if not any(hooks.has_hooks(index) for index, _ in asked):
+            return
+        await self._hooks.ensure_read()
+        for item in hooking.items(asked, self._store.entries):
+            known = hooks.Known(item.index, item.content, self._hooks.records.get(item.index.bundle))
+            self._found.hooks += hooks.foretold(known, installed=item.installed)
+
     def _is_asked_about(self, bundle: ids.BundleId) -> bool:
         return ids.source_of(bundle) == self._request.source
 
-    async def _indexes(self) -> list[bundles.BundleIndex]:
+    async def _contents(self) -> Contents:
         plain = await self._library.plain(self._request.root, bundles.ROOT_TAG)
         root = _decoded(messages.ROOT, plain)
         plains = await self._library.plain_all((entry.index for entry in root.bundles), bundles.INDEX_TAG)
@@ -203,7 +233,7 @@ class _Look:
             index = plains[entry.index]
             if isinstance(index, errors.AgentError):
                 raise index
-            found.append(_decoded(messages.INDEX, index))
+            found.append((_decoded(messages.INDEX, index), entry.index))
         return found
 
     async def _new_kinds(self, planned: plan.Plan) -> frozenset[resources.GroupKind]:

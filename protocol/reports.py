@@ -39,6 +39,8 @@ HOOKS_MAX = 20
 ITEMS_MAX = 1000
 """Confirmations, adoptions or orphans in one report; more are split."""
 
+PLANNED_HOOKS_MAX = 100
+"""Hooks of one answer: they fit into its first part."""
 
 UNWATCHED_MAX = 50
 """Collections that cannot be watched, told one by one: they have one cause, or few."""
@@ -304,6 +306,16 @@ class PlannedObject(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     conflicts: tuple[FieldConflict, ...] = ()
 
 
+class PlannedHook(msgspec.Struct, frozen=True, rename="camel"):
+    """A hook that would run."""
+
+    object: ids.ObjectId
+    """As written."""
+    bundle: ids.BundleId
+    phase: str
+    """In Helm's words, such as `pre-upgrade`."""
+
+
 class Planned(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, tag="Planned"):
     """A part of the answer to a PlanRequest; objects that would stay as they are, are only counted."""
 
@@ -319,6 +331,9 @@ class Planned(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, t
     """In the whole answer: objects that would change, beyond what an answer holds."""
     problem: str = ""
     """Why the answer is not whole; empty: it is."""
+    hooks: tuple[PlannedHook, ...] = ()
+    """In the first part, those of the whole answer."""
+    hooks_left_out: int = 0
 
 
 class DriftDetected(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, tag="DriftDetected"):

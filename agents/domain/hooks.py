@@ -290,6 +290,23 @@ def holdup(known: Known) -> Note | None:
     return known.note or Note(next_.entry.object, next_.phase, WAITING, "not begun yet")
 
 
+def foretold(known: Known, *, installed: bool) -> tuple[reports.PlannedHook, ...]:
+    """What this content would still run, in its order; `installed`: the bundle has objects in the cluster."""
+    if refusal(known.index) is not None:
+        return ()
+    record = known.present or hook_records.begun(known.record, known.index.bundle, known.content, installed=installed)
+    found = []
+    for moment in Moment:
+        phase, entries = due(known.index, record, moment)
+        for entry in entries:
+            run = hook_records.run_of(record, phase, entry.manifest)
+            if run is not None and run.state is State.FAILED:
+                return ()  # it ends its phase, and nothing comes after it
+            if run is None or run.state is not State.SUCCEEDED:
+                found.append(reports.PlannedHook(entry.object, known.index.bundle, phase))
+    return tuple(found)
+
+
 def told(known: Known) -> tuple[reports.HookStatus, ...]:
     """The hooks of this content, those that are not over first."""
     record = known.present

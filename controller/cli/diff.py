@@ -23,8 +23,9 @@ SIGNS = {"created": "+", "configured": "~", "adopted": ">", "conflict": "!", "fa
 
 HELP = (
     "Show what a source would change on every cluster: creates, changes, adoptions, conflicts, failures, deletions, "
-    "and what would wait for a person. The clusters are asked by dry runs; nothing is touched. A suspended source is "
-    "read as it is in Git now, any other as it was resolved last. Values of Secrets are never shown.\n\n"
+    "hooks that would run, and what would wait for a person. The clusters are asked by dry runs; nothing is touched. "
+    "A suspended source is read as it is in Git now, any other as it was resolved last. Values of Secrets are never "
+    "shown.\n\n"
     "Example: flotilla diff shop --cluster edge-1"
 )
 
@@ -70,7 +71,7 @@ def _code(found: Row) -> int:
 
 
 def _differs(one: Row) -> bool:
-    return bool(set(one["counts"]) - {"unchanged"} or one["deletions"] or one["refused"])
+    return bool(set(one["counts"]) - {"unchanged"} or one["deletions"] or one["refused"] or one["hooks"])
 
 
 def _lines(found: Row) -> Iterator[str]:
@@ -95,6 +96,10 @@ def _cluster(one: Row) -> Iterator[str]:
         yield from _object(item)
     if one["leftOut"]:
         yield f"  … and {one['leftOut']} objects more"
+    for item in one["hooks"]:
+        yield f"  * {_name(item)} run ({item['phase']} hook)"
+    if one["hooksLeftOut"]:
+        yield f"  … and {one['hooksLeftOut']} hooks more"
     for bundle, reason in one["refused"].items():
         yield f"  x bundle {bundle} keeps its old content ({reason})"
     for item in one["deletions"]:

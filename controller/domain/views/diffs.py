@@ -1,7 +1,7 @@
 """What a source would change on each cluster: what the clusters foretold, and what the hub itself foresees.
 
-Creates, changes, adoptions and conflicts are the clusters' own words. Deletions, what waits for a person and what stays
-because it is in doubt follow from the hub's ledger and are there for clusters that nobody hears, too.
+Creates, changes, adoptions, conflicts and hooks are the clusters' own words. Deletions, what waits for a person and
+what stays because it is in doubt follow from the hub's ledger and are there for clusters that nobody hears, too.
 """
 
 import datetime
@@ -55,6 +55,9 @@ class OnCluster(msgspec.Struct, frozen=True, rename="camel"):
     kept: tuple[Kept, ...]
     refused: dict[ids.BundleId, str]
     """Bundles that keep their old content, because another bundle has what they claim."""
+    hooks: tuple[reports.PlannedHook, ...] = ()
+    """Helm's hooks that would run, as the cluster foretold."""
+    hooks_left_out: int = 0
 
 
 class Diff(msgspec.Struct, frozen=True, rename="camel"):
@@ -64,7 +67,7 @@ class Diff(msgspec.Struct, frozen=True, rename="camel"):
     revision: str
     as_of: datetime.datetime
     changes: int
-    """Objects over all clusters that would change or go."""
+    """Objects over all clusters that would change or go, and hooks that would run."""
     troubles: int
     """Objects, bundles and clusters that something stands in the way of, or that were not heard."""
     held: tuple[str, ...]
@@ -157,6 +160,8 @@ def _on_cluster(name: str, parts: Sequence[reports.Planned], why_silent: str, kn
         refused={
             bundle: reason for bundle, reason in derived.conflicts.items() if ids.source_of(bundle) == known.source
         },
+        hooks=parts[0].hooks if parts else (),
+        hooks_left_out=parts[0].hooks_left_out if parts else 0,
     )
 
 
@@ -170,7 +175,8 @@ def _deletions(plans: Iterable[deletion_events.DeletionsPlanned], cluster: ids.C
 
 def _changes(one: OnCluster) -> int:
     changing = (Forecast.CREATED, Forecast.CONFIGURED, Forecast.ADOPTED)
-    return sum(one.counts.get(outcome.value, 0) for outcome in changing) + len(one.deletions)
+    objects = sum(one.counts.get(outcome.value, 0) for outcome in changing) + len(one.deletions)
+    return objects + len(one.hooks) + one.hooks_left_out
 
 
 def _troubles(one: OnCluster) -> int:

@@ -342,6 +342,22 @@ def test_hooks_are_told_with_those_first_that_are_not_over() -> None:
     assert hooks.told(known(part, None)) == ()
 
 
+def test_hooks_are_foretold_in_their_order_with_their_phases() -> None:
+    """Of new content all; of content that was begun what is left; after a failure nothing."""
+
+    def foretold(record: Record | None, *, installed: bool = False) -> list[tuple[str, str]]:
+        return [(one.phase, one.object.name) for one in hooks.foretold(known(WEB, record), installed=installed)]
+
+    succeeded, failed = run(MIGRATE, State.SUCCEEDED), run(MIGRATE, State.FAILED)
+    upgraded = with_runs(bundle(MIGRATE), succeeded, applied=True)
+    assert foretold(None) == [("pre-install", "migrate"), ("post-install", "check")]
+    assert foretold(None, installed=True) == [("pre-upgrade", "migrate"), ("post-upgrade", "check")]
+    assert foretold(msgspec.structs.replace(upgraded, content=digest("other")))[0] == ("pre-upgrade", "migrate")
+    assert foretold(with_runs(WEB, succeeded)) == [("post-install", "check")]
+    assert foretold(with_runs(WEB, run(MIGRATE, State.RUNNING)))[0] == ("pre-install", "migrate")
+    assert foretold(with_runs(WEB, failed)) == []
+
+
 def test_no_more_hooks_are_told_than_a_person_reads() -> None:
     part = bundle(*(hook(f"h{number}") for number in range(reports.HOOKS_MAX + 1)))
 
@@ -359,6 +375,7 @@ def test_a_bundle_with_more_hooks_than_can_be_remembered_runs_none() -> None:
     assert (refusal.reason, refusal.is_failure) == ("TooManyHooks", True)
     assert hooks.holdup(known(more, None, refusal)) == refusal
     assert not hooks.is_restless(known(more, None, refusal))
+    assert hooks.foretold(known(more, None), installed=False) == ()
 
 
 def bundle_status(**changes: Any) -> reports.BundleStatus:

@@ -12,6 +12,7 @@ import pytest
 
 from protocol import reports, signing
 from protocol.reports import FieldChange, FieldConflict, Forecast
+from protocol.status import Health
 from tests.agents.conftest import SYSTEM, Place, Station
 from tests.agents.publisher import Manifest, Publisher, bundle, config_map
 
@@ -195,6 +196,29 @@ async def test_what_a_server_says_of_a_secret_is_withheld(
     assert outcomes["held"].conflicts != ()
     assert outcomes["held"].message != ""
     assert not {"quoted-value", "theirs", "ours"} & set(repr(found).replace("'", " ").split())
+
+
+async def test_hooks_that_would_run_are_foretold_and_none_runs(
+    place: Place, station: Station, hub_of_test: Publisher
+) -> None:
+    """Of content that the cluster has not seen; of what it has, they ran."""
+    seed = config_map("seed", place.namespace)
+    seed["metadata"]["annotations"] = {"helm.sh/hook": "pre-install,post-upgrade"}
+    first = bundle("web", config_map("settings", place.namespace, x="1")).with_hooks(seed)
+    second = bundle("web", config_map("settings", place.namespace, x="2")).with_hooks(seed)
+    async with station.running():
+        await hub_of_test.publish()
+        await hub_of_test.applied()
+        fresh = await hub_of_test.forecast(first)
+        assert await place.config_map("seed") is None
+        await hub_of_test.publish(first)
+        await hub_of_test.stands("web", lambda found: found.health is Health.HEALTHY)
+        same = await hub_of_test.forecast(first)
+        changed = await hub_of_test.forecast(second)
+
+    assert [(one.object.name, one.bundle, one.phase) for one in fresh.hooks] == [("seed", "test/web", "pre-install")]
+    assert (same.hooks, same.unchanged) == ((), 1)
+    assert [one.phase for one in changed.hooks] == ["post-upgrade"]
 
 
 async def test_only_the_source_that_is_asked_about_is_looked_at(

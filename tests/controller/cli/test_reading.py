@@ -117,6 +117,16 @@ async def test_a_diff_reads_like_one_and_its_exit_code_tells_what_was_found(run:
     assert "cluster edge-1: 1 configured, 1 created\n" in text
     assert fleet.asked[-1] == ("shop", "edge-1", 5.0)
 
+    migrate = reports.PlannedHook(
+        ids.ObjectId("batch", "Job", "web", "migrate"), ids.BundleId("shop/web"), "pre-upgrade"
+    )
+    (cluster,) = _foretold().clusters
+    hooked = msgspec.structs.replace(cluster, hooks=(migrate,), hooks_left_out=3)
+    fleet.foretold = _foretold(clusters=(hooked,), changes=4)
+    code, text, _ = await run("diff", "shop")
+    assert code == 6
+    assert "  * Job.batch web/migrate [shop/web] run (pre-upgrade hook)\n  … and 3 hooks more\n" in text
+
     held = _planned(
         "web", reports.Forecast.CONFLICT, reason="Conflict", conflicts=(reports.FieldConflict("hpa", ".spec.replicas"),)
     )

@@ -55,6 +55,14 @@ def test_each_cluster_is_told_with_what_it_said_in_the_order_of_names() -> None:
     assert (found.changes, found.troubles) == (2, 1)
 
 
+def test_hooks_that_would_run_count_as_changes() -> None:
+    migrate = reports.PlannedHook(ids.ObjectId("batch", "Job", "web", "migrate"), WEB, "pre-upgrade")
+    parts = (said(A, hooks=(migrate,), hooks_left_out=2, parts=2), said(A, part=2, parts=2))
+    found = diffs.compose(foreseen(outcome(A)), NAMES, {A: parts}, {}, at=hubs.START)
+
+    assert (found.clusters[0].hooks, found.clusters[0].hooks_left_out, found.changes) == ((migrate,), 2, 3)
+
+
 def test_a_cluster_that_says_nothing_is_listed_with_the_reason() -> None:
     """It is a trouble: nobody knows what would happen there."""
     found = diffs.compose(foreseen(outcome(A), outcome(B)), NAMES, {}, {A: "it is not heard"}, at=hubs.START)
