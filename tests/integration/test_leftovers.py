@@ -1,6 +1,7 @@
 """A hub that is killed: nothing that rendered for it goes on, and the next one clears up."""
 
 import asyncio
+import contextlib
 import os
 import pathlib
 import select
@@ -27,7 +28,7 @@ async def test_a_killed_hub_leaves_no_process_and_no_file(tmp_path: pathlib.Path
         await realm.ask(lambda: realm.api.post("sources", {"name": processes.SOURCE, "spec": spec}))
         await realm.rolled_out(commit)
         hub, rendering = int(realm.hub.said["pid"]), realm.hub_directory / "rendering"
-        watched = [os.pidfd_open(pid) for pid in _below(hub)]
+        watched = [found for pid in _below(hub) for found in _opened(pid)]
         [place] = rendering.iterdir()
         assert watched  # a worker at least
 
@@ -44,12 +45,23 @@ def _again() -> str:
 
 
 def _below(ancestor: int) -> list[int]:
-    """Every process below another."""
+    """Every process below another; a Git of a poll, or a thread, may end while it is looked at."""
     found = [ancestor]
     for parent in found:
-        for task in pathlib.Path(f"/proc/{parent}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
+        with contextlib.suppress(FileNotFoundError):
+            tasks = list(pathlib.Path(f"/proc/{parent}/task").iterdir())
+            for task in tasks:
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    found += map(int, (task / "children").read_text().split())
     return found[1:]
+
+
+def _opened(pid: int) -> list[int]:
+    """What tells the end of a process; nothing, if it has ended already."""
+    try:
+        return [os.pidfd_open(pid)]
+    except ProcessLookupError:
+        return []
 
 
 def _all_end(watched: list[int]) -> bool:

@@ -78,7 +78,8 @@ async def test_an_agent_is_not_talked_out_of_tls(tmp_path: pathlib.Path, fleet_s
     async def strip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         info = {"server_id": "x", "version": "2.15.1", "max_payload": 1048576, "auth_required": True, "nonce": "n"}
         writer.write(b"INFO " + json.dumps(info).encode() + b"\r\n")
-        heard.append(await reader.read(1))
+        if said := await reader.read(1):  # an agent that is ended while it connects says nothing
+            heard.append(said)
         writer.close()
 
     server = await asyncio.start_server(strip, "127.0.0.1", 0)
