@@ -39,11 +39,15 @@ def files(namespace: str) -> dict[str, str]:
     }
 
 
+@pytest.fixture
+def real_site(control_planes: ControlPlanes) -> Site:
+    """A real cluster; started before the hub, for its start blocks the event loop."""
+    return fleets.site_of(control_planes(1)[0])
+
+
 @pytest.mark.kube
-async def test_a_real_api_server_tells_of_an_image_that_cannot_be_had(
-    control_planes: ControlPlanes, fleet: Fleet
-) -> None:
-    site = fleets.site_of(control_planes(1)[0])
+async def test_a_real_api_server_tells_of_an_image_that_cannot_be_had(real_site: Site, fleet: Fleet) -> None:
+    site = real_site
     async with asyncio.TaskGroup() as group:
         kubelet = group.create_task(_no_image(site, fleet.namespace))
         await _story(fleet, site)
