@@ -12,10 +12,10 @@ from typing import Any
 
 from controller import errors
 
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 180.0
 """A start that takes longer has failed; on a busy machine of two cores they take a few seconds."""
 
-STOP_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 60.0
 """For ending in order; then it is killed."""
 
 LAST_WORDS = 12

@@ -9,10 +9,11 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
-REQUEST_S = 40.0
-"""How long the server may be silent; longer than a watch, which is silent where nothing happens."""
+REQUEST_S = 120.0
+"""How long the server may take for an answer: a busy machine is no failure."""
 
-WATCH_S = 30
+WATCH_S = 180
+"""A safety net: a test ends its watch when it has seen what it waits for."""
 
 APPLY = "application/apply-patch+yaml"
 """The content type of a server-side apply; JSON is YAML."""
@@ -63,15 +64,19 @@ class Client:
 
     def watch(self, path: str, *, seconds: int = WATCH_S) -> Iterator[tuple[str, Any]]:
         """What is there and what happens to it, as type and object, until the server ends the watch."""
-        with self._open("GET", f"{path}?watch=true&timeoutSeconds={seconds}", None, {}) as lines:
+        asked = f"{path}?watch=true&timeoutSeconds={seconds}"
+        # Where nothing happens, a watch is silent until the server ends it.
+        with self._open("GET", asked, None, {}, silence_s=seconds + REQUEST_S) as lines:
             for line in lines:
                 event = json.loads(line)
                 yield event["type"], event["object"]
 
-    def _open(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> HTTPResponse:
+    def _open(
+        self, method: str, path: str, data: bytes | None, headers: dict[str, str], *, silence_s: float = REQUEST_S
+    ) -> HTTPResponse:
         sent = {"Authorization": f"Bearer {self._token}", **headers}
         request = urllib.request.Request(self.server + path, data, sent, method=method)  # noqa: S310 - always https
-        answer: HTTPResponse = self._opener.open(request, timeout=REQUEST_S)
+        answer: HTTPResponse = self._opener.open(request, timeout=silence_s)
         return answer
 
 
