@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from tests.agents.publisher import Publisher, bundle, config_map
 
 pytestmark = pytest.mark.nats
 
-QUICK = {"lease_duration": 60.0, "lease_deadline": 40.0, "lease_retry": 0.2}
-"""Who stops is followed at once; nobody loses the lease because the machine is busy."""
+QUICK = {"lease_duration": 600.0, "lease_deadline": 400.0, "lease_retry": 0.2}
+"""Who stops is followed at once: no test waits until it runs out, and nobody loses it because the machine is busy."""
 
 BRIEF = {"lease_duration": 6.0, "lease_deadline": 4.0, "lease_retry": 0.2}
 """Where it runs out."""
@@ -59,10 +58,8 @@ async def test_the_second_agent_waits_says_so_and_takes_over_at_once_from_one_th
         await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, colour="blue")))
         await hub_of_test.applied()
         before = len(hub_of_test.heard)
-        stopped = time.monotonic()
         await acting.aclose()
         await hub_of_test.hear(reports.Hello, after=before)
-        took = time.monotonic() - stopped
         await hub_of_test.publish(bundle("web", config_map("settings", place.namespace, colour="red")))
         await hub_of_test.applied()
         found = await lease(place)
@@ -70,7 +67,6 @@ async def test_the_second_agent_waits_says_so_and_takes_over_at_once_from_one_th
     assert found["holderIdentity"] == waiting.agent != first["holderIdentity"]
     assert found["leaseTransitions"] == first["leaseTransitions"] + 1
     assert "acts for this cluster" in waiting.reason
-    assert took < QUICK["lease_duration"]
     boots = [report.origin.boot for report in hub_of_test.heard]
     assert boots == sorted(boots)
     assert len(set(boots)) == 2

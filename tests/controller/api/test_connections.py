@@ -1,7 +1,6 @@
 """Connections on which nothing is said: over sockets, as somebody opens them who means no good."""
 
 import asyncio
-import time
 
 import pytest
 import structlog.testing
@@ -98,9 +97,7 @@ async def test_who_falls_silent_after_a_request_is_let_go(hub: hubs.Hub) -> None
     await connections.Site(runner, "127.0.0.1", 0).start()
     reader, writer = await opened(runner, REQUEST + b"GET /healthz HTTP/1.1\r\nHost: ")
 
-    began = time.monotonic()
     assert (await rest(reader)).startswith(b"HTTP/1.1 200")
-    assert time.monotonic() - began < TIME_S
     writer.close()
     await runner.cleanup()
 

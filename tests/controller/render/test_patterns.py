@@ -3,7 +3,6 @@
 import pathlib
 import shutil
 import subprocess
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -144,10 +143,7 @@ def test_an_ignore_file_that_cannot_be_read_is_an_error(data: bytes) -> None:
         patterns.parse_rules((), data)
 
 
-def test_hostile_patterns_take_no_time() -> None:
-    started = time.process_time()
-
+def test_hostile_patterns_come_to_an_end() -> None:
+    """By trying every way they would not within the time limit of a test, nor within anybody's life."""
     assert not ignored("*a" * 30 + "b\n", "a" * 250)
     assert not ignored("/".join(["**", "a"] * 30) + "/b\n", "/".join("a" * 60))
-
-    assert time.process_time() - started < 5

@@ -1,7 +1,6 @@
 """The YAML reader: what it refuses and where, and that no bytes can hurt it."""
 
 import json
-import time
 import tracemalloc
 from typing import Any
 
@@ -163,15 +162,12 @@ DEEP_BY_ALIASES = (
 )  # fmt: skip
 def test_a_bomb_is_refused_before_it_costs_anything(text: str, reason: str) -> None:
     tracemalloc.start()
-    started = time.process_time()
 
     found = refused(text)
 
-    used_s, (_, peak) = time.process_time() - started, tracemalloc.get_traced_memory()
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert reason in found[0]
-    # Generous, for a busy machine: what is not refused takes a minute or the whole memory.
-    assert used_s < 10
     assert peak < 64 * limits.MIB
 
 
