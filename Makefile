@@ -43,7 +43,7 @@ controlplane: setup ## compile kube-apiserver, its controller manager, etcd and 
 	@$(BIN)/python -m tests.controlplane.build
 
 test: export CI ?= true # property tests take the same examples in every run
-test: export PYTEST_ADDOPTS ?= --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks # what passes then is shown all the same
+test: export PYTEST_ADDOPTS += --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks # what passes then is shown all the same
 test: lint types imports coverage controlplane ## everything, on a real nats-server, real Git, a real Kubernetes control plane and a real browser
 	@$(BIN)/pytest -q -m "nats or kube or browser" tests
 
