@@ -73,10 +73,11 @@ def _asked(context: session.Context) -> list[diagnosis.Finding]:
     """What the running hub says of itself and of its agents."""
     hub = session.Hub(context)
     try:
-        status, clusters = hub.get("status"), hub.items("clusters")
+        status = hub.get("status")
+        here = datetime.datetime.now(datetime.UTC)  # before the clusters are listed: of thousands, that takes a while
+        clusters = hub.items("clusters")
     except session.CommandError as error:
         return [diagnosis.wrong("api", str(error), "start the hub, or log in: flotilla login URL --token-file FILE")]
-    here = datetime.datetime.now(datetime.UTC)
     ahead_s = (datetime.datetime.fromisoformat(status["asOf"]) - here).total_seconds()
     found = [
         diagnosis.fine("api", f"{context.url}: answers, event {status['event']}"),
