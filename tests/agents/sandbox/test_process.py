@@ -19,7 +19,7 @@ def ask(endpoint: Endpoint, path: str, *, method: str = "GET", body: object = No
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(endpoint.server + path, data=data, headers=headers, method=method)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, context=endpoint.ssl_context(), timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, context=endpoint.ssl_context(), timeout=60) as answer:  # noqa: S310
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:

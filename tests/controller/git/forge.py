@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 GIT = shutil.which("git")
 
-ANSWER_S_MAX = 20.0
+ANSWER_S_MAX = 120.0
 """A silent server gives up after this: a client that waits so long has lost its own time-out."""
 
 

@@ -16,6 +16,7 @@ from protocol import ids, specs
 from tests import requirements
 from tests.controller import repositories
 from tests.controller.git import ssh_forge
+from tests.fixtures import ports
 
 if shutil.which("ssh") is None or shutil.which("git") is None:
     requirements.require("ssh", "there is no ssh or no git command on PATH")
@@ -23,7 +24,7 @@ if shutil.which("ssh") is None or shutil.which("git") is None:
 SHOP = ids.SourceName("shop")
 PASSPHRASE = "correct horse"
 
-IMPATIENT = limits.Limits(connect_s=5, idle_s=2)
+IMPATIENT = limits.Limits(connect_s=60, idle_s=2)
 """For a server that never answers; any other may take its time, as those of a busy machine do."""
 
 
@@ -132,12 +133,13 @@ async def test_an_unknown_host_gets_no_key_and_its_fingerprint_is_shown(client: 
 
 async def test_a_changed_host_key_is_refused_at_the_next_poll(client: Client, origin: repositories.Origin) -> None:
     origin.commit({"a.yaml": "first"})
-    async with ssh_forge.running(origin.path.parent) as forge:
+    port = ports.free()
+    async with ssh_forge.running(origin.path.parent, port=port) as forge:
         mirror = client.hub.mirror(SHOP, client.remote(forge, forge.admit()))
         await mirror.poll()
     origin.commit({"a.yaml": "of the impostor"})
 
-    async with ssh_forge.running(origin.path.parent, port=forge.port) as impostor:
+    async with ssh_forge.running(origin.path.parent, port=port) as impostor:
         with pytest.raises(errors.HostUntrusted, match="has changed") as caught:
             await mirror.poll()
 
