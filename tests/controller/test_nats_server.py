@@ -15,6 +15,7 @@ import pytest
 from controller import keys, locks, nats_server
 from controller.broker import doors
 from tests.fixtures import nats as rigs
+from tests.fixtures import ports
 
 
 def fake(directory: pathlib.Path, script: str) -> pathlib.Path:
@@ -150,7 +151,7 @@ async def test_a_server_that_does_not_stay_up_is_given_up(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nats_server, "RESTARTS_MAX", 1)
-    server = await started(tmp_path, port=0)
+    server = await started(tmp_path, port=ports.free())
     keeping = asyncio.ensure_future(server.keep_running(lambda: rigs.NOW))
     first = server.pid
     server.signal(signal.SIGKILL)
@@ -180,7 +181,7 @@ exec {nats_server.find(None)} "$@\"""",
 @pytest.mark.nats
 async def test_starting_again_is_tried_again(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nats_server, "RESTART_PAUSES_S", (0.0,))
-    server = await started(tmp_path, port=0, binary=breakable(tmp_path))
+    server = await started(tmp_path, port=ports.free(), binary=breakable(tmp_path))
     port, pid = server.port, server.pid
     (tmp_path / "broken").write_text("once\ntwice\n")
     keeping = asyncio.ensure_future(server.keep_running(lambda: rigs.NOW))
@@ -236,7 +237,7 @@ async def test_a_disk_that_takes_no_file_counts_as_a_server_that_does_not_come_u
 async def test_ends_long_ago_do_not_count(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nats_server, "RESTARTS_MAX", 1)
     times = itertools.count(0, nats_server.RESTARTS_WINDOW.total_seconds())
-    server = await started(tmp_path, port=0)
+    server = await started(tmp_path, port=ports.free())
     keeping = asyncio.ensure_future(server.keep_running(lambda: rigs.NOW + datetime.timedelta(seconds=next(times))))
 
     for _ in range(3):

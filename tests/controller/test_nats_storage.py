@@ -13,6 +13,7 @@ from controller import errors, keys, nats_server, nats_storage
 from controller.broker import doors
 from controller.store import records
 from tests.fixtures import nats as rigs
+from tests.fixtures import ports
 
 pytestmark = pytest.mark.nats
 
@@ -45,7 +46,7 @@ def disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
 async def watched(directory: pathlib.Path) -> AsyncIterator[tuple[nats_server.Server, doors.Doors]]:
     """A server that is kept running and looked after as the hub does it."""
     ring = keys.KeyRing(directory / keys.DIRECTORY)
-    settings = nats_server.Settings(state_dir=directory, port=0)
+    settings = nats_server.Settings(state_dir=directory, port=ports.free())
     async with nats_server.running(settings, ring, at=rigs.NOW) as server:
         watch = nats_storage.Watch(server, look_s=LOOK_S, room_bytes=ROOM_BYTES)
         tasks = [
