@@ -15,9 +15,9 @@ from agents.domain import leases, retry
 from agents.kube import errors as kube_errors
 from agents.kube import gates
 
-RELEASE_TIMEOUT_S = 3.0
-"""For giving the Lease up when the agent is stopped: an API server that does not answer must not hold that up, for the
-Lease runs out by itself."""
+RELEASE_TIMEOUT_S = 10.0
+"""For giving the Lease up when the agent is stopped: a third of the time that Kubernetes and systemd give it. An API
+server that does not answer must not hold that up, for the Lease runs out by itself."""
 
 Boot = Callable[[int], Awaitable[int]]
 """The number of the next boot, above the given one."""
@@ -98,11 +98,21 @@ class Leading:
             return  # it runs out by itself
         try:
             async with asyncio.timeout(RELEASE_TIMEOUT_S):
-                await self._store.write(leases.released(held, at=self._time_of_day()))
+                await self._give_up(held)
         except (kube_errors.KubeError, errors.Transient, TimeoutError) as error:
             self._log.warning("lease not released", reason=str(error) or type(error).__name__)
         else:
             self._log.info("lease released")
+
+    async def _give_up(self, held: leases.Record) -> None:
+        """A renewal that was cut off by the stop may have been stored all the same: then what is held is another."""
+        try:
+            await self._store.write(leases.released(held, at=self._time_of_day()))
+        except errors.Superseded:
+            found = await self._store.read()
+            if found.holder != self._me:
+                raise
+            await self._store.write(leases.released(found, at=self._time_of_day()))
 
     async def _take(self, boot: Boot) -> leases.Record | None:
         """The record, if it is ours now."""

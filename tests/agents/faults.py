@@ -32,6 +32,7 @@ class Fault(msgspec.Struct):
     after: bool = False
     """The request is carried out first: only its answer is lost."""
     struck: int = 0
+    carried_out: int = 0
 
 
 class Proxy:
@@ -58,6 +59,7 @@ class Proxy:
                 fault.struck += 1
                 if fault.after:
                     await self._forward(request)
+                    fault.carried_out += 1
                 return await _strike(fault)
         return await self._forward(request)
 

@@ -82,6 +82,18 @@ async def test_a_stopped_agent_leaves_a_lease_that_nobody_holds(
     assert not (await lease(place)).get("holderIdentity")
 
 
+async def test_a_renewal_that_is_cut_off_leaves_a_lease_that_nobody_holds(
+    place: Place, station: Station, hub_of_test: Publisher, proxy: faults.Proxy
+) -> None:
+    """The API server stores it, and the agent is stopped before it hears so."""
+    async with station.running():
+        await hub_of_test.hear(reports.Hello)
+        cut = proxy.strike("PATCH", "/leases/agent", times=1, after=True)
+        await place.patience(lambda: cut.carried_out == 1)
+
+    assert not (await lease(place)).get("holderIdentity")
+
+
 async def test_an_agent_that_cannot_renew_has_stopped_writing_before_the_other_starts(
     place: Place, station: Station, second: Station, hub_of_test: Publisher, proxy: faults.Proxy
 ) -> None:
