@@ -110,10 +110,14 @@ async def test_a_watch_without_a_word_is_made_anew_and_misses_nothing(place: Pla
     source = Amnesiac(place.api)
     source.watched.append("")  # it forgets nothing here
     scope = scopes.Scope("", "ConfigMap", place.namespace, "v1", "configmaps")
+
+    def is_asked_from_where_it_was() -> bool:
+        # What controllers make in a new namespace may still come in one of the first watches.
+        return len(source.watched) > 3 and len(set(source.watched[-3:])) == 1
+
     async with reflecting(source, scope, sink, silence_s=0.2):
-        await place.patience(lambda: len(source.watched) >= 4)
+        await place.patience(is_asked_from_where_it_was)
         await place.api.apply(path, config_map("settings", place.namespace, a="1"), force=False)
         await sink.until(2)
 
     assert [seen.gone for seen in sink.seen][-2:] == [True, False]
-    assert len(set(source.watched[1:4])) == 1
