@@ -7,6 +7,7 @@ store is read anew, and whoever got no ack sends again.
 """
 
 import asyncio
+import contextlib
 import pathlib
 import shutil
 import signal
@@ -83,7 +84,8 @@ class Watch:
         if free >= self._room_bytes and self._clock() - self._began >= AGAIN_S:
             self._began = self._clock()
             _log.warning("nats-server is stopped, to be started again", reason="its disk has room again")
-            self._server.signal(signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself: `keep_running` starts it anyway
+                self._server.signal(signal.SIGTERM)
 
     def _news(self) -> list[bytes]:
         """The lines that the log has beyond what was read."""

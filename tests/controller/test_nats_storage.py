@@ -114,3 +114,21 @@ async def written(hub: doors.Doors, number: int) -> None:
             continue
         except records.Conflict:  # it was stored, and the ack was lost
             return None
+
+
+async def test_a_server_that_ended_by_itself_meanwhile_is_no_error(tmp_path: pathlib.Path) -> None:
+    """A full disk may end it, too: whoever keeps it running starts it, and the hub lives."""
+    ring = keys.KeyRing(tmp_path / keys.DIRECTORY)
+    settings = nats_server.Settings(state_dir=tmp_path, port=0)
+    async with nats_server.running(settings, ring, at=rigs.NOW) as server:
+        watching = asyncio.ensure_future(nats_storage.Watch(server, look_s=LOOK_S, room_bytes=0).run())
+        await server.kill()
+        with server.log_file.open("ab") as log:
+            log.write(b"[%d] critical write error\n" % server.pid)
+        while not server.problem and not watching.done():  # noqa: ASYNC110 - told by a task; the test is bounded
+            await asyncio.sleep(LOOK_S)
+        await asyncio.wait([watching], timeout=3 * LOOK_S)
+
+        assert not watching.done()
+        watching.cancel()
+        await asyncio.wait([watching])
